@@ -1,0 +1,92 @@
+// Guest physical memory: RAM, ROM and devices, and the flat window through which translated code reaches RAM.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/device.h"
+#include "engine/types.h"
+
+namespace hindcast {
+
+/// A block of RAM or ROM backed by a memfd that is mapped twice: in the window (what the guest's code uses,
+/// page-protected to notice stores) and in an alias that the host always may write.
+struct RamBlock {
+  std::string name;
+  GuestAddr base = 0;
+  u64 size = 0;         // a multiple of the host page size
+  bool rom = false;     // guest stores do not change it (see `device`)
+  u8* host = nullptr;   // the alias; always readable and writable
+  int fd = -1;
+  MmioHandler* device = nullptr;  // ROM: receives stores (flash commands); null: stores fault
+};
+
+class AddressSpace {
+ public:
+  /// `bits`: width of physical addresses (32: the window covers everything).
+  explicit AddressSpace(unsigned bits);
+  ~AddressSpace();
+  AddressSpace(const AddressSpace&) = delete;
+  AddressSpace& operator=(const AddressSpace&) = delete;
+
+  // Building. Ranges must not overlap (Fatal).
+  RamBlock& add_ram(std::string name, GuestAddr base, u64 size);
+  RamBlock& add_rom(std::string name, GuestAddr base, u64 size, MmioHandler* stores = nullptr);
+  void add_device(std::string name, GuestAddr base, u64 size, MmioHandler* handler);
+  /// A ROM whose device is in a command mode answers reads by MMIO instead of its bytes.
+  void set_rom_direct(RamBlock& block, bool direct);
+
+  // Slow path of the guest's accesses: any size up to 8, any alignment; little-endian value. False: nothing there.
+  bool read(GuestAddr pa, unsigned size, u64* value);
+  bool write(GuestAddr pa, unsigned size, u64 value);
+
+  /// Writes from the host's side (loader, DMA, debugger, semihosting): into RAM and ROM, never to a device. Drops
+  /// translations made from the bytes. False: not all of it is RAM or ROM (nothing was written).
+  bool host_write(GuestAddr pa, const void* data, std::size_t size);
+  bool host_read(GuestAddr pa, void* out, std::size_t size) const;
+  /// Host pointer to `size` readable bytes of RAM or ROM, null if they are not all in one block.
+  const u8* peek(GuestAddr pa, std::size_t size) const;
+
+  const std::vector<std::unique_ptr<RamBlock>>& ram_blocks() const { return ram_; }
+  const RamBlock* find_ram(GuestAddr pa) const;
+  struct DeviceRange { std::string name; GuestAddr base; u64 size; MmioHandler* handler; };
+  const std::vector<DeviceRange>& devices() const { return devices_; }
+  /// Name of whatever is at `pa` ("ram", "uart0"), empty for nothing.
+  std::string name_at(GuestAddr pa) const;
+
+  // The window (engine internal).
+  u8* window() const { return window_; }
+  u64 window_limit() const { return window_limit_; }
+  /// Creates the mapping; called once when the board is complete.
+  void build_window();
+
+  // Code tracking (engine internal): pages from which translations were made.
+  static constexpr u64 kPage = 4096;
+  /// Makes stores into the page fault in the window from now on.
+  void protect_code_page(GuestAddr page);
+  void unprotect_code_page(GuestAddr page);
+  bool is_code_page(GuestAddr pa) const;
+  /// Called before bytes in a code page change.
+  void on_code_write(std::function<void(GuestAddr pa, std::size_t size)> callback) { code_write_ = std::move(callback); }
+
+ private:
+  struct Impl;
+  RamBlock* ram_at(GuestAddr pa) const;
+  RamBlock& add_block(std::string name, GuestAddr base, u64 size, bool rom, MmioHandler* stores);
+  void check_free(const std::string& name, GuestAddr base, u64 size) const;
+  void note_write(const RamBlock& block, GuestAddr pa, std::size_t size);
+  bool access_one(GuestAddr pa, unsigned size, u64* value, bool write);
+
+  unsigned bits_;
+  std::vector<std::unique_ptr<RamBlock>> ram_;
+  std::vector<DeviceRange> devices_;
+  u8* window_ = nullptr;       // address of guest physical 0
+  u8* window_map_ = nullptr;   // including the guards
+  u64 window_map_size_ = 0;
+  u64 window_limit_ = 0;
+  std::function<void(GuestAddr, std::size_t)> code_write_;
+  std::vector<std::pair<const RamBlock*, std::vector<bool>>> code_pages_;
+  std::vector<const RamBlock*> indirect_roms_;
+};
+
+}  // namespace hindcast

@@ -1,0 +1,119 @@
+// The description of a guest architecture: what a folder under targets/ supplies.
+#pragma once
+#include <string>
+
+#include "engine/device.h"
+#include "engine/ir/builder.h"
+#include "engine/ir/ir.h"
+#include "engine/types.h"
+
+namespace hindcast {
+
+class Vcpu;
+class Machine;
+
+/// One row per register: the state layout, gdb's target description, snapshots, hashes, dumps and comparisons
+/// derive from it.
+struct RegisterRow {
+  const char* name;         // architectural ("x10")
+  const char* abi_name;     // as people say it ("a0"); may equal name
+  ir::Type type;            // I8..I64, F64
+  u16 offset;               // bytes from the start of the state block
+  const char* group;        // "general", "float", "control", "vector"
+  const char* gdb_feature;  // "org.gnu.gdb.riscv.cpu"; null: not shown to gdb
+  i32 gdb_number;           // -1: gdb assigns
+  u8 pin_order;             // 1 is pinned to a host register first; 0: never
+  bool zero;                // reads as zero, writes are ignored
+};
+
+enum class Access : u8 { Read, Write, Execute };
+
+/// The result of a virtual-to-physical translation, protection included.
+struct Translation {
+  bool ok = false;
+  GuestAddr physical = 0;
+  /// The translation and its permissions hold for the whole aligned block of this many bytes around the address
+  /// (a power of two). Below the page size: never cached.
+  u64 granule = 1;
+  /// When !ok: the architecture's exception code and trap value.
+  u64 cause = 0;
+  u64 value = 0;
+};
+
+/// A synchronous exception, in the architecture's own numbering.
+struct GuestFault {
+  u64 cause = 0;
+  u64 value = 0;
+};
+
+/// How loads and stores of a context reach memory.
+enum class MemoryMode : u8 {
+  Flat,        // guest address = physical address, all RAM accessible: straight to the window
+  Translated,  // through Architecture::translate (paging or protection), with the soft TLB
+};
+
+/// What the translator says about the instruction it has just translated.
+struct InsnInfo {
+  unsigned length = 0;  // bytes; 0: more bytes are needed than were readable (the engine raises the fetch fault)
+  bool ends_block = false;
+};
+
+/// A guest architecture variant (for instance RV32 or RV64 with a set of extensions). Immutable after
+/// construction and shared by all vCPUs of a machine; per-vCPU state is in the Vcpu's state block.
+class Architecture {
+ public:
+  virtual ~Architecture() = default;
+
+  // Description.
+  virtual const char* name() const = 0;            // "riscv64"
+  virtual std::string cpu_description() const = 0;  // model and features, part of a recording's configuration
+  virtual std::span<const RegisterRow> registers() const = 0;
+  virtual unsigned pc_register() const = 0;        // a row whose offset is CpuHeader::pc
+  virtual unsigned address_bits() const = 0;       // 32 or 64: width of data addresses
+  virtual bool big_endian() const { return false; }
+  virtual unsigned insn_alignment() const = 0;     // in bytes, a power of two
+  virtual unsigned max_insn_bytes() const = 0;
+  virtual std::size_t state_bytes() const = 0;     // CpuHeader included
+  virtual unsigned page_bits() const { return 12; }
+  virtual u64 default_nan32() const { return 0x7fc00000; }
+  virtual u64 default_nan64() const { return 0x7ff8000000000000; }
+
+  // State.
+  virtual void reset(Vcpu& vcpu, GuestAddr entry) const = 0;
+  /// Guest-visible state that is not a register row.
+  virtual void state(Vcpu& vcpu, Archive& ar) const = 0;
+  /// A row's value and assignment as debuggers mean it; write may be refused (false).
+  virtual u64 read_register(const Vcpu& vcpu, unsigned row) const = 0;
+  virtual bool write_register(Vcpu& vcpu, unsigned row, u64 value) const = 0;
+
+  // Translation.
+  /// Everything that translated code depends on beside the bytes: privilege, modes, rounding, memory mode.
+  virtual u64 context(const Vcpu& vcpu) const = 0;
+  virtual MemoryMode memory_mode(u64 context) const = 0;
+  virtual ir::Round rounding(u64 context) const { (void)context; return ir::Round::NearestEven; }
+  /// Emits the IR of the one instruction at `pc`, whose bytes start at code[0] (code may be shorter than
+  /// max_insn_bytes() at the end of readable memory). InsnStart has been emitted. Illegal instructions are
+  /// translated too: into what raises the exception.
+  virtual InsnInfo translate_insn(ir::Builder& b, GuestAddr pc, ByteView code) const = 0;
+  /// Text of the instruction; returns its length in bytes (0: code too short).
+  virtual unsigned disassemble(GuestAddr pc, ByteView code, std::string& text) const = 0;
+  /// Statistics class of the instruction ("Arithmetic", "Branch", ...).
+  virtual const char* insn_class(ByteView code) const = 0;
+  virtual Translation translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access access) const = 0;
+
+  // Exceptions and interrupts.
+  virtual void enter_exception(Vcpu& vcpu, const GuestFault& fault) const = 0;
+  /// The cause of a failed physical access (nothing there, or the device refused).
+  virtual GuestFault bus_fault(GuestAddr va, Access access) const = 0;
+  virtual GuestFault misaligned_fault(GuestAddr va, Access access) const = 0;
+  /// An interrupt line of the vCPU changed (numbering is the architecture's).
+  virtual void set_irq(Vcpu& vcpu, unsigned line, bool level) const = 0;
+  virtual bool interrupt_pending(const Vcpu& vcpu) const = 0;
+  virtual void enter_interrupt(Vcpu& vcpu) const = 0;
+  /// Whether a vCPU halted by a wait instruction continues.
+  virtual bool wakes(const Vcpu& vcpu) const = 0;
+  /// Resolves a semihosting request's calling convention etc. lives with the target; the engine only carries
+  /// the machine's hooks (machine.h).
+};
+
+}  // namespace hindcast

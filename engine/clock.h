@@ -1,0 +1,61 @@
+// Virtual time is a function of icount: now = (icount << shift) + warp. Timers are deadlines on it.
+#pragma once
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "engine/archive.h"
+#include "engine/types.h"
+
+namespace hindcast {
+
+class VirtualClock {
+ public:
+  /// One timer of a device. At most one pending deadline; armed and cancelled by its owner. The pending deadline
+  /// is saved by the clock, so owners only recreate their timers, in the same order, before state is loaded.
+  using TimerId = u32;
+  using Callback = std::function<void()>;
+
+  explicit VirtualClock(unsigned icount_shift = 3) : shift_(icount_shift) {}
+
+  VirtualNs now() const { return time_at(icount_); }
+  VirtualNs time_at(Icount icount) const { return (icount << shift_) + warp_; }
+  /// First icount at which `time` has been reached; kNever for kNever.
+  Icount icount_of(VirtualNs time) const;
+  Icount icount() const { return icount_; }
+  unsigned shift() const { return shift_; }
+  VirtualNs warp() const { return warp_; }
+
+  TimerId add_timer(std::string name, Callback callback);
+  /// `when` in virtual ns; a time already reached fires at the next instruction boundary. kNever cancels.
+  void arm(TimerId timer, VirtualNs when);
+  VirtualNs deadline_of(TimerId timer) const { return timers_[timer].when; }
+
+  /// Earliest pending deadline in virtual ns, or kNever.
+  VirtualNs next_deadline() const;
+
+  // For the machine's run loop only.
+  void set_icount(Icount icount) { icount_ = icount; }
+  /// Jumps forward by `ns` while every vCPU is idle.
+  void add_warp(VirtualNs ns) { warp_ += ns; }
+  /// Fires every timer whose deadline is at or before now, in order of (deadline, timer id).
+  void fire_due();
+
+  /// Told whenever an earlier deadline was armed, so that running code can be stopped in time.
+  void on_earlier_deadline(std::function<void()> notify) { notify_ = std::move(notify); }
+  void state(Archive& ar);
+
+ private:
+  struct Timer {
+    std::string name;
+    Callback callback;
+    VirtualNs when = kNever;
+  };
+  unsigned shift_;
+  Icount icount_ = 0;
+  VirtualNs warp_ = 0;
+  std::vector<Timer> timers_;
+  std::function<void()> notify_;
+};
+
+}  // namespace hindcast

@@ -1,0 +1,32 @@
+// Helpers: C++ functions that IR calls, for what is too rare or too large to be IR.
+#pragma once
+#include <string_view>
+
+#include "engine/types.h"
+
+namespace hindcast {
+
+class Vcpu;
+
+/// Sees and may change all guest state in the vCPU (registers are in memory while it runs; vcpu.icount() is exact).
+/// To raise a guest exception it calls vcpu.raise() and returns anything: the instruction is then abandoned, which
+/// requires that the helper has changed nothing else and that the translator has set no register before.
+using HelperFn = u64 (*)(Vcpu& vcpu, u64 a, u64 b, u64 c);
+/// A function of its operands alone.
+using PureFn = u64 (*)(u64 a, u64 b, u64 c);
+
+struct Helper {
+  const char* name;
+  HelperFn fn = nullptr;
+  PureFn pure = nullptr;
+};
+
+/// Registers a helper under a unique name and returns its number. Numbers are of this process only; IR text uses names.
+u32 register_helper(const char* name, HelperFn fn);
+u32 register_pure_helper(const char* name, PureFn fn);
+const Helper& helper(u32 number);
+/// kNoHelper if there is none of that name.
+inline constexpr u32 kNoHelper = ~u32{0};
+u32 find_helper(std::string_view name);
+
+}  // namespace hindcast

@@ -1,0 +1,132 @@
+// The machine: vCPUs, memory, devices, clock and the input port, and the run loop over them.
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/address_space.h"
+#include "engine/clock.h"
+#include "engine/device.h"
+#include "engine/input_port.h"
+#include "engine/vcpu.h"
+
+namespace hindcast {
+
+class Executor;
+
+/// How the guest's code is executed. Never visible to the guest.
+struct EngineOptions {
+  bool jit = true;
+  u64 code_cache_bytes = 64u << 20;
+  /// Tests: host features not to use ("bmi2", "fma", ...), from --cpu-host.
+  std::vector<std::string> host_features_off;
+  /// Tests: if non-zero, caches are dropped and tiers changed at pseudo-random moments from this seed.
+  u64 chaos_seed = 0;
+  bool regions = true;  // the second tier
+};
+
+struct MachineOptions {
+  unsigned smp = 1;
+  unsigned icount_shift = 3;
+  Icount quantum = 50'000;  // attempts before the next vCPU runs (only with several)
+  EngineOptions engine;
+};
+
+enum class StopReason : u8 {
+  Limit,        // the icount asked for was reached
+  Exit,         // the guest ended the run: exit_code()
+  Idle,         // every vCPU waits; next_wakeup() says until when
+  Stopped,      // somebody called request_stop()
+};
+
+class Machine {
+ public:
+  Machine(const Architecture& arch, MachineOptions options, unsigned physical_bits);
+  ~Machine();
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  // Parts. The port is owned by whoever runs the machine (replay/) and is set before devices are built.
+  const Architecture& arch() const { return arch_; }
+  const MachineOptions& options() const { return options_; }
+  AddressSpace& memory() { return memory_; }
+  VirtualClock& clock() { return clock_; }
+  InputPort& port() { return *port_; }
+  void set_port(InputPort* port) { port_ = port; }
+  Vcpu& vcpu(unsigned i) { return *vcpus_[i]; }
+  unsigned vcpu_count() const { return static_cast<unsigned>(vcpus_.size()); }
+  template <typename T, typename... Args>
+  T& add_device(Args&&... args) {
+    auto owned = std::make_unique<T>(std::forward<Args>(args)...);
+    T& ref = *owned;
+    devices_.push_back(std::move(owned));
+    return ref;
+  }
+  const std::vector<std::unique_ptr<Device>>& devices() const { return devices_; }
+  /// The board is complete: builds the memory window. Before the first run.
+  void finish();
+  /// Where a reset starts each vCPU; called by reset(). Set by the board.
+  void on_reset(std::function<void(Machine&)> fn) { on_reset_ = std::move(fn); }
+  /// Power-on state, now (the icount goes on).
+  void reset();
+
+  // Running.
+  /// Runs until icount() == limit exactly, or an earlier reason. May be called again after any reason but Exit.
+  StopReason run(Icount limit);
+  Icount icount() const { return clock_.icount(); }
+  /// Idle only: the virtual time of the next timer, kNever if only outside input can end the wait.
+  VirtualNs next_wakeup() const { return clock_.next_deadline(); }
+  /// Idle only: virtual time jumps to `when` (not before now). Timers due fire.
+  void warp_to(VirtualNs when);
+  /// An input arrived (the port's caller has delivered it): halted vCPUs are looked at again.
+  void input_delivered();
+
+  // For devices and helpers, effective at the next instruction boundary.
+  void request_exit(int code);
+  void request_reset();
+  /// run() returns Stopped soon (host side: Ctrl-C; async-signal-safe).
+  void request_stop();
+  bool exited() const { return exit_code_.has_value(); }
+  int exit_code() const { return exit_code_.value_or(0); }
+
+  /// The vCPU that is running, or would run next.
+  Vcpu& current() { return *vcpus_[current_]; }
+  /// Translations depend on something that changed (protection registers): drop them. Invisible to the guest.
+  void flush_translations();
+
+  /// Everything guest-visible but RAM contents: clock, vCPUs, devices, scheduler. Loading drops all caches.
+  void state(Archive& ar);
+
+  /// Hooks that targets may carry for others by name (for instance "semihosting"). Not guest state.
+  void set_extension(const std::string& name, std::shared_ptr<void> object) { extensions_[name] = std::move(object); }
+  template <typename T>
+  T* extension(const std::string& name) const {
+    auto it = extensions_.find(name);
+    return it == extensions_.end() ? nullptr : static_cast<T*>(it->second.get());
+  }
+
+ private:
+  friend class Executor;
+  friend class Vcpu;
+  bool pick_runnable();
+
+  const Architecture& arch_;
+  MachineOptions options_;
+  AddressSpace memory_;
+  VirtualClock clock_;
+  InputPort* port_ = nullptr;
+  std::vector<std::unique_ptr<Vcpu>> vcpus_;
+  std::vector<std::unique_ptr<Device>> devices_;
+  std::map<std::string, std::shared_ptr<void>> extensions_;
+  std::function<void(Machine&)> on_reset_;
+  std::unique_ptr<Executor> executor_;
+  unsigned current_ = 0;
+  Icount quantum_end_ = 0;
+  bool reset_requested_ = false;
+  volatile bool stop_requested_ = false;
+  std::optional<int> exit_code_;
+};
+
+}  // namespace hindcast

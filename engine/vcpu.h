@@ -1,0 +1,84 @@
+// One virtual CPU: its state block, and what helpers and devices may ask of it.
+#pragma once
+#include <memory>
+
+#include "engine/arch.h"
+#include "engine/types.h"
+
+namespace hindcast {
+
+class Machine;
+
+/// The start of every architecture's state block; the architecture's own fields follow (its struct derives from this).
+/// Translated code addresses the block through one host register at +128, so the first 256 bytes are cheap.
+struct CpuHeader {
+  u64 pc = 0;          // next instruction; exact whenever C++ code runs
+  i64 budget = 0;      // attempts left before the run loop must regain control; exact whenever C++ code runs
+  u64 window_limit = 0;  // guest addresses below it may be accessed through the flat window
+  u32 fp_flags = 0;    // accrued exception flags, fp::Flag bits
+  u32 exit_request = 0;  // non-zero: leave translated code at the next instruction boundary
+  u64 scratch[4] = {};
+};
+static_assert(sizeof(CpuHeader) == 64);
+inline constexpr int kStateBias = 128;
+
+class Vcpu final : public IrqSink {
+ public:
+  Vcpu(Machine& machine, const Architecture& arch, unsigned index);
+  ~Vcpu() override;
+
+  unsigned index() const { return index_; }
+  Machine& machine() const { return machine_; }
+  const Architecture& arch() const { return arch_; }
+  CpuHeader& header() const { return *header_; }
+  /// The architecture's own struct, which derives from CpuHeader and is standard memory (memset to 0 at reset).
+  template <typename T>
+  T& state() const { return *static_cast<T*>(header_); }
+  GuestAddr pc() const { return header_->pc; }
+  void set_pc(GuestAddr pc) { header_->pc = pc; }
+
+  /// Exact global icount: attempts completed before the current instruction.
+  Icount icount() const;
+  /// Attempts executed by this vCPU (before the current instruction); the base of its retired-instruction counters.
+  u64 executed() const;
+
+  /// For helpers: the current instruction raises a synchronous exception.
+  void raise(const GuestFault& fault) { fault_ = fault; fault_pending_ = true; header_->exit_request = 1; }
+  /// For helpers: stop at the next instruction boundary and look at interrupts, deadlines and requests.
+  void request_exit() { header_->exit_request = 1; }
+  /// For helpers of wait instructions: no instruction runs until arch().wakes().
+  void halt() { halted_ = true; request_exit(); }
+  bool halted() const { return halted_; }
+  /// Waits for a deferred answer; unpark() is called by whoever receives it.
+  void park() { parked_ = true; request_exit(); }
+  void unpark() { parked_ = false; }
+  bool parked() const { return parked_; }
+
+  /// Guest virtual memory, as the vCPU sees it now. False: not accessible (nothing was written).
+  bool read_memory(GuestAddr va, void* out, std::size_t size);
+  bool write_memory(GuestAddr va, const void* data, std::size_t size);
+
+  // IrqSink: lines into this vCPU.
+  void set_irq(unsigned line, bool level) override;
+
+  /// All guest-visible state: register rows, halted, parked, counters, then Architecture::state.
+  void save_or_load(Archive& ar);
+
+ private:
+  friend class Machine;
+  friend class Executor;
+  Machine& machine_;
+  const Architecture& arch_;
+  unsigned index_;
+  CpuHeader* header_;
+  std::unique_ptr<u8[]> storage_;
+  bool halted_ = false;
+  bool parked_ = false;
+  bool fault_pending_ = false;
+  GuestFault fault_;
+  u64 executed_base_ = 0;   // attempts before the current slice
+  i64 slice_budget_ = 0;    // header().budget at the start of the current slice
+  Icount slice_start_ = 0;  // global icount at the start of the current slice
+};
+
+}  // namespace hindcast

@@ -1,0 +1,118 @@
+// What the command does with a machine: run it, record it, replay it. Each call builds the machine from its configuration,
+// runs it to its end and returns how it ended. Errors of the host or of the recording throw Fatal or storage::StoreError.
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/registry.h"
+
+namespace hindcast::replay {
+
+/// Where the first serial port of the board (and the semihosting console) is connected.
+struct SerialOptions {
+  enum class Kind : u8 { Stdio, File, Tcp, None };
+  Kind kind = Kind::Stdio;
+  std::string target;  // file path, or HOST:PORT to listen on
+};
+
+enum class Pace : u8 { Max, Real };
+
+/// The host's side of a live or recorded run; no part of it is visible to the guest except through recorded inputs.
+struct HostOptions {
+  EngineOptions engine;
+  SerialOptions serial;
+  Pace pace = Pace::Max;
+  Icount max_icount = kNever;
+  std::string semihost_root;  // empty: the guest gets no host file
+  /// Called now and then on the machine's thread, for the status line.
+  std::function<void(const struct Progress&)> progress;
+};
+
+struct Progress {
+  Icount icount = 0;
+  Icount total = 0;      // replay: the recording's length; 0 when unknown
+  u64 log_bytes = 0;
+};
+
+struct RecordOptions {
+  std::string path;
+  bool force = false;
+  bool sync = false;
+  enum class Checkpoints : u8 { Auto, None, Every } checkpoints = Checkpoints::Auto;
+  Icount checkpoint_every = 0;
+};
+
+/// How a run ended. The numbers are part of the recording format.
+enum class StopKind : u8 {
+  GuestExit = 0,    // exit_code is the guest's
+  MaxIcount = 1,    // --max-icount / --until
+  WaitsForever = 2, // idle and no input can come
+  Interrupted = 3,  // Ctrl-C or SIGTERM; the recording was closed properly
+  CutShort = 4,     // replay only: the recorder was killed; replayed to the last instruction covered
+};
+
+struct RunResult {
+  StopKind kind = StopKind::GuestExit;
+  int exit_code = 0;
+  Icount icount = 0;
+  std::array<u8, 16> state_root{};   // final state hash
+  std::array<u8, 16> output_hash{};
+  std::string message;               // one line for stderr; empty: nothing to say
+  /// The exit status of the command (the table in the command-line documentation).
+  int status() const;
+};
+
+RunResult run_live(MachineConfig config, const HostOptions& host);
+RunResult record(MachineConfig config, const HostOptions& host, const RecordOptions& options);
+
+struct ReplayOptions {
+  EngineOptions engine;
+  Icount until = kNever;
+  bool print_output = true;  // the guest's console on stdout
+  /// Start from the last checkpoint at or before this icount instead of from power-on (tests, later seeking).
+  std::optional<Icount> from_checkpoint;
+  std::function<void(const Progress&)> progress;
+};
+/// Throws Divergence when the run leaves the recorded path.
+RunResult replay(const std::string& path, const ReplayOptions& options);
+
+/// Replay left the recorded path: position, pc and what differs, in one line.
+class Divergence : public Fatal {
+ public:
+  using Fatal::Fatal;
+};
+
+/// Behaviour of CPU and device models; raised when a change makes old recordings replay differently.
+inline constexpr u32 kModelVersion = 1;
+
+/// Facts for `hindcast info`.
+struct RecordingInfo {
+  u32 schema_version = 0, model_version = 0;
+  std::string build_id, machine, cpu;
+  MachineConfig config;  // files without their data
+  std::vector<u64> file_sizes;
+  bool clean_close = false;
+  Icount icount = 0;
+  StopKind stop = StopKind::CutShort;
+  int exit_code = 0;
+  u64 events = 0, event_bytes = 0, checkpoints = 0, pages = 0, page_bytes = 0, disk_bytes = 0;
+  std::string state_root, output_hash;  // hex; empty if not closed cleanly
+};
+RecordingInfo info(const std::string& path);
+
+/// One event, for `hindcast events`.
+struct EventLine {
+  Position position;
+  std::string kind;
+  unsigned channel = 0;
+  std::size_t size = 0;
+  std::string text;  // payload, printable, shortened
+  Bytes payload;
+};
+void events(const std::string& path, Icount from, Icount to, const std::function<bool(const EventLine&)>& fn);
+/// Checks everything in the recording (not by replaying); one line per finding. True if sound.
+bool verify(const std::string& path, const std::function<void(const std::string&)>& problem);
+
+}  // namespace hindcast::replay
