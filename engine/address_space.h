@@ -19,6 +19,9 @@ struct RamBlock {
   u8* host = nullptr;   // the alias; always readable and writable
   int fd = -1;
   MmioHandler* device = nullptr;  // ROM: receives stores (flash commands); null: stores fault
+  bool direct = true;             // ROM: reads see the bytes; else they go to `device`
+  /// One byte a page: 1 if translations were made from it. Translated code may look at it.
+  std::vector<u8> code_pages;
 };
 
 class AddressSpace {
@@ -69,24 +72,27 @@ class AddressSpace {
   /// Called before bytes in a code page change.
   void on_code_write(std::function<void(GuestAddr pa, std::size_t size)> callback) { code_write_ = std::move(callback); }
 
+  /// Whether a device was reached since the last call (the interpreter then ends at the instruction boundary).
+  bool take_touched_device() { return std::exchange(touched_device_, false); }
+
  private:
-  struct Impl;
   RamBlock* ram_at(GuestAddr pa) const;
   RamBlock& add_block(std::string name, GuestAddr base, u64 size, bool rom, MmioHandler* stores);
   void check_free(const std::string& name, GuestAddr base, u64 size) const;
-  void note_write(const RamBlock& block, GuestAddr pa, std::size_t size);
-  bool access_one(GuestAddr pa, unsigned size, u64* value, bool write);
+  void note_write(RamBlock& block, GuestAddr pa, std::size_t size);
+  bool access_device(GuestAddr pa, unsigned size, u64* value, bool write);
+  bool split(GuestAddr pa, unsigned size, u64* value, bool write_access);
+  void protect(const RamBlock& block, GuestAddr at, u64 size);
 
   unsigned bits_;
   std::vector<std::unique_ptr<RamBlock>> ram_;
   std::vector<DeviceRange> devices_;
-  u8* window_ = nullptr;       // address of guest physical 0
-  u8* window_map_ = nullptr;   // including the guards
+  u8* window_ = nullptr;      // host address of guest physical 0
+  u8* window_map_ = nullptr;  // including the guards
   u64 window_map_size_ = 0;
   u64 window_limit_ = 0;
+  bool touched_device_ = false;
   std::function<void(GuestAddr, std::size_t)> code_write_;
-  std::vector<std::pair<const RamBlock*, std::vector<bool>>> code_pages_;
-  std::vector<const RamBlock*> indirect_roms_;
 };
 
 }  // namespace hindcast

@@ -112,8 +112,8 @@ class Architecture {
   virtual void enter_interrupt(Vcpu& vcpu) const = 0;
   /// Whether a vCPU halted by a wait instruction continues.
   virtual bool wakes(const Vcpu& vcpu) const = 0;
-  /// Resolves a semihosting request's calling convention etc. lives with the target; the engine only carries
-  /// the machine's hooks (machine.h).
+  /// Another vCPU is about to run (reservations of load-linked/store-conditional pairs end).
+  virtual void on_switch(Vcpu& vcpu) const { (void)vcpu; }
 };
 
 }  // namespace hindcast

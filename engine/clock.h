@@ -18,11 +18,12 @@ class VirtualClock {
 
   explicit VirtualClock(unsigned icount_shift = 3) : shift_(icount_shift) {}
 
-  VirtualNs now() const { return time_at(icount_); }
+  VirtualNs now() const { return time_at(icount()); }
   VirtualNs time_at(Icount icount) const { return (icount << shift_) + warp_; }
   /// First icount at which `time` has been reached; kNever for kNever.
   Icount icount_of(VirtualNs time) const;
-  Icount icount() const { return icount_; }
+  /// Attempts completed; exact also in the middle of a slice.
+  Icount icount() const { return live_ ? live_() : icount_; }
   unsigned shift() const { return shift_; }
   VirtualNs warp() const { return warp_; }
 
@@ -36,6 +37,8 @@ class VirtualClock {
 
   // For the machine's run loop only.
   void set_icount(Icount icount) { icount_ = icount; }
+  /// While a slice runs, icount is what `source` says; an empty function goes back to the stored one.
+  void set_live(std::function<Icount()> source) { live_ = std::move(source); }
   /// Jumps forward by `ns` while every vCPU is idle.
   void add_warp(VirtualNs ns) { warp_ += ns; }
   /// Fires every timer whose deadline is at or before now, in order of (deadline, timer id).
@@ -55,6 +58,7 @@ class VirtualClock {
   Icount icount_ = 0;
   VirtualNs warp_ = 0;
   std::vector<Timer> timers_;
+  std::function<Icount()> live_;
   std::function<void()> notify_;
 };
 

@@ -21,9 +21,12 @@ struct Helper {
   PureFn pure = nullptr;
 };
 
-/// Registers a helper under a unique name and returns its number. Numbers are of this process only; IR text uses names.
+/// Registers a helper under a unique name (a string literal; letters, digits, '_' and '.') and returns its number.
+/// Registering the same function under the same name again returns the number that it has; another function: Fatal.
+/// Only before machines run (one thread). Numbers are of this process only; IR text uses names.
 u32 register_helper(const char* name, HelperFn fn);
 u32 register_pure_helper(const char* name, PureFn fn);
+/// The reference stays valid. Fatal if there is none of that number.
 const Helper& helper(u32 number);
 /// kNoHelper if there is none of that name.
 inline constexpr u32 kNoHelper = ~u32{0};

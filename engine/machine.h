@@ -1,5 +1,6 @@
 // The machine: vCPUs, memory, devices, clock and the input port, and the run loop over them.
 #pragma once
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -110,6 +111,7 @@ class Machine {
  private:
   friend class Executor;
   friend class Vcpu;
+  bool runnable(unsigned i) const;
   bool pick_runnable();
 
   const Architecture& arch_;
@@ -122,10 +124,10 @@ class Machine {
   std::map<std::string, std::shared_ptr<void>> extensions_;
   std::function<void(Machine&)> on_reset_;
   std::unique_ptr<Executor> executor_;
-  unsigned current_ = 0;
+  u32 current_ = 0;
   Icount quantum_end_ = 0;
   bool reset_requested_ = false;
-  volatile bool stop_requested_ = false;
+  std::atomic<bool> stop_requested_ = false;
   std::optional<int> exit_code_;
 };
 

@@ -12,14 +12,19 @@ class Machine;
 /// The start of every architecture's state block; the architecture's own fields follow (its struct derives from this).
 /// Translated code addresses the block through one host register at +128, so the first 256 bytes are cheap.
 struct CpuHeader {
-  u64 pc = 0;          // next instruction; exact whenever C++ code runs
-  i64 budget = 0;      // attempts left before the run loop must regain control; exact whenever C++ code runs
+  u64 pc = 0;          // the current or next instruction; exact whenever C++ code runs
+  i64 budget = 0;      // attempts left after the current instruction; exact whenever C++ code runs
   u64 window_limit = 0;  // guest addresses below it may be accessed through the flat window
   u32 fp_flags = 0;    // accrued exception flags, fp::Flag bits
-  u32 exit_request = 0;  // non-zero: leave translated code at the next instruction boundary
-  u64 scratch[4] = {};
+  u32 exit_request = 0;  // kExit bits: leave translated code at the next instruction boundary
+  u32 mxcsr = 0x1f80;    // x86 host: control word of the translated code's context, no flags set
+  u32 spare = 0;
+  void* vcpu = nullptr;  // the Vcpu that owns the block
+  u64 scratch[2] = {};   // translated code's own
 };
 static_assert(sizeof(CpuHeader) == 64);
+inline constexpr u32 kExitBoundary = 1;  // the run loop wants control
+inline constexpr u32 kExitFault = 2;     // a helper has raised an exception
 inline constexpr int kStateBias = 128;
 
 class Vcpu final : public IrqSink {
@@ -43,9 +48,19 @@ class Vcpu final : public IrqSink {
   u64 executed() const;
 
   /// For helpers: the current instruction raises a synchronous exception.
-  void raise(const GuestFault& fault) { fault_ = fault; fault_pending_ = true; header_->exit_request = 1; }
+  void raise(const GuestFault& fault) {
+    fault_ = fault;
+    header_->exit_request |= kExitFault | kExitBoundary;
+  }
+  /// For executors: takes the exception that a helper raised, if any.
+  bool take_fault(GuestFault& fault) {
+    if ((header_->exit_request & kExitFault) == 0) return false;
+    header_->exit_request &= ~kExitFault;
+    fault = fault_;
+    return true;
+  }
   /// For helpers: stop at the next instruction boundary and look at interrupts, deadlines and requests.
-  void request_exit() { header_->exit_request = 1; }
+  void request_exit() { header_->exit_request |= kExitBoundary; }
   /// For helpers of wait instructions: no instruction runs until arch().wakes().
   void halt() { halted_ = true; request_exit(); }
   bool halted() const { return halted_; }
@@ -65,8 +80,8 @@ class Vcpu final : public IrqSink {
   void save_or_load(Archive& ar);
 
  private:
-  friend class Machine;
   friend class Executor;
+  friend class Machine;
   Machine& machine_;
   const Architecture& arch_;
   unsigned index_;
@@ -74,8 +89,8 @@ class Vcpu final : public IrqSink {
   std::unique_ptr<u8[]> storage_;
   bool halted_ = false;
   bool parked_ = false;
-  bool fault_pending_ = false;
   GuestFault fault_;
+  bool running_ = false;    // inside Executor::run
   u64 executed_base_ = 0;   // attempts before the current slice
   i64 slice_budget_ = 0;    // header().budget at the start of the current slice
   Icount slice_start_ = 0;  // global icount at the start of the current slice

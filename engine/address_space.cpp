@@ -1,0 +1,255 @@
+#include "engine/address_space.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+namespace hindcast {
+namespace {
+
+// Offsets of loads and stores that the JIT leaves unchecked stay within one guard of a checked base.
+constexpr u64 kGuard = u64{1} << 20;
+
+std::string hex(u64 v) {
+  char buf[32];
+  std::snprintf(buf, sizeof buf, "0x%llx", static_cast<unsigned long long>(v));
+  return buf;
+}
+
+[[noreturn]] void fail(const std::string& what) { throw Fatal(what + ": " + std::strerror(errno)); }
+
+u64 load_le(const u8* p, unsigned size) {
+  u64 v = 0;
+  std::memcpy(&v, p, size);
+  return v;
+}
+
+}  // namespace
+
+AddressSpace::AddressSpace(unsigned bits) : bits_(bits) {}
+
+AddressSpace::~AddressSpace() {
+  if (window_map_ != nullptr) ::munmap(window_map_, window_map_size_);
+  for (auto& block : ram_) {
+    if (block->host != nullptr) ::munmap(block->host, block->size);
+    if (block->fd >= 0) ::close(block->fd);
+  }
+}
+
+void AddressSpace::check_free(const std::string& name, GuestAddr base, u64 size) const {
+  if (size == 0 || base + size - 1 < base || (bits_ < 64 && (base + size - 1) >> bits_ != 0))
+    throw Fatal("'" + name + "' at " + hex(base) + " does not fit the physical address space");
+  auto overlaps = [&](GuestAddr b, u64 s) { return base <= b + (s - 1) && b <= base + (size - 1); };
+  for (const auto& r : ram_)
+    if (overlaps(r->base, r->size)) throw Fatal("'" + name + "' at " + hex(base) + " overlaps '" + r->name + "'");
+  for (const auto& d : devices_)
+    if (overlaps(d.base, d.size)) throw Fatal("'" + name + "' at " + hex(base) + " overlaps '" + d.name + "'");
+}
+
+RamBlock& AddressSpace::add_block(std::string name, GuestAddr base, u64 size, bool rom, MmioHandler* stores) {
+  if (base % kPage != 0 || size % kPage != 0) throw Fatal("'" + name + "': base and size must be multiples of 4 KiB");
+  check_free(name, base, size);
+  auto block = std::make_unique<RamBlock>();
+  block->name = std::move(name);
+  block->base = base;
+  block->size = size;
+  block->rom = rom;
+  block->device = stores;
+  block->fd = ::memfd_create("hindcast-ram", MFD_CLOEXEC);
+  if (block->fd < 0 || ::ftruncate(block->fd, static_cast<off_t>(size)) != 0)
+    fail("no memory for " + hex(size) + " bytes of '" + block->name + "'");
+  void* p = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, block->fd, 0);
+  if (p == MAP_FAILED) fail("no memory for " + hex(size) + " bytes of '" + block->name + "'");
+  block->host = static_cast<u8*>(p);
+  block->code_pages.assign(size / kPage, 0);
+  ram_.push_back(std::move(block));
+  return *ram_.back();
+}
+
+RamBlock& AddressSpace::add_ram(std::string name, GuestAddr base, u64 size) {
+  return add_block(std::move(name), base, size, false, nullptr);
+}
+
+RamBlock& AddressSpace::add_rom(std::string name, GuestAddr base, u64 size, MmioHandler* stores) {
+  return add_block(std::move(name), base, size, true, stores);
+}
+
+void AddressSpace::add_device(std::string name, GuestAddr base, u64 size, MmioHandler* handler) {
+  check_free(name, base, size);
+  devices_.push_back({std::move(name), base, size, handler});
+}
+
+void AddressSpace::set_rom_direct(RamBlock& block, bool direct) {
+  if (block.direct == direct) return;
+  block.direct = direct;
+  if (!direct && code_write_) code_write_(block.base, block.size);
+  if (window_ != nullptr) protect(block, block.base, block.size);
+}
+
+RamBlock* AddressSpace::ram_at(GuestAddr pa) const {
+  for (const auto& r : ram_)
+    if (pa - r->base < r->size) return r.get();
+  return nullptr;
+}
+
+const RamBlock* AddressSpace::find_ram(GuestAddr pa) const { return ram_at(pa); }
+
+std::string AddressSpace::name_at(GuestAddr pa) const {
+  if (const RamBlock* r = ram_at(pa)) return r->name;
+  for (const auto& d : devices_)
+    if (pa - d.base < d.size) return d.name;
+  return {};
+}
+
+// ---- the guest's slow path ---------------------------------------------------------------------------------------
+
+bool AddressSpace::access_device(GuestAddr pa, unsigned size, u64* value, bool write) {
+  for (const auto& d : devices_) {
+    if (pa - d.base >= d.size) continue;
+    if (pa - d.base + size > d.size) return false;
+    touched_device_ = true;
+    if (write) d.handler->mmio_write(pa - d.base, size, *value);
+    else *value = d.handler->mmio_read(pa - d.base, size);
+    return true;
+  }
+  return false;
+}
+
+bool AddressSpace::read(GuestAddr pa, unsigned size, u64* value) {
+  if (RamBlock* r = ram_at(pa); r != nullptr && pa - r->base + size <= r->size) {
+    if (!r->direct) {
+      if ((pa & (size - 1)) != 0) return split(pa, size, value, false);
+      touched_device_ = true;
+      *value = r->device->mmio_read(pa - r->base, size);
+    } else {
+      *value = load_le(r->host + (pa - r->base), size);
+    }
+    return true;
+  }
+  if ((pa & (size - 1)) != 0) return split(pa, size, value, false);
+  return access_device(pa, size, value, false);
+}
+
+bool AddressSpace::write(GuestAddr pa, unsigned size, u64 value) {
+  if (RamBlock* r = ram_at(pa); r != nullptr && pa - r->base + size <= r->size) {
+    if (r->rom) {
+      if (r->device == nullptr) return false;
+      if ((pa & (size - 1)) != 0) return split(pa, size, &value, true);
+      touched_device_ = true;
+      r->device->mmio_write(pa - r->base, size, value);
+      return true;
+    }
+    note_write(*r, pa, size);
+    std::memcpy(r->host + (pa - r->base), &value, size);
+    return true;
+  }
+  if ((pa & (size - 1)) != 0) return split(pa, size, &value, true);
+  return access_device(pa, size, &value, true);
+}
+
+bool AddressSpace::split(GuestAddr pa, unsigned size, u64* value, bool write_access) {
+  // A misaligned access that is not all in one RAM block goes byte by byte, as hardware without a wider path would.
+  // Nothing may happen at all if one byte has no home.
+  for (unsigned i = 0; i < size; ++i)
+    if (name_at(pa + i).empty()) return false;
+  u64 result = 0;
+  for (unsigned i = 0; i < size; ++i) {
+    u64 byte = *value >> (8 * i) & 0xff;
+    if (!(write_access ? write(pa + i, 1, byte) : read(pa + i, 1, &byte))) return false;
+    result |= (byte & 0xff) << (8 * i);
+  }
+  if (!write_access) *value = result;
+  return true;
+}
+
+void AddressSpace::note_write(RamBlock& block, GuestAddr pa, std::size_t size) {
+  u64 first = (pa - block.base) / kPage, last = (pa - block.base + size - 1) / kPage;
+  for (u64 page = first; page <= last; ++page) {
+    if (block.code_pages[page] == 0) continue;
+    if (code_write_) code_write_(pa, size);
+    return;
+  }
+}
+
+// ---- the host's side ---------------------------------------------------------------------------------------------
+
+bool AddressSpace::host_write(GuestAddr pa, const void* data, std::size_t size) {
+  if (size == 0) return true;
+  RamBlock* r = ram_at(pa);
+  if (r == nullptr || size > r->size - (pa - r->base)) return false;
+  note_write(*r, pa, size);
+  std::memcpy(r->host + (pa - r->base), data, size);
+  return true;
+}
+
+bool AddressSpace::host_read(GuestAddr pa, void* out, std::size_t size) const {
+  if (size == 0) return true;
+  const u8* p = peek(pa, size);
+  if (p == nullptr) return false;
+  std::memcpy(out, p, size);
+  return true;
+}
+
+const u8* AddressSpace::peek(GuestAddr pa, std::size_t size) const {
+  const RamBlock* r = ram_at(pa);
+  if (r == nullptr || size > r->size - (pa - r->base)) return nullptr;
+  return r->host + (pa - r->base);
+}
+
+// ---- the window --------------------------------------------------------------------------------------------------
+
+void AddressSpace::build_window() {
+  GuestAddr top = u64{1} << 32;
+  if (bits_ > 32) {
+    for (const auto& r : ram_) top = std::max(top, r->base + r->size);
+    constexpr u64 kLargest = u64{1} << 40;
+    if (top > kLargest) throw Fatal("RAM above " + hex(kLargest) + " is not supported");
+  }
+  window_limit_ = top;
+  window_map_size_ = top + 2 * kGuard;
+  void* p = ::mmap(nullptr, window_map_size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) fail("cannot reserve the guest's address window");
+  window_map_ = static_cast<u8*>(p);
+  window_ = window_map_ + kGuard;
+  for (const auto& r : ram_) {
+    void* at = ::mmap(window_ + r->base, r->size, PROT_READ, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, r->fd, 0);
+    if (at == MAP_FAILED) fail("cannot map '" + r->name + "'");
+    protect(*r, r->base, r->size);
+  }
+}
+
+void AddressSpace::protect(const RamBlock& block, GuestAddr at, u64 size) {
+  int prot = block.direct ? PROT_READ : PROT_NONE;
+  if (!block.rom) prot = PROT_READ | PROT_WRITE;
+  if (::mprotect(window_ + at, size, prot) != 0) fail("cannot protect '" + block.name + "'");
+}
+
+void AddressSpace::protect_code_page(GuestAddr page) {
+  RamBlock* r = ram_at(page);
+  if (r == nullptr) return;
+  u8& flag = r->code_pages[(page - r->base) / kPage];
+  if (flag != 0) return;
+  flag = 1;
+  if (r->rom || window_ == nullptr) return;
+  if (::mprotect(window_ + (page & ~(kPage - 1)), kPage, PROT_READ) != 0) fail("cannot protect a page of code");
+}
+
+void AddressSpace::unprotect_code_page(GuestAddr page) {
+  RamBlock* r = ram_at(page);
+  if (r == nullptr) return;
+  u8& flag = r->code_pages[(page - r->base) / kPage];
+  if (flag == 0) return;
+  flag = 0;
+  if (window_ != nullptr) protect(*r, page & ~(kPage - 1), kPage);
+}
+
+bool AddressSpace::is_code_page(GuestAddr pa) const {
+  const RamBlock* r = ram_at(pa);
+  return r != nullptr && r->code_pages[(pa - r->base) / kPage] != 0;
+}
+
+}  // namespace hindcast

@@ -1,0 +1,127 @@
+#include "engine/machine.h"
+
+#include <algorithm>
+
+#include "engine/executor.h"
+
+namespace hindcast {
+
+Machine::Machine(const Architecture& arch, MachineOptions options, unsigned physical_bits)
+    : arch_(arch), options_(std::move(options)), memory_(physical_bits), clock_(options_.icount_shift) {
+  for (unsigned i = 0; i < options_.smp; ++i) vcpus_.push_back(std::make_unique<Vcpu>(*this, arch_, i));
+  clock_.on_earlier_deadline([this] { current().request_exit(); });
+}
+
+Machine::~Machine() = default;
+
+void Machine::finish() {
+  memory_.build_window();
+  executor_ = std::make_unique<Executor>(*this);
+}
+
+void Machine::reset() {
+  for (auto& device : devices_) device->reset();
+  for (auto& vcpu : vcpus_) {
+    vcpu->halted_ = vcpu->parked_ = false;
+    arch_.reset(*vcpu, 0);
+  }
+  current_ = 0;
+  quantum_end_ = clock_.icount() + options_.quantum;
+  if (on_reset_) on_reset_(*this);
+}
+
+bool Machine::runnable(unsigned i) const {
+  const Vcpu& v = *vcpus_[i];
+  return !v.parked_ && (!v.halted_ || arch_.wakes(v));
+}
+
+/// Chooses the vCPU that runs next: the current one until its quantum ends or it waits, then the next in turn.
+bool Machine::pick_runnable() {
+  const unsigned n = vcpu_count();
+  const bool expired = n > 1 && clock_.icount() >= quantum_end_;
+  if (!expired && runnable(current_)) {
+    current().halted_ = false;
+    return true;
+  }
+  for (unsigned step = 1; step <= n; ++step) {
+    unsigned i = (current_ + step) % n;
+    if (!runnable(i)) continue;
+    if (i != current_) arch_.on_switch(current());
+    current_ = i;
+    quantum_end_ = clock_.icount() + options_.quantum;
+    current().halted_ = false;
+    return true;
+  }
+  return false;
+}
+
+StopReason Machine::run(Icount limit) {
+  for (;;) {
+    if (exit_code_) return StopReason::Exit;
+    if (reset_requested_) {
+      reset_requested_ = false;
+      reset();
+    }
+    if (clock_.icount() >= limit) return StopReason::Limit;
+    if (stop_requested_.exchange(false)) return StopReason::Stopped;
+    clock_.fire_due();
+    if (exit_code_ || reset_requested_) continue;
+    if (!pick_runnable()) return StopReason::Idle;
+
+    Vcpu& vcpu = current();
+    if (arch_.interrupt_pending(vcpu)) {
+      // An interrupt entry counts as one attempt.
+      arch_.enter_interrupt(vcpu);
+      vcpu.executed_base_ += 1;
+      clock_.set_icount(clock_.icount() + 1);
+      continue;
+    }
+    Icount end = std::min(limit, clock_.icount_of(clock_.next_deadline()));
+    if (vcpu_count() > 1) end = std::min(end, quantum_end_);
+    executor_->run(vcpu, end - clock_.icount());
+  }
+}
+
+void Machine::warp_to(VirtualNs when) {
+  if (when > clock_.now()) clock_.add_warp(when - clock_.now());
+}
+
+void Machine::input_delivered() {
+  for (auto& vcpu : vcpus_) vcpu->request_exit();
+}
+
+void Machine::request_exit(int code) {
+  if (!exit_code_) exit_code_ = code;
+  current().request_exit();
+}
+
+void Machine::request_reset() {
+  reset_requested_ = true;
+  current().request_exit();
+}
+
+void Machine::request_stop() { stop_requested_.store(true); }
+
+void Machine::flush_translations() {
+  if (executor_) executor_->request_flush();
+}
+
+void Machine::state(Archive& ar) {
+  clock_.state(ar);
+  ar.section("scheduler");
+  ar.field("current", current_);
+  ar.field("quantum_end", quantum_end_);
+  ar.field("reset_requested", reset_requested_);
+  if (current_ >= vcpus_.size()) throw Fatal("saved state: no such vCPU");
+  for (auto& vcpu : vcpus_) vcpu->save_or_load(ar);
+  for (auto& device : devices_) {
+    ar.section(device->name());
+    device->state(ar);
+  }
+  if (ar.loading()) {
+    exit_code_.reset();
+    flush_translations();
+  }
+}
+
+}  // namespace hindcast
