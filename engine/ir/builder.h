@@ -1,6 +1,9 @@
-// What an architecture's translator writes IR with. Folds constants and forwards register values while emitting, so
-// that a translator can be written plainly.
+// What an architecture's translator writes IR with. Folds constants and forwards register values while
+// emitting, so that a translator can be written plainly: what it need not have emitted is not in the unit.
+// Misuse (operands of different types, an op after the block's end) throws Fatal with the guest pc; it is an
+// error in the translator.
 #pragma once
+#include <array>
 #include <unordered_map>
 
 #include "engine/ir/ir.h"
@@ -13,11 +16,13 @@ namespace hindcast::ir {
 
 class Builder {
  public:
-  /// `block_of(pc)`-style lookups are the engine's: it tells the builder which guest pcs are IR blocks of this unit,
-  /// so that goto_pc() and branch_pc() become jumps inside the unit; all other pcs become exits.
+  /// The entry block, number 0, has begun. The engine tells the builder which guest pcs are IR blocks of this
+  /// unit (declare_pc_block), so that goto_pc() and branch_pc() become jumps inside the unit; all other pcs
+  /// become exits.
   Builder(const Architecture& arch, GuestAddr pc, u64 context);
 
-  // ---- for translators -------------------------------------------------------------------------------------
+  // ---- for translators
+  // -------------------------------------------------------------------------------------
   u64 context() const { return unit_.context; }
   const Architecture& arch() const { return arch_; }
 
@@ -25,28 +30,31 @@ class Builder {
   Value i32(u64 v) { return konst(Type::I32, v); }
   Value i64(u64 v) { return konst(Type::I64, v); }
 
-  Value get(unsigned reg);               // type: the register's
-  void set(unsigned reg, Value value);   // ignored for a register whose row says it is wired to zero
+  /// `reg` is an index into arch().registers(). Reading the pc register gives the current instruction's pc;
+  /// it is never set, the exits do that.
+  Value get(unsigned reg);              // type: the register's
+  void set(unsigned reg, Value value);  // ignored for a register whose row says it is wired to zero
 
-  Value unary(Op op, Value a);
-  Value binary(Op op, Value a, Value b);
+  Value unary(Op op, Value a);            // Clz, Ctz, Popcnt, Bswap, NanBox, NanUnbox
+  Value binary(Op op, Value a, Value b);  // both of one integer type; I1: And, Or, Xor only
   Value add(Value a, Value b) { return binary(Op::Add, a, b); }
   Value sub(Value a, Value b) { return binary(Op::Sub, a, b); }
   Value band(Value a, Value b) { return binary(Op::And, a, b); }
   Value bor(Value a, Value b) { return binary(Op::Or, a, b); }
   Value bxor(Value a, Value b) { return binary(Op::Xor, a, b); }
   Value bnot(Value a) { return binary(Op::Xor, a, konst(type(a), ~u64{0})); }
-  Value compare(Op op, Value a, Value b);  // I1
+  Value compare(Op op, Value a, Value b);  // integers; I1
   Value select(Value cond, Value a, Value b);
-  Value trunc(Type to, Value a);
-  Value zext(Type to, Value a);  // also from I1; same type: a itself
-  Value sext(Type to, Value a);
+  Value trunc(Type to, Value a);  // same type: a itself, here and below
+  Value zext(Type to, Value a);   // also from I1
+  Value sext(Type to, Value a);   // also from I1
   Value bitcast(Type to, Value a);
 
   /// `type` is the access type (I8..I64, F32, F64).
   Value load(Type type, Value address, MemAttr attr = {});
   void store(Value address, Value value, MemAttr attr = {});
 
+  /// `type` is Inst::type: the result's, for FCmp* the operands'. Round::Dynamic becomes the context's mode.
   Value fp(Op op, Type type, Round round, Value a, Value b = kNoValue, Value c = kNoValue, u8 flags = 0);
   Value fp_get_flags();
   void fp_set_flags(Value v);
@@ -75,31 +83,70 @@ class Builder {
   /// The constant's value if `v` is a constant.
   bool is_const(Value v, u64* value = nullptr) const;
 
-  // ---- for the engine --------------------------------------------------------------------------------------
+  // ---- for the engine
+  // --------------------------------------------------------------------------------------
   void set_interpreting(bool on) { interpreting_ = on; }
-  /// Declares that guest pc `pc` begins an IR block of this unit; returns its number.
+  /// Declares that guest pc `pc` begins an IR block of this unit; returns its number (until take()
+  /// renumbers). The unit's own pc is block 0. One that is declared but never begun becomes an exit to its
+  /// pc.
   u32 declare_pc_block(GuestAddr pc);
+  /// Ops go to the block of `pc` from here on; if the block before it has not ended it runs on into this one.
   void begin_pc_block(GuestAddr pc);
   void insn_start(GuestAddr pc, unsigned length);
   void set_insn_length(unsigned length);  // of the InsnStart last emitted
   bool ended() const { return ended_; }   // the current IR block has its End op
+  /// The unit: unreachable blocks and unused values dropped, blocks contiguous and in the order in which they
+  /// were begun (a value's definition thus precedes its uses), exits after them. The builder is spent.
   Unit take();
 
  private:
-  Value emit(Inst inst);
-  Value fold(Op op, Type type, u64 a, u64 b, bool* folded) const;
-  void end(Inst inst);
-  void forget();  // at a block start nothing is known of registers
+  /// Blocks are begun once and filled one after the other, so the ops of each are contiguous in
+  /// `unit_.insts`.
+  struct PendingBlock {
+    u32 first = 0, count = 0;
+    bool begun = false;
+    bool has_pc = false;  // if it is never begun it becomes an exit to `pc`
+    GuestAddr pc = 0;
+  };
+  struct Known {
+    Value value = kNoValue;
+    u32 epoch = 0;  // counts only while equal to epoch_
+  };
+
+  Value emit(const Inst& inst);       // appends
+  Value emit_pure(const Inst& inst);  // appends, or finds the same op in this block
+  void end(const Inst& inst);
+  u32 add_block(bool has_pc, GuestAddr pc);
+  u32 target(GuestAddr pc);  // the block of this unit at `pc`, or a new exit to it
+  void forget() { ++epoch_; }
+
+  const Inst& at(Value v) const { return unit_.insts[v]; }
+  bool is_const_value(Value v, u64 wanted) const;
+  Value simplify_binary(Op op, Type type, Value a, Value b);
+  Value simplify_constant_right(Op op, Type type, Value a, u64 b);
+  Value simplify_compare(Op op, Type type, Value a, Value b);
+  Value invert(Value condition);  // the opposite condition if that costs nothing, else kNoValue
+  void fold_address(Value& address, MemAttr& attr);
+  void require(bool ok, const char* what, Op op) const;
+  void require_integer(Op op, Value v) const;
+  unsigned checked_register(unsigned reg, Op op) const;
+
+  std::vector<bool> live_ops(const std::vector<u32>& order) const;
+  std::vector<u32> reachable_blocks()
+      const;  // entry first, in the order in which they were begun; exits last
 
   const Architecture& arch_;
   Unit unit_;
   bool ended_ = false;
   bool interpreting_ = false;
   u32 current_ = 0;
-  u32 last_insn_start_ = 0;
-  std::vector<std::vector<Inst>> pending_;  // unused once blocks are laid out
+  u32 last_insn_start_ = kNoValue;
+  u32 epoch_ = 1;
+  std::vector<PendingBlock> blocks_;
+  std::vector<u32> begun_;  // block numbers in the order of begin_block()
   std::unordered_map<GuestAddr, u32> pc_blocks_;
-  std::unordered_map<unsigned, Value> known_;  // register -> value it holds, within this IR block
+  std::vector<Known> known_;       // by register: the value it holds, within this IR block
+  std::array<Value, 256> recent_;  // by hash: a pure op that may be used again
 };
 
 }  // namespace hindcast::ir
