@@ -34,6 +34,8 @@ u32 add(const Helper& row) {
 u32 register_helper(const char* name, HelperFn fn) { return add({name, fn, nullptr}); }
 u32 register_pure_helper(const char* name, PureFn fn) { return add({name, nullptr, fn}); }
 
+u32 helper_count() { return static_cast<u32>(table().rows.size()); }
+
 const Helper& helper(u32 number) {
   const HelperTable& t = table();
   if (number >= t.rows.size()) {

@@ -26,6 +26,7 @@ struct Helper {
 /// Only before machines run (one thread). Numbers are of this process only; IR text uses names.
 u32 register_helper(const char* name, HelperFn fn);
 u32 register_pure_helper(const char* name, PureFn fn);
+u32 helper_count();
 /// The reference stays valid. Fatal if there is none of that number.
 const Helper& helper(u32 number);
 /// kNoHelper if there is none of that name.

@@ -27,12 +27,9 @@ bool same_op(const Inst& a, const Inst& b) {
 
 bool has_effect(Op op) {
   switch (info(op).effect) {
-    case Effect::Pure:
-      return false;
-    case Effect::State:
-      return op == Op::SetReg || op == Op::FpSetFlags;
-    default:
-      return true;
+    case Effect::Pure: return false;
+    case Effect::State: return op == Op::SetReg || op == Op::FpSetFlags;
+    default: return true;
   }
 }
 

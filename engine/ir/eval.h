@@ -58,82 +58,48 @@ inline constexpr u64 kNanBoxUpper = u64{0xffffffff} << 32;
 constexpr u64 eval_pure(Op op, Type type, Type a_type, u64 a, u64 b = 0, u64 c = 0) {
   const u64 count = b & (bits_of(type) - 1);
   switch (op) {
-    case Op::Add:
-      return truncate(type, a + b);
-    case Op::Sub:
-      return truncate(type, a - b);
-    case Op::Mul:
-      return truncate(type, a * b);
+    case Op::Add: return truncate(type, a + b);
+    case Op::Sub: return truncate(type, a - b);
+    case Op::Mul: return truncate(type, a * b);
     case Op::MulHiS: {
       const auto product = static_cast<__int128>(signed_value(type, a)) * signed_value(type, b);
       return truncate(type, static_cast<u64>(product >> bits_of(type)));
     }
-    case Op::MulHiU:
-      return truncate(type, static_cast<u64>(static_cast<u128>(a) * b >> bits_of(type)));
+    case Op::MulHiU: return truncate(type, static_cast<u64>(static_cast<u128>(a) * b >> bits_of(type)));
     case Op::MulHiSU: {
       const auto product = static_cast<__int128>(signed_value(type, a)) * static_cast<__int128>(b);
       return truncate(type, static_cast<u64>(product >> bits_of(type)));
     }
-    case Op::DivS:
-      return detail::divide_signed(type, a, b);
-    case Op::DivU:
-      return b == 0 ? truncate(type, ~u64{0}) : a / b;
-    case Op::RemS:
-      return detail::remainder_signed(type, a, b);
-    case Op::RemU:
-      return b == 0 ? a : a % b;
-    case Op::And:
-      return a & b;
-    case Op::Or:
-      return a | b;
-    case Op::Xor:
-      return a ^ b;
-    case Op::Shl:
-      return truncate(type, a << count);
-    case Op::Shr:
-      return a >> count;
-    case Op::Sar:
-      return truncate(type, static_cast<u64>(signed_value(type, a) >> count));
-    case Op::Rotl:
-      return detail::rotate_left(type, a, b);
-    case Op::Rotr:
-      return detail::rotate_left(type, a, u64{0} - b);
-    case Op::Clz:
-      return static_cast<u64>(std::countl_zero(a)) - (64 - bits_of(type));
-    case Op::Ctz:
-      return a == 0 ? bits_of(type) : static_cast<u64>(std::countr_zero(a));
-    case Op::Popcnt:
-      return static_cast<u64>(std::popcount(a));
-    case Op::Bswap:
-      return detail::byte_swap(type, a);
-    case Op::Trunc:
-      return truncate(type, a);
-    case Op::ZExt:
-      return a;
-    case Op::SExt:
-      return truncate(type, static_cast<u64>(signed_value(a_type, a)));
-    case Op::CmpEq:
-      return a == b;
-    case Op::CmpNe:
-      return a != b;
-    case Op::CmpLtS:
-      return signed_value(type, a) < signed_value(type, b);
-    case Op::CmpLtU:
-      return a < b;
-    case Op::CmpGeS:
-      return signed_value(type, a) >= signed_value(type, b);
-    case Op::CmpGeU:
-      return a >= b;
-    case Op::Select:
-      return a != 0 ? b : c;
-    case Op::Bitcast:
-      return a;
-    case Op::NanBox:
-      return kNanBoxUpper | a;
-    case Op::NanUnbox:
-      return (a & kNanBoxUpper) == kNanBoxUpper ? a & 0xffffffff : kDefaultNan32;
-    default:
-      return 0;
+    case Op::DivS: return detail::divide_signed(type, a, b);
+    case Op::DivU: return b == 0 ? truncate(type, ~u64{0}) : a / b;
+    case Op::RemS: return detail::remainder_signed(type, a, b);
+    case Op::RemU: return b == 0 ? a : a % b;
+    case Op::And: return a & b;
+    case Op::Or: return a | b;
+    case Op::Xor: return a ^ b;
+    case Op::Shl: return truncate(type, a << count);
+    case Op::Shr: return a >> count;
+    case Op::Sar: return truncate(type, static_cast<u64>(signed_value(type, a) >> count));
+    case Op::Rotl: return detail::rotate_left(type, a, b);
+    case Op::Rotr: return detail::rotate_left(type, a, u64{0} - b);
+    case Op::Clz: return static_cast<u64>(std::countl_zero(a)) - (64 - bits_of(type));
+    case Op::Ctz: return a == 0 ? bits_of(type) : static_cast<u64>(std::countr_zero(a));
+    case Op::Popcnt: return static_cast<u64>(std::popcount(a));
+    case Op::Bswap: return detail::byte_swap(type, a);
+    case Op::Trunc: return truncate(type, a);
+    case Op::ZExt: return a;
+    case Op::SExt: return truncate(type, static_cast<u64>(signed_value(a_type, a)));
+    case Op::CmpEq: return a == b;
+    case Op::CmpNe: return a != b;
+    case Op::CmpLtS: return signed_value(type, a) < signed_value(type, b);
+    case Op::CmpLtU: return a < b;
+    case Op::CmpGeS: return signed_value(type, a) >= signed_value(type, b);
+    case Op::CmpGeU: return a >= b;
+    case Op::Select: return a != 0 ? b : c;
+    case Op::Bitcast: return a;
+    case Op::NanBox: return kNanBoxUpper | a;
+    case Op::NanUnbox: return (a & kNanBoxUpper) == kNanBoxUpper ? a & 0xffffffff : kDefaultNan32;
+    default: return 0;
   }
 }
 

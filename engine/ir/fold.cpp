@@ -23,10 +23,8 @@ bool is_commutative(Op op) {
     case Op::Or:
     case Op::Xor:
     case Op::CmpEq:
-    case Op::CmpNe:
-      return true;
-    default:
-      return false;
+    case Op::CmpNe: return true;
+    default: return false;
   }
 }
 
@@ -38,18 +36,12 @@ bool is_compare(Op op) { return op >= Op::CmpEq && op <= Op::CmpGeU; }
 
 Op opposite(Op compare) {
   switch (compare) {
-    case Op::CmpEq:
-      return Op::CmpNe;
-    case Op::CmpNe:
-      return Op::CmpEq;
-    case Op::CmpLtS:
-      return Op::CmpGeS;
-    case Op::CmpGeS:
-      return Op::CmpLtS;
-    case Op::CmpLtU:
-      return Op::CmpGeU;
-    default:
-      return Op::CmpLtU;
+    case Op::CmpEq: return Op::CmpNe;
+    case Op::CmpNe: return Op::CmpEq;
+    case Op::CmpLtS: return Op::CmpGeS;
+    case Op::CmpGeS: return Op::CmpLtS;
+    case Op::CmpLtU: return Op::CmpGeU;
+    default: return Op::CmpLtU;
   }
 }
 
@@ -111,13 +103,10 @@ Value Builder::simplify_binary(Op op, Type t, Value a, Value b) {
   if (a == b) {
     switch (op) {
       case Op::And:
-      case Op::Or:
-        return a;
+      case Op::Or: return a;
       case Op::Sub:
-      case Op::Xor:
-        return konst(t, 0);
-      default:
-        break;
+      case Op::Xor: return konst(t, 0);
+      default: break;
     }
   }
   if (is_shift(op)) {
@@ -142,8 +131,7 @@ Value Builder::simplify_constant_right(Op op, Type t, Value a, u64 c) {
       if (c == 0) return a;
       if (chain) return binary(op, left.args[0], konst(t, inner + c));
       break;
-    case Op::Sub:
-      return binary(Op::Add, a, konst(t, u64{0} - c));
+    case Op::Sub: return binary(Op::Add, a, konst(t, u64{0} - c));
     case Op::Mul:
       if (c == 0) return konst(t, 0);
       if (c == 1) return a;
@@ -215,8 +203,7 @@ Value Builder::simplify_constant_right(Op op, Type t, Value a, u64 c) {
       }
       break;
     }
-    default:
-      break;
+    default: break;
   }
   return kNoValue;
 }

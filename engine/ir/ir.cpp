@@ -21,12 +21,9 @@ const OpInfo& info(Op op) { return kInfos[static_cast<unsigned>(op)]; }
 
 Type result_type(const Inst& inst) {
   switch (info(inst.op).result[0]) {
-    case '.':
-      return Type::Void;
-    case 'b':
-      return Type::I1;
-    default:
-      return inst.type;
+    case '.': return Type::Void;
+    case 'b': return Type::I1;
+    default: return inst.type;
   }
 }
 

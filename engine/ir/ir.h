@@ -1,5 +1,6 @@
-// The intermediate representation: typed SSA values inside a small control-flow graph. Guest state is read and written
-// explicitly by register number; guest registers, not SSA values, carry state between guest instructions' exits.
+// The intermediate representation: typed SSA values inside a small control-flow graph. Guest state is read
+// and written explicitly by register number; guest registers, not SSA values, carry state between guest
+// instructions' exits.
 //
 // Invariants that the executors rely on (checked by verify()):
 //  - the first instruction of a unit's entry block is InsnStart; an IR block ends with exactly one End op;
@@ -43,22 +44,23 @@ inline constexpr unsigned kOpCount = 0
 #undef OP
     ;
 
-/// Rounding of an Fp op. The first five are IEEE's; Dynamic is the mode in the CPU header (part of the context, so
-/// the JIT knows it when it translates).
+/// Rounding of an Fp op. The first five are IEEE's; Dynamic is the mode in the CPU header (part of the
+/// context, so the JIT knows it when it translates).
 enum class Round : u8 { NearestEven, TowardZero, Down, Up, NearestMaxMagnitude, Dynamic = 7 };
 
 /// Attributes of a Load or Store. The access width is bits_of(type); a Load of a narrower type is extended by
 /// an explicit ZExt/SExt after it.
 struct MemAttr {
-  i32 offset = 0;         // added to the address operand, modulo the address width
+  i32 offset = 0;  // added to the address operand, modulo the address width
   bool big_endian = false;
-  bool must_align = false; // a misaligned access faults
-  bool store_intent = false; // a Load whose fault is reported as a store's (first half of a read-modify-write)
-  u8 space = 0;           // memory context; 0 is the data space of the current mode
+  bool must_align = false;  // a misaligned access faults
+  bool store_intent =
+      false;     // a Load whose fault is reported as a store's (first half of a read-modify-write)
+  u8 space = 0;  // memory context; 0 is the data space of the current mode
 
   u64 pack() const {
-    return u64{static_cast<u32>(offset)} | u64{big_endian} << 32 | u64{must_align} << 33 | u64{store_intent} << 34 |
-           u64{space} << 40;
+    return u64{static_cast<u32>(offset)} | u64{big_endian} << 32 | u64{must_align} << 33 |
+           u64{store_intent} << 34 | u64{space} << 40;
   }
   static MemAttr unpack(u64 v) {
     return {static_cast<i32>(static_cast<u32>(v)), (v >> 32 & 1) != 0, (v >> 33 & 1) != 0, (v >> 34 & 1) != 0,
@@ -75,7 +77,7 @@ struct Inst {
   Type type = Type::Void;  // of the result; for compares, stores, SetReg: of the operands
   u8 flags = 0;
   u8 pad = 0;
-  u32 aux = 0;             // block number, rounding mode, ...
+  u32 aux = 0;  // block number, rounding mode, ...
   Value args[3] = {kNoValue, kNoValue, kNoValue};
   u64 imm = 0;
 };
