@@ -1,0 +1,140 @@
+// run, record, replay: what executes a guest.
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/machine_options.h"
+#include "cli/status_line.h"
+#include "cli/values.h"
+#include "replay/session.h"
+
+namespace hindcast::cli {
+namespace {
+
+/// What all three share.
+struct Common {
+  std::string log;
+  bool summary = false;
+  void add_to(CLI::App& command) {
+    command.add_option("-D,--log", log, "file for hindcast's own messages (default: stderr)");
+    command.add_flag("--summary", summary, "at the end, one line with icount, exit code and hashes");
+  }
+};
+
+std::string hex(const std::array<u8, 16>& hash) {
+  std::string text;
+  for (u8 byte : hash) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+int finish(const replay::RunResult& result, const Common& common, Log& log) {
+  if (!result.message.empty()) log.line(result.message);
+  if (common.summary)
+    log.line(fmt::format("icount {}, exit code {}, state {}, output {}", result.icount, result.exit_code,
+                         hex(result.state_root), hex(result.output_hash)));
+  return result.status();
+}
+
+replay::RecordOptions::Checkpoints parse_checkpoints(const std::string& text, Icount* every) {
+  using Kind = replay::RecordOptions::Checkpoints;
+  if (text == "auto") return Kind::Auto;
+  if (text == "none") return Kind::None;
+  if (text.starts_with("every=")) {
+    *every = parse_number("--checkpoints every", text.substr(6), 1);
+    return Kind::Every;
+  }
+  throw Fatal(fmt::format("--checkpoints: '{}' is not one of auto, none, every=N", printable(text)));
+}
+
+}  // namespace
+
+Command add_run(CLI::App& app) {
+  struct State {
+    MachineText machine;
+    Common common;
+  };
+  auto state = std::make_shared<State>();
+  CLI::App* command = app.add_subcommand("run", "run a guest, keep nothing");
+  state->machine.add_to(*command);
+  state->common.add_to(*command);
+  auto run = [state](const std::vector<std::string>& guest_args) {
+    state->machine.guest_args = guest_args;
+    Log log(state->common.log);
+    replay::HostOptions host = state->machine.host();
+    StatusLine status;
+    host.progress = status.callback();
+    replay::RunResult result = replay::run_live(state->machine.config(), host);
+    status.clear();
+    return finish(result, state->common, log);
+  };
+  return {command, true, run};
+}
+
+Command add_record(CLI::App& app) {
+  struct State {
+    MachineText machine;
+    Common common;
+    replay::RecordOptions options;
+    std::string checkpoints = "auto";
+  };
+  auto state = std::make_shared<State>();
+  CLI::App* command =
+      app.add_subcommand("record", "run a guest and record everything that it gets from outside");
+  command->add_option("-o,--output", state->options.path, "folder of the recording")
+      ->required()
+      ->type_name("REC");
+  command->add_option("--checkpoints", state->checkpoints, "auto, none, or every=N instructions")
+      ->capture_default_str();
+  command->add_flag("--sync", state->options.sync, "wait for the disk before each output");
+  command->add_flag("--force", state->options.force, "replace an existing recording");
+  state->machine.add_to(*command);
+  state->common.add_to(*command);
+  add_options_of_later_versions(*command, {"--keep"});
+  auto run = [state](const std::vector<std::string>& guest_args) {
+    state->machine.guest_args = guest_args;
+    Log log(state->common.log);
+    state->options.checkpoints = parse_checkpoints(state->checkpoints, &state->options.checkpoint_every);
+    replay::HostOptions host = state->machine.host();
+    StatusLine status;
+    host.progress = status.callback();
+    replay::RunResult result = replay::record(state->machine.config(), host, state->options);
+    status.clear();
+    return finish(result, state->common, log);
+  };
+  return {command, true, run};
+}
+
+Command add_replay(CLI::App& app) {
+  struct State {
+    std::string path, until, from_checkpoint;
+    bool quiet = false;
+    EngineText engine;
+    Common common;
+  };
+  auto state = std::make_shared<State>();
+  CLI::App* command = app.add_subcommand("replay", "run a recording again, exactly");
+  command->add_option("REC", state->path, "folder of the recording")->required();
+  command->add_option("--until", state->until, "stop at this icount (exit 124)");
+  command->add_option("--from-checkpoint", state->from_checkpoint,
+                      "start from the last checkpoint at or before this icount");
+  command->add_flag("--quiet", state->quiet, "do not print the guest's console");
+  state->engine.add_to(*command);
+  state->common.add_to(*command);
+  add_options_of_later_versions(*command, {"-p,--plugin", "--listen"});
+  auto run = [state](const std::vector<std::string>&) {
+    Log log(state->common.log);
+    replay::ReplayOptions options;
+    options.engine = state->engine.options();
+    if (!state->until.empty()) options.until = parse_number("--until", state->until);
+    if (!state->from_checkpoint.empty())
+      options.from_checkpoint = parse_number("--from-checkpoint", state->from_checkpoint);
+    options.print_output = !state->quiet;
+    StatusLine status;
+    options.progress = status.callback();
+    replay::RunResult result = replay::replay(state->path, options);
+    status.clear();
+    return finish(result, state->common, log);
+  };
+  return {command, false, run};
+}
+
+}  // namespace hindcast::cli

@@ -1,0 +1,202 @@
+#include "cli/machine_options.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "cli/values.h"
+
+namespace hindcast::cli {
+namespace {
+
+constexpr u64 kMiB = 1u << 20;
+constexpr u64 kMaxIcountShift = 10;
+constexpr u64 kMaxVcpus = 64;  // what a board takes is the board's to say
+
+bool is_elf(const Bytes& data) {
+  constexpr u8 magic[] = {0x7f, 'E', 'L', 'F'};
+  return data.size() >= sizeof magic && std::equal(magic, magic + sizeof magic, data.begin());
+}
+
+replay::SerialOptions parse_serial(const std::string& text) {
+  using Kind = replay::SerialOptions::Kind;
+  if (text == "stdio") return {Kind::Stdio, ""};
+  if (text == "none") return {Kind::None, ""};
+  if (text.starts_with("file:") && text.size() > 5) return {Kind::File, text.substr(5)};
+  if (text.starts_with("tcp:") && text.find(':', 4) != std::string::npos) return {Kind::Tcp, text.substr(4)};
+  throw Fatal(
+      fmt::format("--serial: '{}' is not one of stdio, file:PATH, tcp:HOST:PORT, none", printable(text)));
+}
+
+/// Applies --semihosting=...; returns words to append to the guest's command line.
+std::vector<std::string> parse_semihosting(const std::string& text, MachineConfig& config) {
+  std::vector<std::string> words;
+  config.semihosting = true;
+  for (const std::string& part : split_commas(text)) {
+    auto [key, value] = split_pair(part);
+    if (key == "on" || key == "off") {
+      config.semihosting = key == "on";
+    } else if (key == "enable") {
+      config.semihosting = parse_switch("--semihosting enable", value);
+    } else if (key == "arg") {
+      words.push_back(value);
+    } else if (key == "target" && (value == "native" || value == "auto")) {
+      config.semihosting_options[key] = "native";
+    } else if (key == "target" && (value == "gdb" || value == "chardev")) {
+      throw Fatal(fmt::format("--semihosting: target={} is not in this version; use target=native", value));
+    } else {
+      throw Fatal(fmt::format("--semihosting: '{}' is not known; use target=native, enable=on/off, arg=WORD",
+                              printable(part)));
+    }
+  }
+  return words;
+}
+
+std::string plugin_from_environment() {
+  for (const char* name : {"HINDCAST_PLUGIN", "QEMU_PLUGIN"}) {
+    const char* value = std::getenv(name);
+    if (value != nullptr && *value != '\0') return name;
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_options_of_later_versions(CLI::App& command, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    std::string shown = name.substr(name.rfind(',') + 1);
+    command
+        .add_option_function<std::vector<std::string>>(
+            name,
+            [shown](const std::vector<std::string>&) {
+              throw Fatal(shown + " is not in this version; leave it out");
+            },
+            "not in this version")
+        ->expected(1, -1)
+        ->group("");
+  }
+}
+
+void EngineText::add_to(CLI::App& command) {
+  command.add_option("--engine", engine, "how the guest's code runs: jit or interp")->capture_default_str();
+  command.add_option("--cpu-host", cpu_host, "NAME[,feature=off]: host instructions the JIT may not use")
+      ->group("For tests");
+  command.add_option("--code-cache", code_cache, "size of the translated code's memory")->group("For tests");
+  command
+      .add_option("--chaos-seed", chaos_seed, "drop caches and change tiers at moments drawn from this seed")
+      ->group("For tests");
+}
+
+EngineOptions EngineText::options() const {
+  EngineOptions options;
+  if (engine != "jit" && engine != "interp")
+    throw Fatal(fmt::format("--engine: '{}' is neither jit nor interp", printable(engine)));
+  options.jit = engine == "jit";
+  if (!code_cache.empty()) options.code_cache_bytes = parse_size("--code-cache", code_cache, kMiB);
+  if (!chaos_seed.empty()) options.chaos_seed = parse_number("--chaos-seed", chaos_seed);
+  auto parts = cpu_host.empty() ? std::vector<std::string>{} : split_commas(cpu_host);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    auto [feature, value] = split_pair(parts[i]);
+    bool names_host = i == 0 && parts[i].find('=') == std::string::npos;
+    if (names_host && feature != "host")
+      throw Fatal(fmt::format("--cpu-host: '{}' is not known; use host[,feature=off]", printable(feature)));
+    if (!names_host && !parse_switch("--cpu-host " + feature, value))
+      options.host_features_off.push_back(feature);
+  }
+  return options;
+}
+
+void MachineText::add_to(CLI::App& command) {
+  command.add_option("IMAGE", image, "what to run: an ELF file, or what the board takes as its kernel");
+  command.add_option("-M,--machine", machine, "NAME[,k=v]: the board (default: from the ELF header)");
+  command.add_option("--cpu", cpu, "NAME[,feature=on/off]: the CPU model");
+  command.add_option("-m,--memory", memory, "RAM, like 128M or 2G");
+  command.add_option("--smp", smp, "number of vCPUs");
+  command.add_option("--bios", bios, "firmware");
+  command.add_option("--kernel", kernel, "the kernel; the same as IMAGE");
+  command.add_option("--initrd", initrd, "initial RAM disk");
+  command.add_option("--append", append, "kernel command line");
+  command.add_option("--dtb", dtb, "device tree handed to the guest instead of the board's");
+  command.add_option("--load", loads, "FILE@ADDR: bytes into memory, any number of times")
+      ->expected(1)
+      ->take_all();
+  command.add_option("--serial", serial, "first serial port: stdio, file:PATH, tcp:HOST:PORT or none")
+      ->capture_default_str();
+  command
+      .add_option("--semihosting", semihosting,
+                  "on, off, or target=native,arg=...; on by default for bare-metal ELF")
+      ->type_name("[=TEXT]");
+  command.add_option("--semihost-root", semihost_root,
+                     "folder whose files the guest may use through semihosting");
+  command.add_option("--icount-shift", icount_shift, "virtual nanoseconds per instruction = 2^N (default 3)");
+  command.add_option("--max-icount", max_icount, "stop after N instructions (exit 124)");
+  command.add_option("--pace", pace, "real: virtual time waits for the wall clock; max: as fast as possible");
+  engine.add_to(command);
+  add_options_of_later_versions(
+      command, {"--drive", "--net", "-p,--plugin", "--board", "--svd", "--listen", "-L,--sysroot"});
+}
+
+MachineConfig MachineText::config() const {
+  if (std::string variable = plugin_from_environment(); !variable.empty())
+    throw Fatal(variable + " names a plugin, but plugins are not in this version; unset it");
+  MachineConfig config;
+  if (!machine.empty()) {
+    auto parts = split_commas(machine);
+    config.machine = parts[0];
+    for (std::size_t i = 1; i < parts.size(); ++i) config.machine_options.insert(split_pair(parts[i]));
+  }
+  config.cpu = cpu;
+  if (!memory.empty()) config.memory_bytes = parse_size("--memory", memory, kMiB);
+  if (!smp.empty()) config.smp = static_cast<unsigned>(parse_number("--smp", smp, 1, kMaxVcpus));
+  if (!icount_shift.empty())
+    config.icount_shift =
+        static_cast<unsigned>(parse_number("--icount-shift", icount_shift, 0, kMaxIcountShift));
+  config.append = append;
+
+  auto add_file = [&config](const char* role, const std::string& option, const std::string& path,
+                            u64 address = kNever) {
+    config.files.push_back({role, path, address, read_file(option, path)});
+  };
+  if (!image.empty() && !kernel.empty())
+    throw Fatal("IMAGE and --kernel name the same thing; give one of them");
+  if (!image.empty()) add_file("kernel", "image", image);
+  if (!kernel.empty()) add_file("kernel", "--kernel", kernel);
+  bool bare_metal_elf =
+      !config.files.empty() && is_elf(config.files.front().data) && bios.empty() && config.machine != "linux";
+  if (!bios.empty()) add_file("bios", "--bios", bios);
+  if (!initrd.empty()) add_file("initrd", "--initrd", initrd);
+  if (!dtb.empty()) add_file("dtb", "--dtb", dtb);
+  for (const std::string& load : loads) {
+    auto [path, address] = split_address("--load", load);
+    add_file("load", "--load", path, address);
+  }
+  bool anything = std::any_of(config.files.begin(), config.files.end(), [](const MachineFile& file) {
+    return file.role == "kernel" || file.role == "bios" || file.role == "load";
+  });
+  if (!anything) throw Fatal("nothing to run: name an IMAGE, or use --bios or --load");
+
+  config.guest_args.push_back(image.empty() ? kernel : image);
+  config.semihosting = bare_metal_elf;
+  if (!semihosting.empty())
+    for (std::string& word : parse_semihosting(semihosting, config))
+      config.guest_args.push_back(std::move(word));
+  config.guest_args.insert(config.guest_args.end(), guest_args.begin(), guest_args.end());
+  return config;
+}
+
+replay::HostOptions MachineText::host() const {
+  replay::HostOptions host;
+  host.engine = engine.options();
+  host.serial = parse_serial(serial);
+  host.semihost_root = semihost_root;
+  if (!max_icount.empty()) host.max_icount = parse_number("--max-icount", max_icount);
+  if (!pace.empty() && pace != "real" && pace != "max")
+    throw Fatal(fmt::format("--pace: '{}' is neither real nor max", printable(pace)));
+  bool real = pace.empty() ? ::isatty(STDIN_FILENO) == 1 : pace == "real";
+  host.pace = real ? replay::Pace::Real : replay::Pace::Max;
+  return host;
+}
+
+}  // namespace hindcast::cli

@@ -1,0 +1,110 @@
+// The hindcast command: reads the arguments, runs one command, turns every failure into one line and a
+// status.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstdio>
+#include <new>
+
+#include "cli/commands.h"
+#include "cli/values.h"
+#include "replay/session.h"
+#include "storage/store_types.h"
+#include "targets/targets.h"
+
+namespace hindcast::cli {
+namespace {
+
+/// Files opened later must not land on the numbers of the standard streams, or the guest's console would be
+/// written into the recording's database.
+void fill_standard_streams() {
+  for (int fd = 0; fd <= 2; ++fd)
+    if (::fcntl(fd, F_GETFD) == -1) {
+      int opened = ::open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
+      if (opened != fd) ::_exit(kStatusFailed);
+    }
+}
+
+/// Commands of the command line that are not in this version.
+constexpr std::array kLaterCommands = {"debug", "analyze", "compare", "index", "export", "import"};
+
+/// "--semihosting" may stand alone, and must not take the image for its value.
+std::string normalized(const std::string& argument) {
+  return argument == "--semihosting" ? "--semihosting=on" : argument;
+}
+
+int usage_error(const std::string& message) {
+  std::string line = message.substr(0, message.find('\n'));
+  fmt::print(stderr, "hindcast: {}; see hindcast --help\n", printable(line));
+  return kStatusFailed;
+}
+
+int run(const std::vector<std::string>& arguments) {
+  if (!arguments.empty() &&
+      std::find(kLaterCommands.begin(), kLaterCommands.end(), arguments.front()) != kLaterCommands.end())
+    throw Fatal(fmt::format("'{}' is not in this version", arguments.front()));
+
+  CLI::App app("hindcast runs a guest program deterministically, records it, and runs it again, exactly",
+               "hindcast");
+  app.require_subcommand(1);
+  app.set_version_flag("--version",
+                       fmt::format("hindcast {} (recordings: schema {}, model {})", HINDCAST_VERSION,
+                                   storage::kSchemaVersion, replay::kModelVersion));
+  const std::array commands = {add_run(app),    add_record(app), add_replay(app), add_info(app),
+                               add_events(app), add_verify(app), add_list(app)};
+  auto known = [&](const std::string& name) {
+    return std::any_of(commands.begin(), commands.end(),
+                       [&](const Command& command) { return command.app->get_name() == name; });
+  };
+  if (!arguments.empty() && !arguments.front().starts_with('-') && !known(arguments.front()))
+    return usage_error(fmt::format("'{}' is not a command", arguments.front()));
+  auto separator = std::find(arguments.begin(), arguments.end(), "--");
+  std::vector<std::string> own(arguments.begin(), separator), guest_args;
+  if (separator != arguments.end()) guest_args.assign(separator + 1, arguments.end());
+  std::transform(own.begin(), own.end(), own.begin(), normalized);
+  std::reverse(own.begin(), own.end());  // CLI11 takes them from the back
+  try {
+    app.parse(own);
+  } catch (const CLI::Success& success) {  // --help, --version
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    return usage_error(error.what());
+  }
+  targets::register_all();
+  for (const Command& command : commands) {
+    if (!command.app->parsed()) continue;
+    if (separator != arguments.end() && !command.takes_guest_args)
+      return usage_error(fmt::format("{} takes no guest arguments", command.app->get_name()));
+    // A report's reader may go away early; a guest's run must be closed properly first.
+    if (command.takes_guest_args || command.app->get_name() == "replay") std::signal(SIGPIPE, SIG_IGN);
+    return command.run(guest_args);
+  }
+  return usage_error("no command");
+}
+
+int guarded(int argc, char** argv) {
+  auto fail = [](const std::string& message) {
+    fmt::print(stderr, "hindcast: {}\n", printable(message));
+    return kStatusFailed;
+  };
+  try {
+    return run({argv + std::min(argc, 1), argv + argc});
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory; try less --memory");
+  } catch (const std::exception& error) {
+    return fail(error.what());
+  }
+}
+
+}  // namespace
+}  // namespace hindcast::cli
+
+int main(int argc, char** argv) {
+  hindcast::cli::fill_standard_streams();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is then an error like a full disk
+  return hindcast::cli::guarded(argc, argv);
+}

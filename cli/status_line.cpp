@@ -1,0 +1,119 @@
+#include "cli/status_line.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace hindcast::cli {
+namespace {
+
+constexpr auto kInterval = std::chrono::milliseconds(500);
+
+void write_terminal(const std::string& text) {
+  // A status line that cannot be written is no reason to stop.
+  [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
+std::string size_text(u64 bytes) {
+  if (bytes < 10'000) return fmt::format("{} B", bytes);
+  if (bytes < 10'000'000) return fmt::format("{:.1f} KB", static_cast<double>(bytes) / 1e3);
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
+
+std::string count_text(Icount icount) {
+  if (icount < 10'000'000) return fmt::format("{}", icount);
+  return fmt::format("{:.1f}M", static_cast<double>(icount) / 1e6);
+}
+
+}  // namespace
+
+StatusLine::StatusLine() : terminal_(::isatty(STDERR_FILENO) == 1), shared_(::isatty(STDOUT_FILENO) == 1) {}
+
+std::function<void(const replay::Progress&)> StatusLine::callback() {
+  if (!terminal_) return nullptr;
+  return [this](const replay::Progress& progress) { show(progress); };
+}
+
+void StatusLine::show(const replay::Progress& progress) {
+  auto now = std::chrono::steady_clock::now();
+  if (last_.time_since_epoch().count() == 0) {  // nothing for runs that end at once
+    last_ = now;
+    last_icount_ = progress.icount;
+    return;
+  }
+  if (now - last_ < kInterval) return;
+  double seconds = std::chrono::duration<double>(now - last_).count();
+  double mips =
+      static_cast<double>(progress.icount - std::min(last_icount_, progress.icount)) / seconds / 1e6;
+  last_ = now;
+  last_icount_ = progress.icount;
+  std::string text = fmt::format("icount {}  {:.1f} MIPS", count_text(progress.icount), mips);
+  if (progress.log_bytes != 0) text += fmt::format("  log {}", size_text(progress.log_bytes));
+  if (progress.total != 0)
+    text += fmt::format("  {:.1f} %",
+                        100.0 * static_cast<double>(progress.icount) / static_cast<double>(progress.total));
+  draw(text);
+}
+
+bool StatusLine::reserve_row() {
+  winsize size{};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row < 4) return false;
+  if (size.ws_row == rows_) return true;
+  rows_ = size.ws_row;
+  // A line feed at the bottom makes room; then the scrolling region leaves the bottom row out.
+  write_terminal(
+      fmt::format("\n\x1b[1A\x1b"
+                  "7\x1b[1;{}r\x1b"
+                  "8",
+                  rows_ - 1));
+  return true;
+}
+
+void StatusLine::draw(const std::string& text) {
+  if (!shared_) {
+    write_terminal("\r" + text + "\x1b[K");
+  } else if (reserve_row()) {
+    write_terminal(
+        fmt::format("\x1b"
+                    "7\x1b[{};1H\x1b[7m{}\x1b[0m\x1b[K\x1b"
+                    "8",
+                    rows_, text));
+  } else {
+    return;
+  }
+  shown_ = true;
+}
+
+void StatusLine::clear() {
+  if (!shown_) return;
+  shown_ = false;
+  if (shared_)
+    write_terminal(
+        fmt::format("\x1b"
+                    "7\x1b[{};1H\x1b[K\x1b[r\x1b"
+                    "8",
+                    std::exchange(rows_, 0)));
+  else
+    write_terminal("\r\x1b[K");
+}
+
+Log::Log(const std::string& path) : file_(stderr) {
+  if (path.empty()) return;
+  file_ = std::fopen(path.c_str(), "ae");
+  if (file_ == nullptr) throw Fatal(fmt::format("--log {}: {}", path, std::strerror(errno)));
+}
+
+Log::~Log() {
+  if (file_ != stderr) std::fclose(file_);
+}
+
+void Log::line(const std::string& text) {
+  fmt::print(file_, "hindcast: {}\n", text);
+  std::fflush(file_);
+}
+
+}  // namespace hindcast::cli

@@ -1,0 +1,134 @@
+#include "cli/values.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+namespace hindcast::cli {
+namespace {
+
+constexpr u64 kMaxFile = 4ull << 30;
+
+/// The number at the front of `text`; false if there is none or it does not fit. `rest` is what follows.
+bool take_number(std::string_view text, u64* value, std::string_view* rest) {
+  int base = 10;
+  if (text.starts_with("0x") || text.starts_with("0X")) {
+    base = 16;
+    text.remove_prefix(2);
+  }
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value, base);
+  *rest = text.substr(static_cast<std::size_t>(end - text.data()));
+  return error == std::errc();
+}
+
+}  // namespace
+
+u64 parse_number(const std::string& option, const std::string& text, u64 min, u64 max) {
+  u64 value = 0;
+  std::string_view rest;
+  if (!take_number(text, &value, &rest) || !rest.empty())
+    throw Fatal(fmt::format("{}: '{}' is not a number", option, printable(text)));
+  if (value < min || value > max)
+    throw Fatal(fmt::format("{}: {} is out of range ({} to {})", option, value, min, max));
+  return value;
+}
+
+u64 parse_size(const std::string& option, const std::string& text, u64 unit) {
+  u64 value = 0;
+  std::string_view rest;
+  bool ok = take_number(text, &value, &rest);
+  if (ok && !rest.empty()) {
+    std::size_t power = std::string_view("KMGT").find(static_cast<char>(rest[0] & ~0x20));
+    bool plain_bytes = rest == "B" || rest == "b";
+    ok = plain_bytes || (power != std::string_view::npos &&
+                         (rest.size() == 1 || rest.substr(1) == "B" || rest.substr(1) == "iB"));
+    unit = plain_bytes ? 1 : u64{1} << (10 * (power + 1) % 64);
+  }
+  if (!ok)
+    throw Fatal(fmt::format("{}: '{}' is not a size; write it like 128M or 2G", option, printable(text)));
+  if (value == 0 || value > (kNever >> 1) / unit)
+    throw Fatal(fmt::format("{}: the size {} is out of range", option, printable(text)));
+  return value * unit;
+}
+
+bool parse_switch(const std::string& option, const std::string& text) {
+  if (text == "on" || text == "yes" || text == "true") return true;
+  if (text == "off" || text == "no" || text == "false") return false;
+  throw Fatal(fmt::format("{}: '{}' is neither on nor off", option, printable(text)));
+}
+
+std::vector<std::string> split_commas(const std::string& text) {
+  std::vector<std::string> parts(1);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != ',') {
+      parts.back() += text[i];
+    } else if (i + 1 < text.size() && text[i + 1] == ',') {
+      parts.back() += text[i++];
+    } else {
+      parts.emplace_back();
+    }
+  }
+  return parts;
+}
+
+std::pair<std::string, std::string> split_pair(const std::string& text) {
+  std::size_t equals = text.find('=');
+  if (equals == std::string::npos) return {text, "on"};
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+std::pair<std::string, u64> split_address(const std::string& option, const std::string& text) {
+  std::size_t at = text.rfind('@');
+  if (at == std::string::npos || at == 0)
+    throw Fatal(fmt::format("{}: '{}' has no address; write FILE@ADDR", option, printable(text)));
+  return {text.substr(0, at), parse_number(option, text.substr(at + 1))};
+}
+
+Bytes read_file(const std::string& option, const std::string& path) {
+  auto fail = [&](const char* why) -> Fatal {
+    return Fatal(fmt::format("{} {}: {}", option, printable(path), why));
+  };
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) throw fail(std::strerror(errno));
+  struct stat info {};
+  Bytes data;
+  const char* problem = nullptr;
+  if (::fstat(fd, &info) != 0) {
+    problem = std::strerror(errno);
+  } else if (!S_ISREG(info.st_mode)) {
+    problem = "not a regular file";
+  } else if (static_cast<u64>(info.st_size) > kMaxFile) {
+    problem = "larger than 4 GiB";
+  } else {
+    data.resize(static_cast<std::size_t>(info.st_size));
+    std::size_t done = 0;
+    while (done < data.size() && problem == nullptr) {
+      ssize_t got = ::read(fd, data.data() + done, data.size() - done);
+      if (got > 0) done += static_cast<std::size_t>(got);
+      if (got == 0) data.resize(done);  // it shrank meanwhile
+      if (got < 0 && errno != EINTR) problem = std::strerror(errno);
+    }
+  }
+  ::close(fd);
+  if (problem != nullptr) throw fail(problem);
+  return data;
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (unsigned char c : text) {
+    if (c < 0x20 || c == 0x7f)
+      out += fmt::format("\\x{:02x}", c);
+    else
+      out += static_cast<char>(c);
+  }
+  return out;
+}
+
+}  // namespace hindcast::cli
