@@ -1,4 +1,5 @@
-// Checks the invariants of ir.h. What passes here cannot make an executor read out of bounds.
+// Checks the invariants of ir.h. A unit that passes cannot make an executor go wrong, provided that its
+// register numbers and types are those of the architecture, which is not known here.
 #include <algorithm>
 #include <map>
 

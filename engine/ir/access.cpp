@@ -1,0 +1,105 @@
+#include "engine/ir/access.h"
+
+#include "engine/vcpu.h"
+
+namespace hindcast::ir {
+
+namespace {
+
+bool accepts_stores(const AddressSpace& memory, GuestAddr pa) {
+  const RamBlock* ram = memory.find_ram(pa);
+  return ram != nullptr ? !ram->rom || ram->device != nullptr : !memory.name_at(pa).empty();
+}
+
+}  // namespace
+
+u64 address_mask(const Architecture& arch) {
+  return arch.address_bits() >= 64 ? ~u64{0} : (u64{1} << arch.address_bits()) - 1;
+}
+
+u64 swap_bytes(u64 value, unsigned size) { return __builtin_bswap64(value) >> (64 - 8 * size); }
+
+bool DataAccess::translate(GuestAddr va, unsigned size, Access access, GuestAddr& physical,
+                           GuestFault& fault) const {
+  const Translation t = vcpu.arch().translate(vcpu, va, size, access);
+  if (!t.ok) fault = {t.cause, t.value};
+  physical = t.physical;
+  return t.ok;
+}
+
+bool DataAccess::place(u64 address, unsigned size, MemAttr attr, Access access, Place& place,
+                       GuestFault& fault) const {
+  const Architecture& arch = vcpu.arch();
+  if (attr.space != 0) throw Fatal("memory space " + std::to_string(attr.space) + " is not implemented");
+  const u64 mask = address_mask(arch);
+  const GuestAddr va = place.va = (address + static_cast<u64>(i64{attr.offset})) & mask;
+  if (attr.must_align && (va & (size - 1)) != 0) {
+    fault = arch.misaligned_fault(va, access);
+    return false;
+  }
+  // Without translation only the end of the address space divides an access, and what follows it is its
+  // beginning.
+  const bool flat = mode == MemoryMode::Flat;
+  const u64 page_mask = flat ? mask : (u64{1} << arch.page_bits()) - 1;
+  const u64 rest_of_page = page_mask - (va & page_mask);  // less one
+  place.first_size = rest_of_page < size - 1 ? static_cast<unsigned>(rest_of_page) + 1 : size;
+  const GuestAddr second = (va + place.first_size) & mask;
+  if (flat) {
+    place.physical[0] = va;
+    place.physical[1] = second;
+    return true;
+  }
+  if (!translate(va, place.first_size, access, place.physical[0], fault)) return false;
+  return place.first_size == size ||
+         translate(second, size - place.first_size, access, place.physical[1], fault);
+}
+
+bool DataAccess::load(u64 address, unsigned size, MemAttr attr, u64& value, GuestFault& fault) const {
+  const Access access = attr.store_intent ? Access::Write : Access::Read;
+  Place at;
+  if (!place(address, size, attr, access, at, fault)) return false;
+  bool done = true;
+  if (at.first_size == size) {
+    done = memory.read(at.physical[0], size, &value);
+  } else {
+    done = !memory.name_at(at.physical[0]).empty() && !memory.name_at(at.physical[1]).empty();
+    value = 0;
+    for (unsigned i = 0; i < size && done; ++i) {
+      const bool first = i < at.first_size;
+      u64 byte = 0;
+      done = memory.read(first ? at.physical[0] + i : at.physical[1] + (i - at.first_size), 1, &byte);
+      value |= (byte & 0xff) << (8 * i);
+    }
+  }
+  if (!done) {
+    fault = vcpu.arch().bus_fault(at.va, access);
+    return false;
+  }
+  if (attr.big_endian) {
+    value = swap_bytes(value, size);
+  } else if (size < 8) {
+    value &= (u64{1} << (8 * size)) - 1;  // a device may answer more than was asked
+  }
+  return true;
+}
+
+bool DataAccess::store(u64 address, unsigned size, MemAttr attr, u64 value, GuestFault& fault) const {
+  Place at;
+  if (!place(address, size, attr, Access::Write, at, fault)) return false;
+  if (attr.big_endian) value = swap_bytes(value, size);
+  bool done = true;
+  if (at.first_size == size) {
+    done = memory.write(at.physical[0], size, value);
+  } else {
+    done = accepts_stores(memory, at.physical[0]) && accepts_stores(memory, at.physical[1]);
+    for (unsigned i = 0; i < size && done; ++i) {
+      const bool first = i < at.first_size;
+      done = memory.write(first ? at.physical[0] + i : at.physical[1] + (i - at.first_size), 1,
+                          value >> (8 * i) & 0xff);
+    }
+  }
+  if (!done) fault = vcpu.arch().bus_fault(at.va, Access::Write);
+  return done;
+}
+
+}  // namespace hindcast::ir
