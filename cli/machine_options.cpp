@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "cli/values.h"
+#include "semihost/host_files.h"
 
 namespace hindcast::cli {
 namespace {
@@ -191,6 +192,9 @@ replay::HostOptions MachineText::host() const {
   host.engine = engine.options();
   host.serial = parse_serial(serial);
   host.semihost_root = semihost_root;
+  auto files = std::make_shared<semihost::HostFiles>(semihost_root);
+  host.services[InputKind::Semihost] = replay::make_service(
+      [files](ByteView request) { return files->serve(request); }, &semihost::HostFiles::has_effects);
   if (!max_icount.empty()) host.max_icount = parse_number("--max-icount", max_icount);
   if (!pace.empty() && pace != "real" && pace != "max")
     throw Fatal(fmt::format("--pace: '{}' is neither real nor max", printable(pace)));

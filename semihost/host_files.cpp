@@ -140,6 +140,18 @@ Bytes HostFiles::serve(ByteView bytes) {
   return encode(request ? handle(*request) : failed(Errno::Invalid));
 }
 
+bool HostFiles::has_effects(ByteView bytes) {
+  auto request = decode_request(bytes);
+  if (!request) return false;
+  switch (request->op) {
+    case FileOp::Open: return request->mode >= 4;  // "w" and "a" create
+    case FileOp::Write:
+    case FileOp::Remove:
+    case FileOp::Rename: return true;
+    default: return false;
+  }
+}
+
 Reply HostFiles::handle(const Request& request) {
   if (root_ < 0) return failed(Errno::Access);
   switch (request.op) {

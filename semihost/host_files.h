@@ -23,6 +23,8 @@ class HostFiles {
 
   /// Answers one request. Never throws for what the guest or the files do: that is in the reply.
   Bytes serve(ByteView request);
+  /// Whether serving `request` can change the folder: creates, empties, writes, removes or renames a file.
+  static bool has_effects(ByteView request);
 
  private:
   Reply handle(const Request& request);
