@@ -15,7 +15,7 @@ template <typename F>
 typename F::Bits add_finite(Unpacked a, Unpacked b, Round rm, u32& flags) {
   if (a.exp < b.exp) std::swap(a, b);
   // One bit of headroom for the carry. A shift that loses bits leaves a difference with at most one leading
-  // zero, so the sticky bit stays below the rounding position.
+  // zero more, so the sticky bit stays below the rounding position.
   const u64 large = a.sig >> 1;
   const u64 small = shift_right_sticky(b.sig >> 1, a.exp - b.exp);
   if (a.sign == b.sign) {
@@ -52,7 +52,7 @@ template <typename F>
 u64 root_digits(u64 radicand) {
   constexpr u64 kOne = u64{1} << 60;
   u64 root = kOne;
-  u64 rest = radicand - kOne;  // (radicand - root^2) * 2^digits; stays below 2 * root + 1 < 8
+  u64 rest = radicand - kOne;  // (radicand - root^2) * 2^digits; below 2 * root + 1, so doubling it fits
   for (u64 digit = kOne >> 1; digit >= kOne >> kRootDigits<F>; digit >>= 1) {
     rest <<= 1;
     const u64 trial = 2 * root + digit;  // what (root + digit)^2 adds to root^2, over digit

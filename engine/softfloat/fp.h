@@ -1,13 +1,14 @@
-// IEEE 754 arithmetic in integers: the interpreter's floating point and the JIT's fallback. Every operation takes the
-// rounding mode and accrues exception flags into `flags`. A NaN result is the given format's default NaN (positive quiet,
-// payload 0); tininess is detected after rounding. Operands and results are bit patterns (f16 and f32 in the low bits).
+// IEEE 754 arithmetic in integers: the interpreter's floating point and the JIT's fallback. Every operation
+// takes the rounding mode and accrues exception flags into `flags`. A NaN result is the given format's
+// default NaN (positive quiet, payload 0); tininess is detected after rounding. Operands and results are bit
+// patterns (f16 and f32 in the low bits).
 #pragma once
 #include "engine/ir/ir.h"
 #include "engine/types.h"
 
 namespace hindcast::fp {
 
-/// Exception flags. The values are x86's MXCSR bits and IEEE's order elsewhere; architectures map them to their own.
+/// Exception flags. The values are x86's MXCSR bits; architectures map them to their own.
 enum Flag : u32 { kInvalid = 1, kDivByZero = 4, kOverflow = 8, kUnderflow = 16, kInexact = 32 };
 inline constexpr u32 kAllFlags = kInvalid | kDivByZero | kOverflow | kUnderflow | kInexact;
 
@@ -24,7 +25,8 @@ template <typename F> typename F::Bits mul(typename F::Bits a, typename F::Bits 
 template <typename F> typename F::Bits div(typename F::Bits a, typename F::Bits b, Round rm, u32& flags);
 template <typename F> typename F::Bits sqrt(typename F::Bits a, Round rm, u32& flags);
 /// a * b + c with one rounding. inf * 0 is invalid also when c is a quiet NaN.
-template <typename F> typename F::Bits fma(typename F::Bits a, typename F::Bits b, typename F::Bits c, Round rm, u32& flags);
+template <typename F>
+typename F::Bits fma(typename F::Bits a, typename F::Bits b, typename F::Bits c, Round rm, u32& flags);
 /// IEEE 754-2019 minimumNumber/maximumNumber: a number beats a NaN; -0 < +0; a signalling NaN is invalid.
 template <typename F> typename F::Bits min(typename F::Bits a, typename F::Bits b, u32& flags);
 template <typename F> typename F::Bits max(typename F::Bits a, typename F::Bits b, u32& flags);

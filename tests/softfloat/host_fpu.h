@@ -42,7 +42,8 @@ u64 canonical(typename F::Bits a) {
 }
 
 // clang-format off
-/// Runs `text` between loading and storing MXCSR. Operands: %0 the result, %2 and up what is given after `text`.
+/// Runs `text` between loading and storing MXCSR, and declares `flags`. %0 in `text` is `result`, read and
+/// written; further operands, given last, are named.
 #define HOST_RUN(text, constraint, result, ...)                                                   \
   u32 after = 0;                                                                                  \
   const u32 before = mxcsr(rm), usual = 0x1f80;                                                   \
