@@ -11,20 +11,21 @@
 
 namespace hindcast::storage {
 
-/// Writes one recording. Survives kill -9 at any moment: what flush() has returned for is in the operating system's hands.
-/// Throws StoreError when the folder cannot be created or written (disk full included); after that only close_failed()
-/// may be called, and what was flushed before stays readable. Not thread-safe.
+/// Writes one recording. Survives kill -9 at any moment: what flush() has returned for is in the operating
+/// system's hands. Throws StoreError when the folder cannot be created or written (disk full included); after
+/// that only close_failed() may be called, and what was flushed before stays readable. Not thread-safe.
 class Writer {
  public:
   /// Creates folder `path` (mode 0700). It must not exist, unless `replace`, which removes an existing
   /// *recording* (and refuses any other folder). `meta` is stored before this returns.
-  static std::unique_ptr<Writer> create(const std::string& path, const Bytes& meta, const WriterOptions& options);
+  static std::unique_ptr<Writer> create(const std::string& path, const Bytes& meta,
+                                        const WriterOptions& options);
   virtual ~Writer() = default;
 
   /// Appends an event; positions must be strictly increasing. Buffered until flush().
   virtual void append(const EventRecord& event) = 0;
-  /// Everything appended is written as chained chunks and handed to the OS (to the disk if options.sync). `end` is the
-  /// position up to which the recording is complete: all events before it are in it.
+  /// Everything appended is written as chained chunks and handed to the OS (to the disk if options.sync).
+  /// `end` is the position up to which the recording is complete: all events before it are in it.
   virtual void flush(u64 end_icount) = 0;
   /// Stores a page if its content is not there already (bytes compared on equal hashes); returns its id.
   virtual PageId put_page(const u8* data, std::size_t size) = 0;
@@ -32,14 +33,18 @@ class Writer {
   virtual void put_checkpoint(const CheckpointRecord& checkpoint) = 0;
   /// Named blobs ("image/0", ...), content checked on reading.
   virtual void put_blob(const std::string& key, ByteView data) = 0;
-  /// Clean close: flushes, writes the end record, compacts, closes.
+  /// Clean close: flushes, writes the end record, closes. Nothing may be called afterwards. A writer that is
+  /// destroyed without it leaves what a killed recorder would leave.
   virtual void close(const EndRecord& end) = 0;
+  /// Lets go of the recording after a StoreError, writing nothing more.
+  virtual void close_failed() noexcept = 0;
   /// Bytes handed to the database so far (events only / everything).
   virtual u64 event_bytes() const = 0;
   virtual u64 total_bytes() const = 0;
 };
 
-/// Reads a recording. Never writes into it. Treats every byte as hostile: throws StoreError naming what is damaged.
+/// Reads a recording. Never writes into it. Treats every byte as hostile: throws StoreError naming what is
+/// damaged.
 class Reader {
  public:
   static std::unique_ptr<Reader> open(const std::string& path);
@@ -50,9 +55,12 @@ class Reader {
   virtual std::optional<EndRecord> end() const = 0;
   /// The last icount that the chunks cover (equals end()->icount after a clean close).
   virtual u64 covered_icount() const = 0;
-  /// Calls `fn` for events with icount >= from in order until it returns false. A damaged chunk throws StoreError after
-  /// everything before it was delivered; a torn tail just ends (see tail_torn()).
+  /// Calls `fn` for events with icount >= from in order until it returns false. A damaged chunk throws
+  /// StoreError after everything before it was delivered; a torn tail just ends (see tail_torn()).
   virtual void events(u64 from_icount, const std::function<bool(const EventRecord&)>& fn) const = 0;
+  /// Something that had been handed to the operating system is missing at the end: the power failed, or files
+  /// were cut off. What there is is a true beginning of the recording. A killed recorder alone does not tear
+  /// the tail.
   virtual bool tail_torn() const = 0;
   /// Checkpoints by icount, without their pages.
   virtual std::vector<CheckpointInfo> checkpoints() const = 0;

@@ -19,6 +19,16 @@ using ByteView = std::span<const u8>;
 /// Version of the layout in the database (schema). Raised by any change that an older reader would misread.
 inline constexpr u32 kSchemaVersion = 1;
 
+/// Guest memory is stored in pages of this size; the last page of a block may be shorter.
+inline constexpr std::size_t kPageSize = 4096;
+/// Limits that the writer keeps and the reader insists on.
+inline constexpr std::size_t kMaxEventPayload = std::size_t{64} << 20;
+inline constexpr u64 kMaxBlockSize = u64{1} << 40;
+inline constexpr std::size_t kMaxValue = std::size_t{1} << 30;  // meta, machine state
+
+/// A 128-bit xxh3 in its canonical (big-endian) byte order.
+using Root = std::array<u8, 16>;
+
 /// One line: what is wrong, where, and what to do.
 class StoreError : public std::runtime_error {
  public:
@@ -27,8 +37,8 @@ class StoreError : public std::runtime_error {
 
 struct EventRecord {
   u64 icount = 0;
-  u32 seq = 0;      // within the icount
-  u8 kind = 0;      // engine's InputKind, or replay's own kinds from 128 up (hash grid)
+  u32 seq = 0;  // within the icount
+  u8 kind = 0;  // engine's InputKind, or replay's own kinds from 128 up (hash grid)
   u16 channel = 0;
   Bytes payload;
 };
@@ -44,12 +54,13 @@ struct PageId {
 struct CheckpointBlock {
   std::string name;
   u64 base = 0, size = 0;
-  /// (page number in the block, id), ascending; pages not listed are zero.
+  /// (page number in the block, id), strictly ascending; pages not listed are zero. Listing an all-zero page
+  /// is the same as not listing it.
   std::vector<std::pair<u64, PageId>> pages;
 };
 struct CheckpointInfo {
   u64 icount = 0;
-  u32 seq = 0;  // events with (icount, < seq) came before it
+  u32 seq = 0;                // events with (icount, < seq) came before it
   std::array<u8, 16> root{};  // over machine state and all blocks
 };
 struct CheckpointRecord : CheckpointInfo {
@@ -60,7 +71,7 @@ struct CheckpointRecord : CheckpointInfo {
 /// Written by a clean close only.
 struct EndRecord {
   u64 icount = 0;
-  u8 reason = 0;      // replay's StopKind
+  u8 reason = 0;  // replay's StopKind
   std::int64_t exit_code = 0;
   std::array<u8, 16> state_root{};   // as CheckpointInfo::root, at the end
   std::array<u8, 16> output_hash{};  // running hash of all outputs
@@ -69,7 +80,7 @@ struct EndRecord {
 
 struct WriterOptions {
   bool replace = false;
-  bool sync = false;   // flush() waits for the disk
+  bool sync = false;  // flush() waits for the disk
 };
 
 struct StoreStats {

@@ -1,0 +1,410 @@
+// The replaying side of the event store. Whatever stands in the files is checked before it is believed.
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <new>
+#include <set>
+#include <type_traits>
+
+#include "storage/chunk.h"
+#include "storage/database.h"
+#include "storage/event_store.h"
+#include "storage/folder.h"
+#include "storage/merkle.h"
+#include "storage/records.h"
+
+namespace hindcast::storage {
+namespace {
+
+/// How often opening is tried again when a recorder at work moved files away under it.
+constexpr int kOpenAttempts = 8;
+
+/// A StoreError that already names the recording.
+class NamedError : public StoreError {
+ public:
+  using StoreError::StoreError;
+};
+
+class StoreReader final : public Reader {
+ public:
+  explicit StoreReader(const std::string& path) : path_(path), folder_(Folder::open(path)) {
+    mark_ = folder_->read_mark(&marks_sound_);
+    for (int attempt = 1; !try_open(); attempt++) {
+      if (!folder_->growing() || attempt == kOpenAttempts) {
+        if (!mark_ || !mark_->created) fail("was cut short while being created: there is nothing to replay");
+        fail(fmt::format("is damaged: {}", damage_));
+      }
+      sched_yield();
+      mark_ = folder_->read_mark(&marks_sound_);
+    }
+    read_meta();
+    read_end();
+    find_cover();
+  }
+
+  const Bytes& meta() const override { return meta_; }
+  std::optional<EndRecord> end() const override { return end_ ? std::optional(end_->end) : std::nullopt; }
+  u64 covered_icount() const override { return covered_; }
+  bool tail_torn() const override { return torn_; }
+
+  void events(u64 from_icount, const std::function<bool(const EventRecord&)>& fn) const override {
+    walk_chunks(from_icount, [&](const ChunkHeader& header, std::string_view value) {
+      return decode_chunk(header, value,
+                          [&](const EventRecord& event) { return event.icount < from_icount || fn(event); });
+    });
+  }
+
+  std::vector<CheckpointInfo> checkpoints() const override {
+    std::vector<CheckpointInfo> all;
+    for_each(Family::Checkpoints, kSummaryMark, "checkpoints",
+             [&](std::string_view key, std::string_view value) {
+               const StoredSummary summary = parse_summary(key, value);
+               if (summary.ordinal != all.size())
+                 fail(fmt::format("is damaged: checkpoint {} is missing", all.size()));
+               all.push_back(summary.info);
+             });
+    if (end_ && all.size() != end_->checkpoints) {
+      fail(fmt::format("is damaged: {} of {} checkpoints are missing", end_->checkpoints - all.size(),
+                       end_->checkpoints));
+    }
+    return all;
+  }
+
+  CheckpointRecord checkpoint(u64 icount) const override {
+    const std::string what = fmt::format("the checkpoint at {}", icount);
+    return guarded(what, [&] {
+      const auto get = [&](const std::string& key) {
+        const auto value = find(Family::Checkpoints, key);
+        if (!value) throw StoreError("it is missing");
+        return *value;
+      };
+      const std::string key = summary_key(icount);
+      CheckpointRecord record;
+      static_cast<CheckpointInfo&>(record) = parse_summary(key, get(key)).info;
+      const std::string at = state_key(icount);
+      StoredState state = decode_state(unseal(name_of(Family::Checkpoints), at, get(at), kMaxValue));
+      record.machine_state = std::move(state.machine_state);
+      for (StoredBlock& block : state.blocks) record.blocks.push_back(load_tree(std::move(block)));
+      if (checkpoint_root(record.machine_state, record.blocks) != record.root) {
+        throw StoreError("its state differs from its root");
+      }
+      return record;
+    });
+  }
+
+  Bytes page(const PageId& id) const override {
+    return guarded("a page", [&] { return content(id); });
+  }
+
+  std::vector<std::string> blobs() const override {
+    std::vector<std::string> names;
+    for_each(Family::Blobs, kBlobMark, "blobs",
+             [&](std::string_view key, std::string_view) { names.emplace_back(key.substr(1)); });
+    if (end_ && names.size() != end_->blobs) fail("is damaged: blobs are missing");
+    return names;
+  }
+
+  Bytes blob(const std::string& name) const override {
+    return guarded(fmt::format("blob {}", name), [&] {
+      const std::string key = blob_key(name);
+      const auto value = find(Family::Blobs, key);
+      if (!value) throw StoreError("it is missing");
+      const StoredBlob header = decode_blob(unseal(name_of(Family::Blobs), key, *value, kBlobPiece));
+      Bytes data;
+      for (u32 piece = 0; data.size() < header.size; piece++) {
+        const std::string at = blob_piece_key(name, piece);
+        const auto part = find(Family::Blobs, at);
+        if (!part) throw StoreError("a piece is missing");
+        const Bytes raw = unseal(name_of(Family::Blobs), at, *part, kBlobPiece);
+        if (raw.size() != std::min<u64>(kBlobPiece, header.size - data.size()))
+          throw StoreError("its length is wrong");
+        data.insert(data.end(), raw.begin(), raw.end());
+      }
+      if (page_id(data) != header.hash) throw StoreError("content differs from its hash");
+      return data;
+    });
+  }
+
+  bool verify(const std::function<void(const std::string&)>& problem) const override {
+    bool sound = true;
+    const auto report = [&](const std::string& line) {
+      sound = false;
+      problem(line);
+    };
+    const auto check = [&](const auto& work) {
+      try {
+        work();
+      } catch (const StoreError& error) {
+        report(error.what());
+      }
+    };
+    if (!marks_sound_) report(fmt::format("recording {}: its marks are damaged", path_));
+    if (torn_)
+      report(fmt::format("recording {}: something is missing after instruction {}", path_, covered_));
+    if (!end_problem_.empty()) report(end_problem_);
+    check([&] {  // the files first, independently of what we look up in them
+      const rocksdb::Status status = database_->db().VerifyChecksum();
+      if (!status.ok()) fail(fmt::format("is damaged: {}", describe(status)));
+    });
+    check([&] { events(0, [](const EventRecord&) { return true; }); });
+    check([&] {
+      for (const std::string& name : blobs()) check([&] { blob(name); });
+    });
+    check([&] {
+      for_each(Family::Pages, std::nullopt, "pages", [&](std::string_view key, std::string_view value) {
+        decode_page(parse_page_key(key), value);
+      });
+    });
+    check([&] {
+      std::set<PageId> seen;
+      for (const CheckpointInfo& info : checkpoints()) check([&] { verify_checkpoint(info, seen); });
+    });
+    return sound;
+  }
+
+  StoreStats stats() const override {
+    StoreStats stats;
+    walk_chunks(0, [&](const ChunkHeader& header, std::string_view value) {
+      stats.chunks++;
+      stats.events += header.events;
+      stats.event_bytes += value.size() + 12;
+      return true;
+    });
+    stats.checkpoints = checkpoints().size();
+    for_each(Family::Pages, std::nullopt, "pages", [&](std::string_view key, std::string_view value) {
+      stats.pages++;
+      stats.page_bytes += key.size() + value.size();
+    });
+    stats.disk_bytes = folder_->disk_bytes();
+    return stats;
+  }
+
+ private:
+  using Iterator = std::unique_ptr<rocksdb::Iterator>;
+
+  [[noreturn]] void fail(const std::string& what) const {
+    throw NamedError(fmt::format("recording {} {}", path_, what));
+  }
+  /// Runs `work`; its StoreErrors get the recording's name and `what` in front, if they have it not yet.
+  template <typename Work>
+  std::invoke_result_t<Work> guarded(const std::string& what, const Work& work) const {
+    try {
+      return work();
+    } catch (const NamedError&) {
+      throw;
+    } catch (const StoreError& error) {
+      fail(fmt::format("is damaged: {}: {}", what, error.what()));
+    } catch (const std::bad_alloc&) {
+      fail(fmt::format("is damaged: {}: absurd size", what));
+    }
+  }
+
+  Iterator iterate(Family family) const {
+    rocksdb::ReadOptions options;
+    options.total_order_seek = true;
+    options.fill_cache = false;
+    return Iterator(database_->db().NewIterator(options, database_->family(family)));
+  }
+  std::optional<std::string> find(Family family, std::string_view key) const {
+    std::string value;
+    const rocksdb::Status status =
+        database_->db().Get(rocksdb::ReadOptions(), database_->family(family), to_slice(key), &value);
+    if (status.IsNotFound()) return std::nullopt;
+    if (!status.ok()) throw StoreError(describe(status));
+    return value;
+  }
+  /// Every key of a column family that starts with `mark`.
+  template <typename Work>
+  void for_each(Family family, std::optional<char> mark, const std::string& what, const Work& work) const {
+    guarded(what, [&] {
+      const Iterator it = iterate(family);
+      const std::string start = mark ? std::string(1, *mark) : "";
+      for (it->Seek(start); it->Valid() && it->key().starts_with(start); it->Next()) {
+        work(to_view(it->key()), to_view(it->value()));
+      }
+      if (!it->status().ok()) throw StoreError(describe(it->status()));
+    });
+  }
+
+  /// False if nothing can be read at all, with the reason in damage_.
+  bool try_open() {
+    rocksdb::Status status;
+    database_ = Database::open(path_, Database::Care::Strict, status);
+    if (database_ == nullptr) {
+      damage_ = describe(status);
+      if (folder_->growing()) return false;
+      rocksdb::Status second;
+      database_ = Database::open(path_, Database::Care::Salvage, second);
+      if (database_ == nullptr) return false;
+    }
+    // While a recorder is at work, the mark may speak of what moved to another file while we were opening.
+    return !folder_->growing() || !mark_ || database_->sequence() >= mark_->db_sequence;
+  }
+
+  void read_meta() {
+    const auto value = guarded("its description", [&] { return find(Family::Meta, kMetaKey); });
+    if (!value) {
+      if (mark_ && mark_->created) fail("is damaged: its description is missing");
+      fail("was cut short while being created: there is nothing to replay");
+    }
+    meta_ = guarded("its description",
+                    [&] { return unseal(name_of(Family::Meta), kMetaKey, *value, kMaxValue); });
+  }
+
+  void read_end() {
+    try {
+      guarded("its end record", [&] {
+        const auto value = find(Family::Meta, kEndKey);
+        if (value) end_ = decode_end(unseal(name_of(Family::Meta), kEndKey, *value, kMaxPage));
+      });
+    } catch (const StoreError& error) {
+      end_problem_ = error.what();
+    }
+  }
+
+  /// Finds the last chunk that follows from the first without a gap, and how far the recording is complete.
+  void find_cover() {
+    u64 chunks = 0, chain = 0;
+    const auto take = [&](const ChunkHeader& header) {
+      chunks = header.sequence + 1;
+      chain = header.checksum;
+      covered_ = header.end_icount;
+    };
+    if (damage_.empty()) {
+      try {
+        const Iterator it = iterate(Family::Events);
+        it->SeekToLast();
+        if (it->Valid()) take(parse_chunk(to_view(it->key()), to_view(it->value())));
+        if (!it->status().ok()) throw StoreError(describe(it->status()));
+      } catch (const StoreError& error) {
+        damage_ = error.what();
+      }
+    }
+    if (!damage_.empty()) {
+      chunks = chain = covered_ = 0;
+      try {
+        walk_chunks(0, [&](const ChunkHeader& header, std::string_view) {
+          take(header);
+          return true;
+        });
+      } catch (const StoreError&) {  // events() will say it again, in its place
+      }
+    }
+    if (mark_) {
+      const bool agrees = mark_->chunks == chunks && mark_->chain == chain;
+      if (agrees) covered_ = std::max(covered_, mark_->covered_icount);
+      torn_ =
+          mark_->chunks > chunks || mark_->db_sequence > database_->sequence() || (mark_->closed && !end_);
+    }
+    if (end_) torn_ = torn_ || end_->chunks != chunks || end_->chain != chain;
+  }
+
+  /// Visits the chunks from the one that has `from_icount` on, in order, until `work` returns false. Throws
+  /// at the first that is damaged or missing.
+  template <typename Work>
+  void walk_chunks(u64 from_icount, const Work& work) const {
+    const Iterator it = iterate(Family::Events);
+    it->SeekForPrev(chunk_key(from_icount, 0));
+    if (!it->Valid() && it->status().ok()) it->SeekToFirst();
+    bool first = true;
+    u64 next = 0, chain = 0, last_icount = 0;
+    u32 last_seq = 0;
+    for (; it->Valid(); it->Next()) {
+      const bool go_on = guarded(fmt::format("events after instruction {}", last_icount), [&] {
+        const ChunkHeader header = parse_chunk(to_view(it->key()), to_view(it->value()));
+        const bool at_start = header.sequence == 0 && header.previous == 0;
+        if (first ? header.first_icount > from_icount && !at_start
+                  : header.sequence != next || header.previous != chain) {
+          throw StoreError("some are missing");
+        }
+        if (!first && (header.first_icount < last_icount ||
+                       (header.first_icount == last_icount && header.first_seq <= last_seq))) {
+          throw StoreError("positions do not increase");
+        }
+        first = false;
+        next = header.sequence + 1;
+        chain = header.checksum;
+        last_icount = header.last_icount;
+        last_seq = header.last_seq;
+        return work(header, to_view(it->value()));
+      });
+      if (!go_on) return;
+    }
+    const std::string where = fmt::format("is damaged after instruction {}", last_icount);
+    if (!it->status().ok()) fail(fmt::format("{}: {}", where, describe(it->status())));
+    if (!damage_.empty()) fail(fmt::format("{}: {}", where, damage_));
+    if (end_ && (end_->chunks != next || end_->chain != chain))
+      fail(fmt::format("{}: events are missing", where));
+  }
+
+  StoredSummary parse_summary(std::string_view key, std::string_view value) const {
+    const StoredSummary summary = decode_summary(unseal(name_of(Family::Checkpoints), key, value, kMaxPage));
+    if (key != summary_key(summary.info.icount)) throw StoreError("a checkpoint stands in a wrong place");
+    return summary;
+  }
+
+  Bytes content(const PageId& id) const {
+    const auto value = find(Family::Pages, page_key(id));
+    if (!value) throw StoreError("a page is missing");
+    return decode_page(id, *value);
+  }
+
+  CheckpointBlock load_tree(StoredBlock stored) const {
+    CheckpointBlock block{std::move(stored.name), stored.base, stored.size, {}};
+    if (block.size > kMaxBlockSize) throw StoreError("a block is impossibly large");
+    if (!stored.zero) {
+      load_node(stored.tree, tree_height(pages_of(block.size)), 0, pages_of(block.size), block.pages);
+    }
+    return block;
+  }
+
+  /// Descends a node of `level` whose pages start at `first`. Depth is bounded by the level, and the number
+  /// of nodes by the pages that the block has: a node outside is refused.
+  void load_node(const PageId& id, unsigned level, u64 first, u64 pages, NodeList& out) const {
+    u64 span = 1;  // pages below each child
+    for (unsigned i = 1; i < level; i++) span *= kTreeFanOut;
+    for (const TreeChild& child : decode_node(level, content(id))) {
+      const u64 at = first + child.slot * span;
+      if (at >= pages) throw StoreError("a tree node lies outside its block");
+      if (level == 1) {
+        out.emplace_back(at, child.id);
+      } else {
+        load_node(child.id, level - 1, at, pages, out);
+      }
+    }
+  }
+
+  /// Loads it (which recomputes its root) and sees that its pages are there. `seen`: pages looked at before.
+  void verify_checkpoint(const CheckpointInfo& info, std::set<PageId>& seen) const {
+    const CheckpointRecord record = checkpoint(info.icount);
+    if (info.icount > covered_)
+      fail(fmt::format("is damaged: the checkpoint at {} is after its end", info.icount));
+    for (const CheckpointBlock& block : record.blocks) {
+      for (const auto& [number, id] : block.pages) {
+        if (!seen.insert(id).second) continue;
+        guarded(fmt::format("page {} of {} in the checkpoint at {}", number, block.name, info.icount), [&] {
+          if (content(id).size() != page_bytes(block.size, number)) throw StoreError("its length is wrong");
+        });
+      }
+    }
+  }
+
+  std::string path_;
+  std::unique_ptr<Folder> folder_;
+  std::unique_ptr<Database> database_;
+  std::optional<Mark> mark_;
+  bool marks_sound_ = false;
+  std::string damage_;  // why the database could only be salvaged, or its last chunk is bad
+  std::string end_problem_;
+  Bytes meta_;
+  std::optional<StoredEnd> end_;
+  u64 covered_ = 0;
+  bool torn_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Reader> Reader::open(const std::string& path) { return std::make_unique<StoreReader>(path); }
+
+}  // namespace hindcast::storage

@@ -1,0 +1,68 @@
+// FlatBuffers of the records that are kept sealed: checkpoints, blob headers, the end record.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/store_types.h"
+
+namespace hindcast::storage {
+
+/// A block of a checkpoint as stored: its tree's root node instead of its pages.
+struct StoredBlock {
+  std::string name;
+  u64 base = 0, size = 0;
+  bool zero = true;  // no tree: all zero
+  PageId tree;
+};
+struct StoredState {
+  Bytes machine_state;
+  std::vector<StoredBlock> blocks;
+};
+struct StoredSummary {
+  u32 ordinal = 0;
+  CheckpointInfo info;
+};
+struct StoredBlob {
+  u64 size = 0;
+  PageId hash;  // index 0
+};
+/// The end record with what must be there.
+struct StoredEnd {
+  EndRecord end;
+  u64 chunks = 0, chain = 0;
+  u32 checkpoints = 0, blobs = 0;
+};
+
+/// Blobs are cut into pieces of this size.
+inline constexpr std::size_t kBlobPiece = std::size_t{1} << 20;
+inline constexpr std::size_t kMaxBlocks = 4096;
+
+Bytes encode(const StoredSummary& summary);
+Bytes encode(ByteView machine_state, const std::vector<StoredBlock>& blocks);
+Bytes encode(const StoredBlob& blob);
+Bytes encode(const StoredEnd& end);
+
+// Each throws StoreError unless the bytes are a well-formed record with values in range.
+StoredSummary decode_summary(ByteView bytes);
+StoredState decode_state(ByteView bytes);
+StoredBlob decode_blob(ByteView bytes);
+StoredEnd decode_end(ByteView bytes);
+
+// Keys, all big-endian.
+std::string summary_key(u64 icount);
+std::string state_key(u64 icount);
+std::string page_key(const PageId& id);
+PageId parse_page_key(std::string_view key);
+std::string blob_key(std::string_view name);
+std::string blob_piece_key(std::string_view name, u32 piece);
+inline constexpr char kSummaryMark = 'i', kStateMark = 's', kBlobMark = 'h', kBlobPieceMark = 'p';
+inline constexpr std::string_view kMetaKey = "meta", kEndKey = "end";
+
+/// Page values are {u32 raw size, packed content}; the key is their checksum.
+std::string encode_page(ByteView content);
+Bytes decode_page(const PageId& id, std::string_view value);
+/// Largest page (and tree node) that is stored.
+inline constexpr std::size_t kMaxPage = std::size_t{1} << 20;
+
+}  // namespace hindcast::storage

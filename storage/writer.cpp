@@ -1,0 +1,295 @@
+// The recording side of the event store.
+#include <fmt/format.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <unordered_map>
+
+#include "storage/chunk.h"
+#include "storage/database.h"
+#include "storage/event_store.h"
+#include "storage/folder.h"
+#include "storage/merkle.h"
+#include "storage/records.h"
+
+namespace hindcast::storage {
+namespace {
+
+constexpr std::size_t kChunkBytes = 64 * 1024;
+constexpr std::size_t kPageBatchBytes = 256 * 1024;
+/// A recording of up to this size is left in the WAL on closing: replaying it costs less than making tables.
+constexpr u64 kLeaveInWal = u64{1} << 20;
+
+class StoreWriter final : public Writer {
+ public:
+  StoreWriter(const std::string& path, const Bytes& meta, const WriterOptions& options)
+      : path_(path), sync_(options.sync), folder_(Folder::create(path, options.replace)) {
+    if (meta.size() > kMaxValue) fail("its description is too large");
+    rocksdb::Status status;
+    database_ = Database::create(path, sync_, status);
+    if (database_ == nullptr) fail(status);
+    rocksdb::WriteBatch batch;
+    put_sealed(batch, Family::Meta, std::string(kMetaKey), meta);
+    write(batch, sync_);
+    mark_.created = true;
+    write_mark();
+  }
+
+  void append(const EventRecord& event) override {
+    check_usable();
+    if (event.payload.size() > kMaxEventPayload) {
+      fail(fmt::format("an event of {} bytes is more than the limit of {}", event.payload.size(),
+                       kMaxEventPayload));
+    }
+    const bool increasing =
+        !any_event_ || event.icount > last_icount_ || (event.icount == last_icount_ && event.seq > last_seq_);
+    if (!increasing || event.icount < covered()) {
+      fail(fmt::format("internal error: event at {}:{} comes after {}:{}, complete up to {}", event.icount,
+                       event.seq, last_icount_, last_seq_, covered()));
+    }
+    builder_.append(event);
+    any_event_ = true;
+    last_icount_ = event.icount;
+    last_seq_ = event.seq;
+    if (builder_.raw_size() >= kChunkBytes) write_chunk(event.icount, /*sync=*/false);
+  }
+
+  void flush(u64 end_icount) override {
+    check_usable();
+    if (builder_.empty()) {
+      if (end_icount <= covered()) return;
+    } else {
+      write_chunk(end_icount, sync_);
+    }
+    mark_.covered_icount = std::max(covered(), end_icount);
+    write_mark();
+  }
+
+  PageId put_page(const u8* data, std::size_t size) override {
+    check_usable();
+    return put_content(ByteView(data, size));
+  }
+
+  void put_checkpoint(const CheckpointRecord& checkpoint) override {
+    flush(checkpoint.icount);
+    if (checkpoints_ != 0 && checkpoint.icount <= last_checkpoint_) {
+      fail(fmt::format("internal error: checkpoint at {} after one at {}", checkpoint.icount,
+                       last_checkpoint_));
+    }
+    if (checkpoint.machine_state.size() > kMaxValue - kMaxBlocks * 1024 ||
+        checkpoint.blocks.size() > kMaxBlocks) {
+      fail("the machine is too large for a checkpoint");
+    }
+    std::vector<StoredBlock> blocks;
+    for (const CheckpointBlock& block : checkpoint.blocks) {
+      if (block.size > kMaxBlockSize) fail("the machine is too large for a checkpoint");
+      blocks.push_back(store_tree(block));
+    }
+    StoredSummary summary;
+    summary.ordinal = checkpoints_;
+    summary.info = checkpoint;
+    put_sealed(pages_, Family::Checkpoints, state_key(checkpoint.icount),
+               encode(checkpoint.machine_state, blocks));
+    put_sealed(pages_, Family::Checkpoints, summary_key(checkpoint.icount), encode(summary));
+    write_pages(sync_);
+    checkpoints_++;
+    last_checkpoint_ = checkpoint.icount;
+    write_mark();
+  }
+
+  void put_blob(const std::string& key, ByteView data) override {
+    check_usable();
+    if (key.empty() || key.size() > 1024 || key.find('\0') != std::string::npos ||
+        !blobs_.emplace(key, data.size()).second) {
+      fail(fmt::format("internal error: blob name '{}' is malformed or used twice", key));
+    }
+    rocksdb::WriteBatch batch;
+    u32 piece = 0;
+    for (std::size_t at = 0; at < data.size(); at += kBlobPiece) {
+      const ByteView part = data.subspan(at, std::min(kBlobPiece, data.size() - at));
+      put_sealed(batch, Family::Blobs, blob_piece_key(key, piece++), part);
+      if (at + kBlobPiece < data.size()) {
+        write(batch, false);
+        batch.Clear();
+      }
+    }
+    // The header comes last: a blob that has one is complete.
+    put_sealed(batch, Family::Blobs, blob_key(key), encode(StoredBlob{data.size(), page_id(data)}));
+    write(batch, sync_);
+    write_mark();
+  }
+
+  void close(const EndRecord& end) override {
+    flush(end.icount);
+    write_pages(false);
+    rocksdb::WriteBatch batch;
+    const StoredEnd stored{end, mark_.chunks, mark_.chain, checkpoints_, static_cast<u32>(blobs_.size())};
+    put_sealed(batch, Family::Meta, std::string(kEndKey), encode(stored));
+    write(batch, sync_);
+    mark_.closed = true;
+    write_mark();
+    // Everything is safe in the WAL by now. Should there be no room for tables, the WAL simply stays.
+    if (total_bytes_ > kLeaveInWal) database_->flush_tables();
+    database_.reset();
+    folder_.reset();
+  }
+
+  void close_failed() noexcept override {
+    database_.reset();
+    folder_.reset();
+    failed_ = true;
+  }
+
+  u64 event_bytes() const override { return event_bytes_; }
+  u64 total_bytes() const override { return total_bytes_; }
+
+ private:
+  u64 covered() const { return mark_.covered_icount; }
+
+  [[noreturn]] void fail(const std::string& what) {
+    failed_ = true;
+    throw StoreError(fmt::format("recording {}: {}", path_, what));
+  }
+  [[noreturn]] void fail(const rocksdb::Status& status) {
+    if (status.IsNoSpace()) fail("the disk is full; what was recorded before can be replayed");
+    fail(fmt::format("cannot write: {}", describe(status)));
+  }
+  void check_usable() {
+    if (failed_) fail("cannot go on after a failed write");
+    if (database_ == nullptr) fail("is closed already");
+  }
+
+  void put(rocksdb::WriteBatch& batch, Family family, std::string_view key, std::string_view value) {
+    const rocksdb::Status status = batch.Put(database_->family(family), to_slice(key), to_slice(value));
+    if (!status.ok()) fail(status);
+  }
+  void put_sealed(rocksdb::WriteBatch& batch, Family family, const std::string& key, ByteView value) {
+    put(batch, family, key, seal(name_of(family), key, value));
+  }
+
+  void write(rocksdb::WriteBatch& batch, bool sync) {
+    if (batch.Count() == 0) return;
+    rocksdb::WriteOptions options;
+    options.sync = sync;
+    const rocksdb::Status status = database_->db().Write(options, &batch);
+    if (!status.ok()) fail(status);
+    total_bytes_ += batch.GetDataSize();
+  }
+  void write_mark() {
+    mark_.db_sequence = database_->sequence();
+    if (!folder_->write_mark(mark_, sync_))
+      fail(fmt::format("cannot write its mark: {}", std::strerror(errno)));
+  }
+
+  void write_chunk(u64 end_icount, bool sync) {
+    const u64 end = std::max({end_icount, covered(), builder_.last_icount()});
+    const std::string key = builder_.key();
+    u64 checksum = 0;
+    rocksdb::WriteBatch batch;
+    put(batch, Family::Events, key, builder_.finish(mark_.chunks, mark_.chain, end, checksum));
+    event_bytes_ += batch.GetDataSize();
+    write(batch, sync);
+    mark_.chunks++;
+    mark_.chain = checksum;
+    mark_.covered_icount = end;
+  }
+
+  void write_pages(bool sync) {
+    write(pages_, sync);
+    pages_.Clear();
+  }
+
+  /// Stores page or node content unless it is there. Equal hashes of different contents get different
+  /// indices.
+  PageId put_content(ByteView content) {
+    if (content.size() > kMaxPage) fail("internal error: a page is too large");
+    PageId id = page_id(content);
+    u32& known = known_[{id.high, id.low}];
+    for (; id.index < known; id.index++) {
+      if (stored_content(id) == Bytes(content.begin(), content.end())) return id;
+    }
+    put(pages_, Family::Pages, page_key(id), encode_page(content));
+    known++;
+    if (pages_.GetDataSize() >= kPageBatchBytes) write_pages(false);
+    return id;
+  }
+
+  Bytes stored_content(const PageId& id) {
+    write_pages(false);  // it may still be waiting there
+    std::string value;
+    const rocksdb::Status status =
+        database_->db().Get({}, database_->family(Family::Pages), page_key(id), &value);
+    if (!status.ok()) fail(fmt::format("cannot read a page back: {}", describe(status)));
+    return decode_page(id, value);
+  }
+
+  /// Stores the nodes of a block's tree, but for those that have the same children as in the checkpoint
+  /// before.
+  StoredBlock store_tree(const CheckpointBlock& block) {
+    std::vector<NodeList>& before = trees_[block.name];
+    std::vector<NodeList> levels = {tree_pages(block)};
+    const unsigned height = tree_height(pages_of(block.size));
+    if (before.size() != height + 1) before.assign(height + 1, {});
+    for (unsigned level = 1; level <= height; level++) {
+      const NodeList& old_children = before[level - 1];
+      const NodeList& old_nodes = before[level];
+      std::size_t old_child = 0, old_node = 0;
+      levels.push_back(
+          fold_level(levels.back(), [&](u64 node, std::span<const NodeList::value_type> children) {
+            // Both lists ascend, so the old tree is walked alongside.
+            while (old_child < old_children.size() && old_children[old_child].first / kTreeFanOut < node)
+              old_child++;
+            while (old_node < old_nodes.size() && old_nodes[old_node].first < node) old_node++;
+            std::size_t end = old_child;
+            while (end < old_children.size() && old_children[end].first / kTreeFanOut == node) end++;
+            const auto old = std::span(old_children).subspan(old_child, end - old_child);
+            if (std::equal(old.begin(), old.end(), children.begin(), children.end()))
+              return old_nodes[old_node].second;
+            return put_content(as_bytes(encode_node(level, tree_children(node, children))));
+          }));
+    }
+    StoredBlock stored{block.name, block.base, block.size, levels.back().empty(), {}};
+    if (!stored.zero) stored.tree = levels.back()[0].second;
+    before = std::move(levels);
+    return stored;
+  }
+
+  std::string path_;
+  bool sync_;
+  std::unique_ptr<Folder> folder_;
+  std::unique_ptr<Database> database_;  // closed before the folder's lock is let go
+  Mark mark_;
+  bool failed_ = false;
+
+  ChunkBuilder builder_;
+  bool any_event_ = false;
+  u64 last_icount_ = 0;
+  u32 last_seq_ = 0;
+  u64 event_bytes_ = 0, total_bytes_ = 0;
+
+  struct HashKey {
+    u64 high, low;
+    bool operator==(const HashKey&) const = default;
+  };
+  struct Identity {  // the hash is one already
+    std::size_t operator()(const HashKey& key) const { return key.low; }
+  };
+  std::unordered_map<HashKey, u32, Identity> known_;    // contents stored per hash; only looked up
+  rocksdb::WriteBatch pages_;                           // waiting to be written
+  std::map<std::string, std::vector<NodeList>> trees_;  // per block: the levels of the last checkpoint
+  u32 checkpoints_ = 0;
+  u64 last_checkpoint_ = 0;
+  std::map<std::string, u64> blobs_;
+};
+
+}  // namespace
+
+std::unique_ptr<Writer> Writer::create(const std::string& path, const Bytes& meta,
+                                       const WriterOptions& options) {
+  return std::make_unique<StoreWriter>(path, meta, options);
+}
+
+}  // namespace hindcast::storage
