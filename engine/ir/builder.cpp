@@ -283,6 +283,12 @@ void Builder::set_insn_length(unsigned length) {
   unit_.insts[last_insn_start_].flags = static_cast<u8>(length);
 }
 
+void Builder::drop_insn_start() {
+  require(last_insn_start_ + 1 == unit_.insts.size(), "the instruction has been begun", Op::InsnStart);
+  unit_.insts.pop_back();
+  last_insn_start_ = kNoValue;
+}
+
 // ---- laying out
 // ----------------------------------------------------------------------------------------------
 

@@ -94,6 +94,8 @@ class Builder {
   void begin_pc_block(GuestAddr pc);
   void insn_start(GuestAddr pc, unsigned length);
   void set_insn_length(unsigned length);  // of the InsnStart last emitted
+  /// Takes back the InsnStart last emitted, after which nothing was emitted: the instruction is not in this unit.
+  void drop_insn_start();
   bool ended() const { return ended_; }   // the current IR block has its End op
   /// The unit: unreachable blocks and unused values dropped, blocks contiguous and in the order in which they
   /// were begun (a value's definition thus precedes its uses), exits after them. The builder is spent.

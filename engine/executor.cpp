@@ -1,0 +1,341 @@
+#include "engine/executor.h"
+
+#include <algorithm>
+
+#include "engine/jit/jit.h"
+
+namespace hindcast {
+
+using jit::ExitKind;
+using jit::Jit;
+
+namespace {
+constexpr unsigned kBlockInsns = 64;   // longest translated block, in guest instructions
+constexpr unsigned kInterpInsns = 32;  // the same where only the interpreter runs
+constexpr unsigned kTailInsns = 4;     // units made for a few instructions
+constexpr u64 kPage = AddressSpace::kPage;
+}  // namespace
+
+Executor::Executor(Machine& machine) : machine_(machine), chaos_(machine.options().engine.chaos_seed) {
+  if (machine.options().engine.jit) {
+    jit_ = std::make_unique<Jit>(machine);
+    if (!jit_->usable()) jit_.reset();
+  }
+  if (jit_) jit_->on_clear([this] { flush(); });
+  machine.memory().on_code_write([this](GuestAddr pa, std::size_t size) { code_written(pa, size); });
+}
+
+Executor::~Executor() { machine_.memory().on_code_write({}); }
+
+/// For tests: decisions about caches and tiers taken at random must change nothing.
+u64 Executor::random() {
+  chaos_ ^= chaos_ << 13;
+  chaos_ ^= chaos_ >> 7;
+  chaos_ ^= chaos_ << 17;
+  return chaos_;
+}
+
+jit::Context& Executor::context_of(u64 value) {
+  auto& slot = contexts_[value];
+  if (!slot) {
+    const Architecture& arch = machine_.arch();
+    slot = std::make_unique<jit::Context>();
+    slot->value = value;
+    slot->flat = arch.memory_mode(value) == MemoryMode::Flat;
+    slot->rounding = arch.rounding(value);
+    // x86 MXCSR: all exceptions masked, rounding control in bits 13 and 14.
+    u32 rc = 0;
+    switch (slot->rounding) {
+      case ir::Round::Down: rc = 1; break;
+      case ir::Round::Up: rc = 2; break;
+      case ir::Round::TowardZero: rc = 3; break;
+      default: break;
+    }
+    slot->mxcsr = 0x1f80 | rc << 13;
+  }
+  return *slot;
+}
+
+// ---- the front end -----------------------------------------------------------------------------------------------
+
+bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns, bool interpreting, ir::Unit& unit,
+                          jit::Extent& extent, GuestFault& fault) {
+  const Architecture& arch = machine_.arch();
+  const GuestAddr start = vcpu.pc();
+  const unsigned longest = arch.max_insn_bytes();
+  ir::Builder builder(arch, start, context.value);
+  builder.set_interpreting(interpreting);
+
+  // The readable bytes around the pc: a piece of one page at a time.
+  struct Piece {
+    GuestAddr va = 1, end = 0, pa = 0;
+    const u8* bytes = nullptr;
+  } piece;
+  auto locate = [&](GuestAddr va, GuestFault* why) {
+    if (va >= piece.va && va < piece.end) return true;
+    Translation t = arch.translate(vcpu, va, 1, Access::Execute);
+    if (!t.ok) {
+      if (why != nullptr) *why = {t.cause, t.value};
+      return false;
+    }
+    const u64 granule = std::min<u64>(std::max<u64>(t.granule, 1), kPage);
+    const GuestAddr base = va & ~(granule - 1);
+    const GuestAddr pa = t.physical - (va - base);
+    const RamBlock* block = machine_.memory().find_ram(t.physical);
+    const u8* bytes = block != nullptr && block->direct ? machine_.memory().peek(pa, granule) : nullptr;
+    if (bytes == nullptr) {
+      if (why != nullptr) *why = arch.bus_fault(va, Access::Execute);
+      return false;
+    }
+    piece = {base, base + granule, pa, bytes};
+    return true;
+  };
+  auto cover = [&](GuestAddr va, unsigned size) {
+    for (unsigned k = 0; k < size; ++k) {
+      if (!locate(va + k, nullptr)) return false;
+      const GuestAddr pa = piece.pa + (va + k - piece.va);
+      int i = extent.size[0] == 0 || (pa & ~(kPage - 1)) == (extent.pa[0] & ~(kPage - 1)) ? 0 : 1;
+      if (extent.size[i] == 0) extent.pa[i] = pa;
+      if (pa - extent.pa[i] >= kPage) return false;
+      extent.size[i] = std::max(extent.size[i], static_cast<u32>(pa - extent.pa[i] + 1));
+    }
+    return true;
+  };
+
+  const u64 address_mask = arch.address_bits() >= 64 ? ~u64{0} : (u64{1} << arch.address_bits()) - 1;
+  GuestAddr pc = start;
+  for (unsigned n = 0; n < max_insns; ++n) {
+    u8 code[16];
+    unsigned available = 0;
+    GuestFault why;
+    while (available < longest && locate((pc + available) & address_mask, &why)) {
+      const GuestAddr va = (pc + available) & address_mask;
+      const unsigned take = static_cast<unsigned>(std::min<u64>(longest - available, piece.end - va));
+      std::copy_n(piece.bytes + (va - piece.va), take, code + available);
+      available += take;
+    }
+    // Blocks stay within a page, but for one instruction that crosses into the next.
+    const bool first = n == 0;
+    if (!first && ((pc ^ start) & ~(kPage - 1)) != 0) break;
+    if (available == 0) {
+      if (first) {
+        fault = why;
+        return false;
+      }
+      break;
+    }
+    builder.insn_start(pc, 0);
+    const InsnInfo info = arch.translate_insn(builder, pc, ByteView(code, available));
+    if (info.length == 0) {
+      // Its bytes are not all readable.
+      builder.drop_insn_start();
+      if (first) {
+        fault = why;
+        return false;
+      }
+      break;
+    }
+    builder.set_insn_length(info.length);
+    cover(pc, info.length);
+    pc = (pc + info.length) & address_mask;
+    if (info.ends_block || builder.ended()) break;
+  }
+  if (!builder.ended()) builder.goto_pc(pc);
+  unit = builder.take();
+  return true;
+}
+
+void Executor::track(const jit::Extent& extent, jit::Context& context, GuestAddr pc, bool jit_block, u32 number) {
+  for (int i = 0; i < 2; ++i) {
+    if (extent.size[i] == 0) continue;
+    const GuestAddr page = extent.pa[i] & ~(kPage - 1);
+    auto& list = pages_[page];
+    list.push_back({&context, pc, jit_block ? number : kInterp, extent});
+    machine_.memory().protect_code_page(page);
+  }
+}
+
+// ---- coherence ---------------------------------------------------------------------------------------------------
+
+void Executor::code_written(GuestAddr pa, std::size_t size) {
+  bool any = false;
+  auto it = pages_.lower_bound(pa & ~(kPage - 1));
+  while (it != pages_.end() && it->first < pa + size) {
+    auto& list = it->second;
+    std::erase_if(list, [&](const Made& made) {
+      if (!made.extent.overlaps(pa, size)) return false;
+      any = true;
+      if (made.block != kInterp) {
+        jit_->kill(made.block);
+      } else if (auto at = made.context->interp.find(made.pc); at != made.context->interp.end()) {
+        graveyard_.push_back(std::move(at->second));
+        made.context->interp.erase(at);
+      }
+      return true;
+    });
+    if (list.empty()) {
+      machine_.memory().unprotect_code_page(it->first);
+      it = pages_.erase(it);
+    } else {
+      ++it;
+    }
+  }
+  // Whatever runs now must not go on with what it was made from.
+  if (any) machine_.current().request_exit();
+}
+
+void Executor::flush() {
+  flush_requested_ = false;
+  for (auto& [value, context] : contexts_) {
+    for (auto& [pc, block] : context->interp) graveyard_.push_back(std::move(block));
+    context->interp.clear();
+    context->blocks.clear();
+    if (context->jump_cache)
+      for (u32 k = 0; k < jit::Context::kJumpEntries; ++k) context->jump_cache[k] = {kNever, nullptr};
+  }
+  for (auto& [page, made] : pages_) machine_.memory().unprotect_code_page(page);
+  pages_.clear();
+}
+
+// ---- execution ---------------------------------------------------------------------------------------------------
+
+void Executor::deliver(Vcpu& vcpu, const GuestFault& fault) { machine_.arch().enter_exception(vcpu, fault); }
+
+bool Executor::interpret(Vcpu& vcpu, jit::Context& context, u32 max) {
+  const GuestAddr pc = vcpu.pc();
+  auto it = context.interp.find(pc);
+  if (it == context.interp.end()) {
+    auto made = std::make_unique<jit::IrBlock>();
+    GuestFault fault;
+    if (!build_unit(vcpu, context, jit_ ? kTailInsns : kInterpInsns, true, made->unit, made->extent, fault)) {
+      vcpu.header().budget -= 1;  // the attempt
+      deliver(vcpu, fault);
+      return false;
+    }
+    track(made->extent, context, pc, false, 0);
+    it = context.interp.emplace(pc, std::move(made)).first;
+  }
+  const ir::InterpExit exit = interpreter_.run(it->second->unit, vcpu, machine_.memory(), max);
+  switch (exit.kind) {
+    case ir::InterpExit::Kind::BlockEnd:
+      return vcpu.header().exit_request == 0;
+    case ir::InterpExit::Kind::Fault:
+      deliver(vcpu, exit.fault);
+      return false;
+    default:
+      return false;
+  }
+}
+
+u32 Executor::find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc) {
+  if (auto it = context.blocks.find(pc); it != context.blocks.end()) return it->second;
+  ir::Unit unit;
+  jit::Extent extent;
+  GuestFault fault;
+  vcpu.set_pc(pc);
+  if (!build_unit(vcpu, context, kBlockInsns, false, unit, extent, fault)) return Jit::kNone;
+  const u32 number = jit_->compile(context, unit, extent);
+  if (number == Jit::kNone) return Jit::kNone;
+  track(extent, context, pc, true, number);
+  return number;
+}
+
+bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
+  CpuHeader& header = vcpu.header();
+  u32 block = find_block(vcpu, context, header.pc);
+  for (;;) {
+    if (block == Jit::kNone) return interpret(vcpu, context, 1);
+    const jit::Exit exit = jit_->enter(vcpu, context, block);
+    switch (exit.kind) {
+      case ExitKind::Budget:
+        header.pc = jit_->block(exit.index).pc;
+        return interpret(vcpu, context, static_cast<u32>(std::min<i64>(header.budget, kBlockInsns)));
+      case ExitKind::Link: {
+        header.pc = jit_->link_at(exit.index).target;
+        if (header.budget <= 0) return true;
+        const std::size_t known = context.blocks.size();
+        const u32 from = jit_->link_at(exit.index).from;
+        const bool from_live = jit_->block(from).live;
+        block = find_block(vcpu, context, header.pc);
+        // If the arena was emptied meanwhile, the link is gone.
+        if (block != Jit::kNone && from_live && context.blocks.size() >= known) jit_->link(exit.index, block);
+        continue;
+      }
+      case ExitKind::Indirect:
+        if (header.budget <= 0) return true;
+        block = find_block(vcpu, context, header.pc);
+        if (block != Jit::kNone) jit_->cache_jump(context, block);
+        continue;
+      case ExitKind::Dispatch:
+        return false;
+      case ExitKind::Site: {
+        const jit::Site site = jit_->site(exit.index);
+        header.pc = site.pc;
+        header.budget += site.rest;
+        if (jit_->last_exit_was_access()) {
+          // Next time this access is prepared for what it met.
+          jit::Slow& slow = context.slow[site.pc];
+          slow = slow == jit::Slow::No ? jit::Slow::Device : jit::Slow::Code;
+          jit_->kill(site.block);
+        }
+        return interpret(vcpu, context, 1);
+      }
+      case ExitKind::Fault: {
+        const jit::Site site = jit_->site(exit.index);
+        header.pc = site.pc;
+        header.budget += site.rest;
+        GuestFault fault;
+        vcpu.take_fault(fault);
+        deliver(vcpu, fault);
+        return false;
+      }
+      case ExitKind::Boundary: {
+        const jit::Site site = jit_->site(exit.index);
+        header.pc = site.pc;
+        header.budget += site.rest;
+        return false;
+      }
+    }
+  }
+}
+
+void Executor::run(Vcpu& vcpu, u64 budget) {
+  constexpr u64 kLongest = u64{1} << 40;
+  budget = std::min(budget, kLongest);
+  CpuHeader& header = vcpu.header();
+  VirtualClock& clock = machine_.clock();
+  vcpu.slice_start_ = clock.icount();
+  vcpu.slice_budget_ = header.budget = static_cast<i64>(budget);
+  header.exit_request = 0;
+  vcpu.running_ = true;
+  clock.set_live([&vcpu] { return vcpu.icount(); });
+  machine_.memory().take_touched_device();
+
+  jit::Context* context = &context_of(machine_.arch().context(vcpu));
+  while (header.budget > 0) {
+    if (flush_requested_) {
+      flush();
+      if (jit_) jit_->clear();
+    }
+    graveyard_.clear();
+    bool use_jit = jit_ != nullptr;
+    if (chaos_ != 0) {
+      const u64 r = random();
+      if (r % 97 == 0) {
+        flush();
+        if (jit_) jit_->clear();
+      }
+      use_jit = use_jit && (r >> 20) % 3 != 0;
+    }
+    const u32 rest = static_cast<u32>(std::min<i64>(header.budget, kInterpInsns));
+    if (!(use_jit ? step_jit(vcpu, *context) : interpret(vcpu, *context, rest))) break;
+  }
+
+  vcpu.running_ = false;
+  clock.set_live({});
+  const u64 done = budget - static_cast<u64>(header.budget);
+  vcpu.executed_base_ += done;
+  clock.set_icount(vcpu.slice_start_ + done);
+}
+
+}  // namespace hindcast

@@ -1,0 +1,65 @@
+// Executes a vCPU's instructions: translated code for the most part, the interpreter for the last instructions before
+// an exact stop, for device accesses, and for whatever translated code hands back. All it holds is cache.
+#pragma once
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/ir/interp.h"
+#include "engine/jit/code.h"
+#include "engine/machine.h"
+
+namespace hindcast {
+
+namespace jit {
+class Jit;
+}
+
+class Executor {
+ public:
+  explicit Executor(Machine& machine);
+  ~Executor();
+
+  /// Runs `vcpu` for at most `budget` attempts (at least one), less if the run loop has to look at something. On
+  /// return the machine's clock stands at the exact icount and every caller of vcpu.icount() sees it.
+  void run(Vcpu& vcpu, u64 budget);
+  /// All translations go, before the next instruction is looked up.
+  void request_flush() { flush_requested_ = true; }
+
+ private:
+  jit::Context& context_of(u64 value);
+  /// Builds the unit that starts at the vCPU's pc. False: the fetch faults (`fault` says how).
+  bool build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns, bool interpreting, ir::Unit& unit,
+                  jit::Extent& extent, GuestFault& fault);
+  void track(const jit::Extent& extent, jit::Context& context, GuestAddr pc, bool jit_block, u32 number);
+  /// One visit to translated code. False: the run loop has to look.
+  bool step_jit(Vcpu& vcpu, jit::Context& context);
+  /// Up to `max` instructions in the interpreter. False: the run loop has to look.
+  bool interpret(Vcpu& vcpu, jit::Context& context, u32 max);
+  /// The translated block at `pc`, made if need be; Jit::kNone with the fault delivered or for the interpreter.
+  u32 find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc);
+  void deliver(Vcpu& vcpu, const GuestFault& fault);
+  void code_written(GuestAddr pa, std::size_t size);
+  void flush();
+  u64 random();
+
+  Machine& machine_;
+  ir::Interpreter interpreter_;
+  std::unique_ptr<jit::Jit> jit_;
+  std::unordered_map<u64, std::unique_ptr<jit::Context>> contexts_;
+  /// What was made from each page of guest physical memory.
+  struct Made {
+    jit::Context* context;
+    GuestAddr pc;
+    u32 block;       // translated block, or kInterp
+    jit::Extent extent;
+  };
+  static constexpr u32 kInterp = ~u32{0};
+  std::map<GuestAddr, std::vector<Made>> pages_;
+  std::vector<std::unique_ptr<jit::IrBlock>> graveyard_;  // may still be running
+  bool flush_requested_ = false;
+  u64 chaos_ = 0;
+};
+
+}  // namespace hindcast

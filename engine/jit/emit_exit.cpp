@@ -1,0 +1,237 @@
+// Leaving a block: links, the jump cache, branches, helper calls and side exits.
+#include "engine/helpers.h"
+#include "engine/jit/emitter.h"
+#include "engine/vcpu.h"
+
+namespace hindcast::jit {
+
+using namespace asmjit;
+using ir::Op;
+using ir::Type;
+
+namespace {
+constexpr u8 kRax = 0, kRcx = 1, kRdx = 2;
+}
+
+bool Emitter::emit_end(Value v) {
+  const ir::Inst& i = inst(v);
+  switch (i.op) {
+    case Op::Jump:
+      a_.jmp(labels_[i.aux]);
+      return true;
+    case Op::Branch:
+      emit_branch(v);
+      return !failed_;
+    case Op::ExitPc:
+      refund();
+      emit_exit_pc(i.imm);
+      return true;
+    case Op::ExitIndirect:
+      refund();
+      emit_indirect(i.args[0]);
+      return !failed_;
+    case Op::ExitDispatch: {
+      refund();
+      u8 r = use(i.args[0]);
+      a_.mov(field(offsetof(CpuHeader, pc), 8), x86::gpq(r));
+      leave(0, ExitKind::Dispatch);
+      return !failed_;
+    }
+    case Op::ExitInterp:
+      a_.jmp(site_exit(ExitKind::Site, i.imm, insn_ - 1));
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Gives back the budget of the instructions of the unit that this exit leaves out.
+void Emitter::refund() {
+  const u32 rest = unit_->insn_count - insn_;
+  if (rest != 0) a_.add(x86::gpq(kBudgetGpr), rest);
+}
+
+void Emitter::leave(u32 index, ExitKind kind) {
+  a_.mov(x86::eax, index << 8 | static_cast<u32>(kind));
+  jump_to(env_.exit_common);
+}
+
+void Emitter::jump_to(const u8* target) {
+  const u8* here = env_.code_address + a_.offset();
+  a_.db(0xe9);
+  a_.dd(static_cast<u32>(static_cast<i32>(target - (here + 5))));
+}
+
+asmjit::Label Emitter::site_exit(ExitKind kind, GuestAddr pc, u32 done) {
+  Label label = a_.newLabel();
+  Site site;
+  site.block = env_.block;
+  site.pc = pc;
+  site.rest = unit_->insn_count - done;
+  const u32 index = env_.first_site + static_cast<u32>(out_->sites.size());
+  out_->sites.push_back(site);
+  cold([this, label, index, kind] {
+    a_.bind(label);
+    leave(index, kind);
+  });
+  return label;
+}
+
+void Emitter::emit_exit_pc(GuestAddr pc) {
+  if (after_call_) {
+    // A helper may have asked for the run loop.
+    mov_imm(kRax, pc);
+    a_.mov(field(offsetof(CpuHeader, pc), 8), x86::rax);
+    leave(0, ExitKind::Dispatch);
+    return;
+  }
+  const u32 number = env_.first_link + static_cast<u32>(out_->links.size());
+  const u32 slot = static_cast<u32>(out_->links.size());
+  Link link;
+  link.from = env_.block;
+  link.target = pc;
+  out_->links.push_back(link);
+  a_.db(0xe9);
+  out_->links[slot].jump_offset = static_cast<u32>(a_.offset());
+  a_.dd(0);
+  cold([this, slot, number] {
+    out_->links[slot].stub_offset = static_cast<u32>(a_.offset());
+    leave(number, ExitKind::Link);
+  });
+}
+
+void Emitter::emit_indirect(Value target) {
+  if (after_call_) {
+    u8 r = use(target);
+    a_.mov(field(offsetof(CpuHeader, pc), 8), x86::gpq(r));
+    leave(0, ExitKind::Dispatch);
+    return;
+  }
+  // Nothing of the block's values is needed after this: take all three temporaries.
+  load_to(kRax, target);
+  if (!wide(type(target))) a_.mov(x86::eax, x86::eax);
+  unsigned shift = 0;
+  for (unsigned align = env_.arch.insn_alignment(); align > 1; align >>= 1) ++shift;
+  // Entry index = (pc >> shift) mod entries; an entry is 16 bytes.
+  static_assert(sizeof(Context::JumpEntry) == 16 && offsetof(Context::JumpEntry, code) == 8);
+  if (shift <= 3) a_.lea(x86::ecx, x86::ptr(0, x86::rax, 4 - shift > 3 ? 3 : 4 - shift));
+  else a_.mov(x86::ecx, x86::eax);
+  if (shift == 0) a_.add(x86::ecx, x86::ecx);
+  a_.and_(x86::ecx, (Context::kJumpEntries - 1) << 4);
+  a_.mov(x86::rdx, reinterpret_cast<u64>(env_.context.jump_cache.get()));
+  Label miss = a_.newLabel();
+  a_.cmp(x86::rax, x86::ptr(x86::rdx, x86::rcx, 0, 0, 8));
+  a_.jne(miss);
+  a_.jmp(x86::ptr(x86::rdx, x86::rcx, 0, 8, 8));
+  cold([this, miss] {
+    a_.bind(miss);
+    a_.mov(field(offsetof(CpuHeader, pc), 8), x86::rax);
+    leave(0, ExitKind::Indirect);
+  });
+}
+
+void Emitter::emit_branch(Value v) {
+  const ir::Inst& i = inst(v);
+  const Value cond = i.args[0];
+  x86::CondCode cc;
+  if (fused_compare(cond, v)) {
+    cc = emit_compare(cond);
+    uses_[cond] = 0;
+  } else {
+    emit_test(cond);
+    consume(cond);
+    cc = x86::CondCode::kNZ;
+  }
+  const u32 yes = i.aux, no = static_cast<u32>(i.imm);
+  if (yes == current_block_ + 1) {
+    a_.j(x86::negateCond(cc), labels_[no]);
+  } else {
+    a_.j(cc, labels_[yes]);
+    if (no != current_block_ + 1) a_.jmp(labels_[no]);
+  }
+}
+
+/// Writes the homes that C code would destroy, or may want to see, to the CPU state.
+void Emitter::save_for_c() {
+  const auto rows = env_.arch.registers();
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    if (i8 g = env_.homes.gpr[row]; g >= 0)
+      a_.mov(home_mem(static_cast<unsigned>(row), wide(rows[row].type) ? 8 : 4), gp(static_cast<u8>(g), rows[row].type));
+    if (i8 x = env_.homes.xmm[row]; x >= 0) a_.vmovsd(home_mem(static_cast<unsigned>(row), 8), x86::xmm(x));
+  }
+}
+
+void Emitter::restore_after_c(u32 keep_mask) {
+  const auto rows = env_.arch.registers();
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    if (i8 g = env_.homes.gpr[row]; g >= 0 && ((keep_mask >> g) & 1) == 0)
+      a_.mov(gp(static_cast<u8>(g), rows[row].type), home_mem(static_cast<unsigned>(row), wide(rows[row].type) ? 8 : 4));
+    if (i8 x = env_.homes.xmm[row]; x >= 0) a_.vmovsd(x86::xmm(x), home_mem(static_cast<unsigned>(row), 8));
+  }
+}
+
+void Emitter::emit_call(Value v) {
+  const ir::Inst& i = inst(v);
+  const bool pure = i.op == Op::CallPure;
+  const Helper& h = helper(static_cast<u32>(i.imm));
+  const void* fn = pure ? reinterpret_cast<const void*>(h.pure) : reinterpret_cast<const void*>(h.fn);
+
+  // Arguments to stack slots while everything is still in place, then into the argument registers.
+  int slots[3] = {-1, -1, -1};
+  for (int k = 0; k < 3; ++k) {
+    if (i.args[k] == ir::kNoValue) continue;
+    slots[k] = new_spill();
+    u8 r = use(i.args[k]);
+    a_.mov(spill_mem(slots[k], 8), x86::gpq(r));
+    unlock_all();
+  }
+  consume_args(i);
+  spill_temporaries();
+  if (!pure)  // it may write any register
+    for (unsigned row = 0; row < aliases_.size(); ++row) save_aliases(row, ir::kNoValue);
+  spill_temporaries();
+  save_for_c();
+  constexpr u8 kArgs[] = {7, 6, 2, 1};  // rdi rsi rdx rcx
+  unsigned n = 0;
+  if (!pure) {
+    a_.mov(x86::rdi, field(offsetof(CpuHeader, vcpu), 8));
+    n = 1;
+    // Exact state for the helper: pc, budget after this instruction, accrued floating-point flags.
+    mov_imm(kRax, pc_);
+    a_.mov(field(offsetof(CpuHeader, pc), 8), x86::rax);
+    a_.lea(x86::rax, x86::ptr(x86::gpq(kBudgetGpr), static_cast<i32>(unit_->insn_count - insn_)));
+    a_.mov(field(offsetof(CpuHeader, budget), 8), x86::rax);
+    if (env_.host.avx) {
+      a_.vstmxcsr(field(offsetof(CpuHeader, scratch), 4));
+      a_.mov(x86::eax, field(offsetof(CpuHeader, scratch), 4));
+      a_.and_(x86::eax, 0x3d);
+      a_.or_(field(offsetof(CpuHeader, fp_flags), 4), x86::eax);
+    }
+  }
+  for (int slot : slots) {
+    if (slot >= 0) a_.mov(x86::gpq(kArgs[n]), spill_mem(slot, 8));
+    else a_.xor_(x86::gpd(kArgs[n]), x86::gpd(kArgs[n]));
+    ++n;
+  }
+  a_.mov(x86::rax, reinterpret_cast<u64>(fn));
+  a_.call(x86::rax);
+  if (pure) {
+    // Callee-saved homes are untouched.
+    u32 keep = 0;
+    for (u8 g = 0; g < 16; ++g)
+      if (!is_caller_saved(g)) keep |= 1u << g;
+    restore_after_c(keep);
+  } else {
+    if (env_.host.avx) a_.vldmxcsr(field(offsetof(CpuHeader, mxcsr), 4));
+    restore_after_c(0);
+    a_.test(field(offsetof(CpuHeader, exit_request), 4), kExitFault);
+    a_.jnz(site_exit(ExitKind::Fault, pc_, insn_));
+    after_call_ = true;
+  }
+  if (uses_[v] != 0) {
+    lock(kRax);
+    define(v, kRax);
+  }
+}
+
+}  // namespace hindcast::jit

@@ -1,0 +1,194 @@
+// IR to x86-64, in one pass over the instructions of a unit. SSA values live in temporaries, or simply are the guest
+// register's home that holds them; a guest register's home is written where the IR sets it, so that at every
+// instruction boundary the homes are the exact guest state and a side exit needs nothing but its site.
+//
+// Files: emitter.cpp (driver, locations), emit_int.cpp, emit_memory.cpp, emit_float.cpp, emit_exit.cpp.
+#pragma once
+#include <asmjit/x86.h>
+
+#include <functional>
+#include <vector>
+
+#include "engine/address_space.h"
+#include "engine/arch.h"
+#include "engine/jit/code.h"
+#include "engine/jit/host.h"
+
+namespace hindcast::jit {
+
+/// What the emitter must know of its surroundings.
+struct EmitEnv {
+  const Architecture& arch;
+  const AddressSpace& memory;
+  const HostFeatures& host;
+  const Context& context;
+  const HomeMap& homes;           // of this code
+  const RamBlock* main_ram;       // the block that Slow sites compare with; may be null
+  const u8* code_address;         // where the code will run
+  const u8* exit_common;          // in the arena: leaves with rax = index << 8 | kind
+  u32 first_site, first_link;     // numbers of the first ones emitted
+  u32 block;                      // number of the block being emitted
+};
+
+/// The result: code to be appended at code_address, and its sites and links.
+struct Emitted {
+  std::vector<u8> code;
+  std::vector<Site> sites;
+  std::vector<Link> links;  // offsets relative to the code
+  struct Access {
+    u32 begin, end;  // code range of an instruction that may fault
+    u32 site;        // index into sites
+    GuestAddr pc;
+  };
+  std::vector<Access> accesses;  // ascending
+};
+
+class Emitter {
+ public:
+  Emitter(const EmitEnv& env, asmjit::CodeHolder& holder);
+  /// False if the unit holds something that only the interpreter does; nothing may be used then.
+  bool emit(const ir::Unit& unit, Emitted& out);
+
+ private:
+  using Value = ir::Value;
+  using Gp = asmjit::x86::Gp;
+  using Xmm = asmjit::x86::Xmm;
+  using Mem = asmjit::x86::Mem;
+  using Operand = asmjit::Operand;
+
+  /// Where a value can be found; several may hold at once. A constant needs none.
+  struct Loc {
+    i8 gpr = -1;    // a temporary
+    i8 xmm = -1;    // a temporary
+    i16 home = -1;  // a guest register whose home holds it
+    i16 spill = -1;
+  };
+
+  // emitter.cpp: analysis and locations.
+  void analyse();
+  void begin_ir_block(u32 index);
+  bool emit_inst(Value v);
+  const ir::Inst& inst(Value v) const { return unit_->insts[v]; }
+  ir::Type type(Value v) const { return ir::result_type(unit_->insts[v]); }
+  bool is_const(Value v) const { return inst(v).op == ir::Op::Const; }
+  u64 const_of(Value v) const;
+  static bool wide(ir::Type t) { return t == ir::Type::I64 || t == ir::Type::F64; }
+  Gp gp(u8 id, ir::Type t) const { return wide(t) ? Gp(asmjit::x86::gpq(id)) : Gp(asmjit::x86::gpd(id)); }
+  Mem home_mem(unsigned row, unsigned size) const;
+  Mem field(std::size_t offset, unsigned size) const;
+  Mem spill_mem(int slot, unsigned size) const;
+  int new_spill();
+  u8 alloc_gpr();
+  u8 alloc_xmm();
+  void lock(u8 gpr) { locked_ |= 1u << gpr; }
+  void lock_xmm(u8 x) { locked_xmm_ |= 1u << x; }
+  void unlock_all() { locked_ = locked_xmm_ = 0; }
+  void evict(u8 gpr);
+  void evict_xmm(u8 xmm);
+  void spill_temporaries();
+  /// The value in a general register (locked until the instruction is done). Constants are materialised.
+  u8 use(Value v);
+  /// The value in a register or memory operand.
+  Operand use_rm(Value v);
+  u8 use_f(Value v);
+  Operand use_fm(Value v);
+  void consume(Value v);
+  void consume_args(const ir::Inst& i);
+  /// A register for the result of `v`: the home it is about to be set to, or a temporary. Frees nothing else.
+  u8 dest(Value v);
+  u8 dest_f(Value v);
+  void define(Value v, u8 gpr);
+  void define_f(Value v, u8 xmm);
+  /// Live values that are only in register `row`'s home move elsewhere: the home is about to change.
+  void save_aliases(unsigned row, Value except);
+  bool is_pinned(u8 gpr) const { return (pinned_mask_ >> gpr & 1) != 0; }
+  bool is_pinned_f(u8 xmm) const { return (pinned_xmm_mask_ >> xmm & 1) != 0; }
+  void mov(u8 to, u8 from, ir::Type t);
+  void mov_imm(u8 to, u64 value);
+  void load_to(u8 gpr, Value v);
+
+  // emit_int.cpp
+  bool emit_integer(Value v);
+  void emit_binary(Value v);
+  void emit_shift(Value v);
+  void emit_mul_high(Value v);
+  void emit_divide(Value v);
+  void emit_bits(Value v);
+  void emit_extend(Value v);
+  void emit_select(Value v);
+  void emit_set_reg(Value v);
+  asmjit::x86::CondCode emit_compare(Value v);
+  void emit_compare_value(Value v);
+  /// Whether compare `cond` is left to be emitted by its only user, the next instruction.
+  bool fused_compare(Value cond, Value user) const;
+  void emit_test(Value cond);  // flags: ZF clear if the I1 value is true
+
+  // emit_memory.cpp
+  void emit_load(Value v);
+  void emit_store(Value v);
+  /// The operand for the access; emits the checks. `width` in bytes.
+  Mem address(const ir::Inst& i, unsigned width);
+  void note_access(u32 begin);
+  /// The access is the interpreter's: leaves at the instruction's start.
+  bool leaves_for_access(const ir::Inst& i);
+
+  // emit_float.cpp
+  bool emit_float(Value v);
+  void emit_fp_arith(Value v, asmjit::x86::Inst::Id op32, asmjit::x86::Inst::Id op64, bool sqrt);
+  void emit_fma(Value v);
+  void emit_soft(Value v);
+  void emit_fp_compare(Value v);
+  void emit_fp_convert(Value v);
+  void emit_float_to_int(Value v);
+  void emit_int_to_float(Value v);
+  void emit_box(Value v);
+  void emit_bitcast(Value v);
+  void soft_call(u64 packed, const u8* args, bool wide_operand, u8 result, bool to_gpr, bool wide_result);
+  void fix_nan(u8 xmm, ir::Type t);
+  void load_const_f(u8 xmm, u64 bits, ir::Type t);
+  ir::Round rounding(const ir::Inst& i) const;
+
+  // emit_exit.cpp
+  bool emit_end(Value v);
+  void emit_call(Value v);
+  void emit_exit_pc(GuestAddr pc);
+  void emit_indirect(Value target);
+  void emit_branch(Value v);
+  void refund();
+  asmjit::Label site_exit(ExitKind kind, GuestAddr pc, u32 done);
+  void leave(u32 index, ExitKind kind);
+  void jump_to(const u8* target);
+  void save_for_c();
+  void restore_after_c(u32 keep_mask);  // keep_mask: registers that C left alone
+  void cold(std::function<void()> fn) { cold_.push_back(std::move(fn)); }
+
+  const EmitEnv& env_;
+  asmjit::CodeHolder& holder_;
+  asmjit::x86::Assembler a_;
+  const ir::Unit* unit_ = nullptr;
+  Emitted* out_ = nullptr;
+  std::vector<Loc> locs_;
+  std::vector<u32> uses_;
+  std::vector<u32> home_block_;       // IR block that defines the value
+  std::vector<bool> crosses_, done_;
+  std::vector<i16> hint_;             // register row that the value is set to at once, or -1
+  std::vector<Value> extended_by_;    // load -> the extension that is folded into it
+  std::vector<std::vector<Value>> aliases_;  // register row -> values whose loc.home it is
+  std::vector<asmjit::Label> labels_; // of IR blocks
+  std::vector<std::function<void()>> cold_;
+  std::vector<std::pair<Value, i32>> checked_;  // bases known to be below the window limit
+  Value gpr_owner_[16] = {}, xmm_owner_[16] = {};
+  u32 pinned_mask_ = 0, pinned_xmm_mask_ = 0;
+  u32 locked_ = 0, locked_xmm_ = 0;
+  int spills_ = 0;
+  u32 insn_ = 0;                      // instructions begun
+  GuestAddr pc_ = 0;                  // of the current one
+  bool after_call_ = false;           // an exit request must be looked at before the next instruction
+  u32 current_block_ = 0;
+  bool failed_ = false;
+};
+
+/// Bytes of host stack that translated code has for spills, above rsp.
+inline constexpr int kSpillSlots = 64;
+
+}  // namespace hindcast::jit

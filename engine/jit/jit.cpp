@@ -1,0 +1,268 @@
+#include "engine/jit/jit.h"
+
+#include <asm/prctl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+namespace hindcast::jit {
+
+using namespace asmjit;
+using x86::Gp;
+
+namespace {
+
+// ---- host faults -------------------------------------------------------------------------------------------------
+
+/// The Jit whose code this thread is running; null outside translated code.
+thread_local Jit* running_jit = nullptr;
+struct sigaction previous_segv, previous_bus;
+
+void on_host_fault(int signal, siginfo_t* info, void* context) {
+  auto* uc = static_cast<ucontext_t*>(context);
+  auto& regs = uc->uc_mcontext.gregs;
+  if (running_jit != nullptr) {
+    u64 rax = 0;
+    if (const u8* go = running_jit->handle_fault(reinterpret_cast<const u8*>(regs[REG_RIP]), &rax)) {
+      regs[REG_RAX] = static_cast<greg_t>(rax);
+      regs[REG_RIP] = reinterpret_cast<greg_t>(go);
+      return;
+    }
+  }
+  // Not ours: as if we had never been here.
+  const struct sigaction& previous = signal == SIGSEGV ? previous_segv : previous_bus;
+  if ((previous.sa_flags & SA_SIGINFO) != 0 && previous.sa_sigaction != nullptr) {
+    previous.sa_sigaction(signal, info, context);
+    return;
+  }
+  ::sigaction(signal, &previous, nullptr);  // the access is repeated and takes the previous disposition
+}
+
+void install_fault_handler() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    struct sigaction action = {};
+    action.sa_sigaction = on_host_fault;
+    action.sa_flags = SA_SIGINFO | SA_NODEFER;
+    sigemptyset(&action.sa_mask);
+    ::sigaction(SIGSEGV, &action, &previous_segv);
+    ::sigaction(SIGBUS, &action, &previous_bus);
+  });
+}
+
+/// The gs base of this thread, as last set here.
+thread_local u64 current_gs = 0;
+
+}  // namespace
+
+Jit::Jit(Machine& machine) : machine_(machine) {
+  const EngineOptions& options = machine.options().engine;
+  host_ = detect_host(options.host_features_off);
+  if (!host_.usable) return;
+  arena_ = std::make_unique<Arena>(std::max<u64>(options.code_cache_bytes, 256u << 10));
+  environment_ = Environment::host();
+  homes_ = standard_homes();
+  for (const auto& block : machine.memory().ram_blocks())
+    if (!block->rom && (main_ram_ == nullptr || block->size > main_ram_->size)) main_ram_ = block.get();
+  gs_base_ = reinterpret_cast<u64>(machine.memory().window());
+  install_fault_handler();
+  emit_stubs();
+}
+
+Jit::~Jit() = default;
+
+/// Registers in pin order get the pinned host registers, integers and floats separately.
+HomeMap Jit::standard_homes() const {
+  const auto rows = machine_.arch().registers();
+  HomeMap map;
+  map.gpr.assign(rows.size(), -1);
+  map.xmm.assign(rows.size(), -1);
+  auto assign = [&](bool floats, std::span<const u8> pins, std::vector<i8>& out) {
+    std::vector<std::size_t> order;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+      if (rows[row].pin_order != 0 && ir::is_float(rows[row].type) == floats) order.push_back(row);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return rows[a].pin_order < rows[b].pin_order; });
+    for (std::size_t k = 0; k < order.size() && k < pins.size(); ++k) out[order[k]] = static_cast<i8>(pins[k]);
+  };
+  assign(false, kPinnedGprs, map.gpr);
+  if (host_.avx) assign(true, kPinnedXmms, map.xmm);
+  return map;
+}
+
+void Jit::emit_stubs() {
+  const auto rows = machine_.arch().registers();
+  holder_.reset();
+  holder_.init(environment_);
+  x86::Assembler a(&holder_);
+  auto slot = [&](std::size_t row, unsigned size) { return x86::ptr(x86::rbp, rows[row].offset - kStateBias, size); };
+  auto is_wide = [&](std::size_t row) { return ir::bits_of(rows[row].type) == 64; };
+  constexpr i32 kBudgetAt = static_cast<i32>(offsetof(CpuHeader, budget)) - kStateBias;
+  constexpr i32 kMxcsrAt = static_cast<i32>(offsetof(CpuHeader, mxcsr)) - kStateBias;
+  constexpr i32 kScratchAt = static_cast<i32>(offsetof(CpuHeader, scratch)) - kStateBias;
+  constexpr i32 kFlagsAt = static_cast<i32>(offsetof(CpuHeader, fp_flags)) - kStateBias;
+  constexpr i32 kFrame = kSpillSlots * 8 + 8;  // keeps rsp 16-byte aligned at calls
+  const Gp saved[] = {x86::rbx, x86::rbp, x86::r12, x86::r13, x86::r14, x86::r15};
+
+  // u64 enter(CpuHeader* state + bias, const u8* code)
+  for (const Gp& r : saved) a.push(r);
+  a.sub(x86::rsp, kFrame);
+  a.stmxcsr(x86::ptr(x86::rsp, kFrame - 8, 4));
+  a.mov(x86::rbp, x86::rdi);
+  a.mov(x86::rax, x86::rsi);
+  a.mov(x86::r15, x86::ptr(x86::rbp, kBudgetAt, 8));
+  a.ldmxcsr(x86::ptr(x86::rbp, kMxcsrAt, 4));
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    if (i8 g = homes_.gpr[row]; g >= 0)
+      a.mov(is_wide(row) ? x86::gpq(g) : Gp(x86::gpd(g)), slot(row, is_wide(row) ? 8 : 4));
+    if (i8 x = homes_.xmm[row]; x >= 0) a.vmovsd(x86::xmm(x), slot(row, 8));
+  }
+  a.jmp(x86::rax);
+
+  const std::size_t exit_at = a.offset();
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    if (i8 g = homes_.gpr[row]; g >= 0)
+      a.mov(slot(row, is_wide(row) ? 8 : 4), is_wide(row) ? x86::gpq(g) : Gp(x86::gpd(g)));
+    if (i8 x = homes_.xmm[row]; x >= 0) a.vmovsd(slot(row, 8), x86::xmm(x));
+  }
+  a.mov(x86::ptr(x86::rbp, kBudgetAt, 8), x86::r15);
+  a.stmxcsr(x86::ptr(x86::rbp, kScratchAt, 4));
+  a.mov(x86::ecx, x86::ptr(x86::rbp, kScratchAt, 4));
+  a.and_(x86::ecx, 0x3d);
+  a.or_(x86::ptr(x86::rbp, kFlagsAt, 4), x86::ecx);
+  a.ldmxcsr(x86::ptr(x86::rsp, kFrame - 8, 4));
+  a.add(x86::rsp, kFrame);
+  for (std::size_t k = std::size(saved); k-- > 0;) a.pop(saved[k]);
+  a.ret();
+
+  const CodeBuffer& code = holder_.textSection()->buffer();
+  const u32 at = arena_->append(code.data(), code.size());
+  enter_stub_ = arena_->exec() + at;
+  exit_common_ = arena_->exec() + at + exit_at;
+  stubs_end_ = arena_->next_offset();
+}
+
+u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent) {
+  // A generous bound on the code of one unit; what is really needed is known only afterwards.
+  if (!arena_->has_room(64 * unit.insts.size() + 4096)) {
+    clear();
+    if (on_clear_) on_clear_();
+  }
+  if (!context.jump_cache) {
+    context.jump_cache = std::make_unique<Context::JumpEntry[]>(Context::kJumpEntries);
+    for (u32 k = 0; k < Context::kJumpEntries; ++k) context.jump_cache[k] = {kNever, nullptr};
+  }
+  const u32 number = static_cast<u32>(blocks_.size());
+  const EmitEnv env{machine_.arch(), machine_.memory(), host_,  context,
+                    homes_,          main_ram_,         arena_->next(), exit_common_,
+                    static_cast<u32>(sites_.size()), static_cast<u32>(links_.size()), number};
+  holder_.reset();
+  holder_.init(environment_);
+  Emitted out;
+  {
+    Emitter emitter(env, holder_);
+    if (!emitter.emit(unit, out)) return kNone;
+  }
+  if (!arena_->has_room(out.code.size())) return kNone;
+
+  auto block = std::make_unique<Block>();
+  block->pc = unit.pc;
+  block->context = &context;
+  block->extent = extent;
+  block->insns = unit.insn_count;
+  block->code_offset = arena_->append(out.code.data(), out.code.size());
+  block->code_size = static_cast<u32>(out.code.size());
+  for (const auto& access : out.accesses)
+    accesses_.push_back({block->code_offset + access.begin, block->code_offset + access.end,
+                         static_cast<u32>(sites_.size()) + access.site});
+  sites_.insert(sites_.end(), out.sites.begin(), out.sites.end());
+  for (Link l : out.links) {
+    l.jump_offset += block->code_offset;
+    l.stub_offset += block->code_offset;
+    block->links.push_back(static_cast<u32>(links_.size()));
+    arena_->patch32(l.jump_offset, l.stub_offset - (l.jump_offset + 4));
+    links_.push_back(l);
+  }
+  context.blocks[unit.pc] = number;
+  blocks_.push_back(std::move(block));
+  return number;
+}
+
+Exit Jit::enter(Vcpu& vcpu, Context& context, u32 number) {
+  if (current_gs != gs_base_) {
+    if (host_.fsgsbase) asm volatile("wrgsbase %0" : : "r"(gs_base_));
+    else ::syscall(SYS_arch_prctl, ARCH_SET_GS, gs_base_);
+    current_gs = gs_base_;
+  }
+  CpuHeader& header = vcpu.header();
+  header.mxcsr = context.mxcsr;
+  header.window_limit = machine_.memory().window_limit();
+  access_fault_ = false;
+  using EnterFn = u64 (*)(void*, const u8*);
+  running_jit = this;
+  const u64 result = reinterpret_cast<EnterFn>(reinterpret_cast<std::uintptr_t>(enter_stub_))(
+      reinterpret_cast<u8*>(&header) + kStateBias, arena_->exec() + blocks_[number]->code_offset);
+  running_jit = nullptr;
+  return {static_cast<ExitKind>(result & 0xff), static_cast<u32>(result >> 8)};
+}
+
+const u8* Jit::handle_fault(const u8* pc, u64* rax) {
+  if (!arena_->contains(pc)) return nullptr;
+  const u32 at = static_cast<u32>(pc - arena_->exec());
+  auto it = std::upper_bound(accesses_.begin(), accesses_.end(), at,
+                             [](u32 offset, const Access& access) { return offset < access.begin; });
+  if (it == accesses_.begin()) return nullptr;
+  --it;
+  if (at >= it->end) return nullptr;
+  access_fault_ = true;
+  *rax = u64{it->site} << 8 | static_cast<u64>(ExitKind::Site);
+  return exit_common_;
+}
+
+void Jit::link(u32 number, u32 to) {
+  Link& l = links_[number];
+  l.to = to;
+  blocks_[to]->incoming.push_back(number);
+  arena_->patch32(l.jump_offset, blocks_[to]->code_offset - (l.jump_offset + 4));
+}
+
+void Jit::cache_jump(Context& context, u32 number) {
+  unsigned shift = 0;
+  for (unsigned align = machine_.arch().insn_alignment(); align > 1; align >>= 1) ++shift;
+  const Block& b = *blocks_[number];
+  context.jump_cache[(b.pc >> shift) % Context::kJumpEntries] = {b.pc, arena_->exec() + b.code_offset};
+}
+
+void Jit::kill(u32 number) {
+  Block& b = *blocks_[number];
+  if (!b.live) return;
+  b.live = false;
+  for (u32 incoming : b.incoming) {
+    Link& l = links_[incoming];
+    if (l.to != number) continue;
+    l.to = kNone;
+    arena_->patch32(l.jump_offset, l.stub_offset - (l.jump_offset + 4));
+  }
+  b.incoming.clear();
+  if (auto it = b.context->blocks.find(b.pc); it != b.context->blocks.end() && it->second == number)
+    b.context->blocks.erase(it);
+  unsigned shift = 0;
+  for (unsigned align = machine_.arch().insn_alignment(); align > 1; align >>= 1) ++shift;
+  Context::JumpEntry& entry = b.context->jump_cache[(b.pc >> shift) % Context::kJumpEntries];
+  if (entry.pc == b.pc) entry = {kNever, nullptr};
+}
+
+void Jit::clear() {
+  blocks_.clear();
+  sites_.clear();
+  links_.clear();
+  accesses_.clear();
+  arena_->clear_after(stubs_end_);
+}
+
+}  // namespace hindcast::jit

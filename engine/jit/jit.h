@@ -1,0 +1,84 @@
+// Translated code: compiling blocks, linking them, entering and leaving them, dropping them.
+#pragma once
+#include <asmjit/x86.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/jit/arena.h"
+#include "engine/jit/code.h"
+#include "engine/jit/emitter.h"
+#include "engine/machine.h"
+
+namespace hindcast::jit {
+
+struct Exit {
+  ExitKind kind;
+  u32 index;
+};
+
+class Jit {
+ public:
+  /// Fatal if the arena cannot be had. `usable()` is false on hosts that it does not generate code for.
+  explicit Jit(Machine& machine);
+  ~Jit();
+  Jit(const Jit&) = delete;
+  Jit& operator=(const Jit&) = delete;
+
+  bool usable() const { return host_.usable; }
+
+  /// Translates a unit into a block of `context` and makes it findable there. Returns its number, or kNone if the
+  /// unit needs the interpreter. May empty the arena first (all contexts' blocks go).
+  static constexpr u32 kNone = ~u32{0};
+  u32 compile(Context& context, const ir::Unit& unit, const Extent& extent);
+  /// Runs from a block's start until something needs attention. Header fields are exact on return, but for the
+  /// budget of the exit's site or block, which the caller settles.
+  Exit enter(Vcpu& vcpu, Context& context, u32 block);
+
+  Block& block(u32 number) { return *blocks_[number]; }
+  const Site& site(u32 number) const { return sites_[number]; }
+  const Link& link_at(u32 number) const { return links_[number]; }
+  void link(u32 number, u32 block);
+  void cache_jump(Context& context, u32 block);
+  /// The block is dead: nothing enters it any more. A caller that is inside it leaves before long.
+  void kill(u32 block);
+  /// Whether the last Site exit came from a memory access that faulted on the host, and if so where.
+  bool last_exit_was_access() const { return access_fault_; }
+  /// Drops everything. `contexts` to be cleared are the caller's.
+  void clear();
+  /// Called when the arena was emptied: the caller drops every reference to blocks.
+  void on_clear(std::function<void()> fn) { on_clear_ = std::move(fn); }
+
+  /// The host's SIGSEGV at `pc`, if it is an access of this Jit's code: returns where to continue, else null.
+  const u8* handle_fault(const u8* pc, u64* rax);
+
+ private:
+  void emit_stubs();
+  HomeMap standard_homes() const;
+
+  Machine& machine_;
+  HostFeatures host_;
+  HomeMap homes_;
+  std::unique_ptr<Arena> arena_;
+  asmjit::Environment environment_;
+  asmjit::CodeHolder holder_;
+  const RamBlock* main_ram_ = nullptr;
+  u32 stubs_end_ = 0;
+  const u8* enter_stub_ = nullptr;
+  const u8* exit_common_ = nullptr;
+  std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<Site> sites_;
+  std::vector<Link> links_;
+  struct Access {
+    u32 begin, end, site;
+  };
+  std::vector<Access> accesses_;  // ascending by begin: the arena only grows
+  bool access_fault_ = false;
+  u64 gs_base_ = 0;
+  std::function<void()> on_clear_;
+};
+
+}  // namespace hindcast::jit

@@ -1,0 +1,36 @@
+#include "engine/registry.h"
+
+namespace hindcast {
+
+Registry& Registry::instance() {
+  static Registry registry;
+  return registry;
+}
+
+std::unique_ptr<Machine> Registry::build(MachineConfig& config, const EngineOptions& engine, InputPort& port) const {
+  std::string known;
+  for (const MachineKind& kind : kinds_) known += (known.empty() ? "" : ", ") + kind.name;
+
+  const MachineKind* chosen = nullptr;
+  if (!config.machine.empty()) {
+    for (const MachineKind& kind : kinds_)
+      if (kind.name == config.machine) chosen = &kind;
+    if (chosen == nullptr) throw Fatal("no machine is called '" + config.machine + "'; known are: " + known);
+  } else {
+    // What starts first decides: firmware before the kernel that it will load.
+    const MachineFile* image = nullptr;
+    for (const char* role : {"load", "image", "kernel", "bios"})
+      for (const MachineFile& file : config.files)
+        if (file.role == role) image = &file;
+    if (image == nullptr) throw Fatal("nothing to run: name an image");
+    for (const MachineKind& kind : kinds_)
+      if (chosen == nullptr && kind.claims(image->data)) chosen = &kind;
+    if (chosen == nullptr)
+      throw Fatal("'" + image->name + "' does not say which machine it is for; choose one with -M (known are: " + known +
+                  ")");
+  }
+  config.machine = chosen->name;
+  return chosen->build(config, engine, port);
+}
+
+}  // namespace hindcast
