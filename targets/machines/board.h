@@ -1,0 +1,23 @@
+// From a device tree to a machine: memory nodes become RAM, nodes with a known `compatible` become devices,
+// and the interrupt lines between them and the vCPUs are connected. Knows no particular board.
+#pragma once
+#include <span>
+
+#include "engine/machine.h"
+#include "targets/loader/device_tree.h"
+
+namespace hindcast::machines {
+
+/// Adds a RAM block for each memory node, leaving out the pages in `holes` (page-aligned, disjoint), which
+/// something else takes. Throws Fatal if the tree has no memory.
+void add_memory(Machine& machine, const loader::DeviceTree& tree, std::span<const loader::DtRange> holes);
+
+/// Adds every enabled device that has a model; nodes without one are left alone. Names and channels follow
+/// tree order. CPU nodes' interrupt controllers stand for the vCPUs, by the order of the CPU nodes. Throws
+/// Fatal for a tree that contradicts itself.
+void add_devices(Machine& machine, const loader::DeviceTree& tree);
+
+/// The memory nodes' ranges, in tree order.
+std::vector<loader::DtRange> memory_ranges(const loader::DeviceTree& tree);
+
+}  // namespace hindcast::machines

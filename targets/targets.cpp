@@ -1,0 +1,19 @@
+#include "targets/targets.h"
+
+#include "targets/devices/model_registry.h"
+#include "targets/machines/virt.h"
+#include "targets/riscv/riscv.h"
+
+namespace hindcast::targets {
+
+void register_all() {
+  static const bool done = [] {
+    riscv::register_cpus();
+    devices::register_models();
+    machines::register_virt();
+    return true;
+  }();
+  (void)done;
+}
+
+}  // namespace hindcast::targets
