@@ -7,7 +7,8 @@ Registry& Registry::instance() {
   return registry;
 }
 
-std::unique_ptr<Machine> Registry::build(MachineConfig& config, const EngineOptions& engine, InputPort& port) const {
+std::unique_ptr<Machine> Registry::build(MachineConfig& config, const EngineOptions& engine,
+                                         InputPort& port) const {
   std::string known;
   for (const MachineKind& kind : kinds_) known += (known.empty() ? "" : ", ") + kind.name;
 
@@ -26,8 +27,8 @@ std::unique_ptr<Machine> Registry::build(MachineConfig& config, const EngineOpti
     for (const MachineKind& kind : kinds_)
       if (chosen == nullptr && kind.claims(image->data)) chosen = &kind;
     if (chosen == nullptr)
-      throw Fatal("'" + image->name + "' does not say which machine it is for; choose one with -M (known are: " + known +
-                  ")");
+      throw Fatal("'" + image->name +
+                  "' does not say which machine it is for; choose one with -M (known are: " + known + ")");
   }
   config.machine = chosen->name;
   return chosen->build(config, engine, port);
