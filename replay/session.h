@@ -1,12 +1,16 @@
-// What the command does with a machine: run it, record it, replay it. Each call builds the machine from its configuration,
-// runs it to its end and returns how it ended. Errors of the host or of the recording throw Fatal or storage::StoreError.
+// What the command does with a machine: run it, record it, replay it. Each call builds the machine from its
+// configuration, runs it to its end and returns how it ended. Errors of the host or of the recording throw
+// Fatal or storage::StoreError.
 #pragma once
+#include <array>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/registry.h"
+#include "replay/host_services.h"
 
 namespace hindcast::replay {
 
@@ -19,20 +23,27 @@ struct SerialOptions {
 
 enum class Pace : u8 { Max, Real };
 
-/// The host's side of a live or recorded run; no part of it is visible to the guest except through recorded inputs.
+/// The host's side of a live or recorded run; no part of it is visible to the guest except through recorded
+/// inputs.
 struct HostOptions {
   EngineOptions engine;
   SerialOptions serial;
   Pace pace = Pace::Max;
   Icount max_icount = kNever;
-  std::string semihost_root;  // empty: the guest gets no host file
+  std::string
+      semihost_root;  // empty: the guest gets no host file (for whoever registers the Semihost service)
+  /// Who answers which kind of request. Entropy and RealTime are added when missing; the command registers
+  /// Semihost.
+  HostServices services;
+  /// Instead of `serial`, when set (tests, embedding).
+  std::shared_ptr<class Console> console;
   /// Called now and then on the machine's thread, for the status line.
   std::function<void(const struct Progress&)> progress;
 };
 
 struct Progress {
   Icount icount = 0;
-  Icount total = 0;      // replay: the recording's length; 0 when unknown
+  Icount total = 0;  // replay: the recording's length; 0 when unknown
   u64 log_bytes = 0;
 };
 
@@ -42,24 +53,27 @@ struct RecordOptions {
   bool sync = false;
   enum class Checkpoints : u8 { Auto, None, Every } checkpoints = Checkpoints::Auto;
   Icount checkpoint_every = 0;
+  /// State and output hashes are recorded at multiples of this, and automatic checkpoints made there.
+  Icount hash_grid = Icount{1} << 26;
 };
 
 /// How a run ended. The numbers are part of the recording format.
 enum class StopKind : u8 {
-  GuestExit = 0,    // exit_code is the guest's
-  MaxIcount = 1,    // --max-icount / --until
-  WaitsForever = 2, // idle and no input can come
-  Interrupted = 3,  // Ctrl-C or SIGTERM; the recording was closed properly
-  CutShort = 4,     // replay only: the recorder was killed; replayed to the last instruction covered
+  GuestExit = 0,     // exit_code is the guest's
+  MaxIcount = 1,     // --max-icount / --until
+  WaitsForever = 2,  // idle and no input can come
+  Interrupted = 3,   // Ctrl-C or SIGTERM; the recording was closed properly
+  CutShort = 4,      // replay only: the recorder was killed; replayed to the last instruction covered
 };
 
 struct RunResult {
   StopKind kind = StopKind::GuestExit;
   int exit_code = 0;
+  int signal = 0;  // Interrupted: which signal; 0 if asked for from the keyboard
   Icount icount = 0;
-  std::array<u8, 16> state_root{};   // final state hash
+  std::array<u8, 16> state_root{};  // final state hash
   std::array<u8, 16> output_hash{};
-  std::string message;               // one line for stderr; empty: nothing to say
+  std::string message;  // one line for stderr; empty: nothing to say
   /// The exit status of the command (the table in the command-line documentation).
   int status() const;
 };

@@ -1,0 +1,175 @@
+#include "replay/checkpoint.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "storage/merkle.h"
+
+namespace hindcast::replay {
+namespace {
+
+using storage::kPageSize;
+
+/// Calls fn(first byte, end) for every stretch of the block that has memory behind it. Memory that nobody
+/// touched has none, so a large, mostly unused RAM costs nothing.
+template <typename Fn>
+void for_each_extent(const RamBlock& block, Fn fn) {
+  u64 at = 0;
+  while (at < block.size) {
+    const off_t data = ::lseek(block.fd, static_cast<off_t>(at), SEEK_DATA);
+    if (data < 0) {
+      if (errno == ENXIO) return;  // nothing more
+      fn(at, block.size);          // the file system cannot tell: all of it
+      return;
+    }
+    if (static_cast<u64>(data) >= block.size) return;
+    const off_t hole = ::lseek(block.fd, data, SEEK_HOLE);
+    const u64 end = hole < 0 ? block.size : std::min<u64>(static_cast<u64>(hole), block.size);
+    const u64 first = static_cast<u64>(data) / kPageSize * kPageSize;
+    fn(first, end);
+    at = (end + kPageSize - 1) / kPageSize * kPageSize;
+  }
+}
+
+/// Calls fn(page number, content) for every page that is not all zero, in ascending order.
+template <typename Fn>
+void for_each_page(const RamBlock& block, Fn fn) {
+  static constexpr std::array<u8, kPageSize> kZeros{};
+  for_each_extent(block, [&](u64 first, u64 end) {
+    for (u64 at = first; at < end; at += kPageSize) {
+      const ByteView content(block.host + at, std::min<u64>(kPageSize, block.size - at));
+      if (std::memcmp(content.data(), kZeros.data(), content.size()) != 0) fn(at / kPageSize, content);
+    }
+  });
+}
+
+storage::CheckpointBlock empty_block(const RamBlock& block) {
+  storage::CheckpointBlock out;
+  out.name = block.name;
+  out.base = block.base;
+  out.size = block.size;
+  return out;
+}
+
+void archive_state(Machine& machine, PortBase& port, Archive& ar) {
+  port.state(ar);
+  machine.state(ar);
+}
+
+/// The pages of the list, all others zero.
+void restore_block(Machine& machine, const RamBlock& block, const storage::CheckpointBlock& saved,
+                   const std::function<Bytes(const storage::PageId&)>& page) {
+  static constexpr std::array<u8, kPageSize> kZeros{};
+  AddressSpace& memory = machine.memory();
+  auto write = [&](u64 number, const u8* data, std::size_t size) {
+    if (!memory.host_write(block.base + number * kPageSize, data, size))
+      throw Fatal(fmt::format("checkpoint: {} cannot be written at {:#x}", block.name,
+                              block.base + number * kPageSize));
+  };
+  std::vector<u64> stale;
+  for_each_page(block, [&](u64 number, ByteView) {
+    auto it = std::lower_bound(saved.pages.begin(), saved.pages.end(), number,
+                               [](const auto& entry, u64 n) { return entry.first < n; });
+    if (it == saved.pages.end() || it->first != number) stale.push_back(number);
+  });
+  for (u64 number : stale) write(number, kZeros.data(), storage::page_bytes(block.size, number));
+  for (const auto& [number, id] : saved.pages) {
+    if (number >= storage::pages_of(block.size))
+      throw Fatal(fmt::format("checkpoint: {} has no page {}", block.name, number));
+    const Bytes content = page(id);
+    const std::size_t size = storage::page_bytes(block.size, number);
+    if (content.size() != size)
+      throw Fatal(fmt::format("checkpoint: page {} of {} has {} bytes instead of {}", number, block.name,
+                              content.size(), size));
+    if (std::memcmp(block.host + number * kPageSize, content.data(), size) != 0)
+      write(number, content.data(), size);
+  }
+}
+
+}  // namespace
+
+Bytes save_state(Machine& machine, PortBase& port) {
+  SaveArchive ar;
+  archive_state(machine, port, ar);
+  return ar.take();
+}
+
+HashPoint hash_point(Machine& machine, PortBase& port) {
+  SaveArchive ar;
+  machine.state(ar);
+  const auto output = port.output_hash().digest();
+  return {XXH3_64bits(ar.bytes().data(), ar.bytes().size()), get_le(output, 0, 8)};
+}
+
+storage::Root state_root(Machine& machine, PortBase& port) {
+  std::vector<storage::CheckpointBlock> blocks;
+  for (const auto& block : machine.memory().ram_blocks()) {
+    blocks.push_back(empty_block(*block));
+    for_each_page(*block, [&](u64 number, ByteView content) {
+      blocks.back().pages.emplace_back(number, storage::page_id(content));
+    });
+  }
+  return storage::checkpoint_root(save_state(machine, port), blocks);
+}
+
+u64 touched_bytes(Machine& machine) {
+  u64 total = 0;
+  for (const auto& block : machine.memory().ram_blocks())
+    for_each_extent(*block, [&](u64 first, u64 end) { total += end - first; });
+  return total;
+}
+
+CheckpointMaker::CheckpointMaker() : seed_(0) {
+  // Without randomness (an old kernel early at boot) the seed stays 0, which is only less safe from hostile
+  // guests.
+  if (::getrandom(&seed_, sizeof seed_, GRND_NONBLOCK) < 0) seed_ = 0;
+}
+
+storage::CheckpointRecord CheckpointMaker::make(Machine& machine, PortBase& port, storage::Writer& writer) {
+  storage::CheckpointRecord record;
+  record.icount = machine.icount();
+  record.machine_state = save_state(machine, port);
+  for (const auto& block : machine.memory().ram_blocks()) {
+    storage::CheckpointBlock saved = empty_block(*block);
+    auto& known = known_[block->name];
+    for_each_page(*block, [&](u64 number, ByteView content) {
+      const XXH128_hash_t hash = XXH3_128bits_withSeed(content.data(), content.size(), seed_);
+      auto [it, is_new] = known.try_emplace(number);
+      Known& entry = it->second;
+      if (is_new || entry.hash_low != hash.low64 || entry.hash_high != hash.high64)
+        entry = {hash.low64, hash.high64, writer.put_page(content.data(), content.size())};
+      saved.pages.emplace_back(number, entry.id);
+    });
+    record.blocks.push_back(std::move(saved));
+  }
+  record.root = storage::checkpoint_root(record.machine_state, record.blocks);
+  return record;
+}
+
+void restore_checkpoint(Machine& machine, PortBase& port, const storage::CheckpointRecord& record,
+                        const std::function<Bytes(const storage::PageId&)>& page) {
+  const auto& blocks = machine.memory().ram_blocks();
+  if (blocks.size() != record.blocks.size())
+    throw Fatal(
+        fmt::format("checkpoint: {} blocks of memory instead of {}", record.blocks.size(), blocks.size()));
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const storage::CheckpointBlock& saved = record.blocks[i];
+    if (saved.name != blocks[i]->name || saved.base != blocks[i]->base || saved.size != blocks[i]->size)
+      throw Fatal(fmt::format("checkpoint: memory block '{}' is not the machine's '{}'", saved.name,
+                              blocks[i]->name));
+    restore_block(machine, *blocks[i], saved, page);
+  }
+  LoadArchive ar(record.machine_state);
+  archive_state(machine, port, ar);
+  if (!ar.at_end()) throw Fatal("checkpoint: the saved state is longer than the machine's");
+  if (machine.icount() != record.icount)
+    throw Fatal(
+        fmt::format("checkpoint: the saved state is of icount {}, not {}", machine.icount(), record.icount));
+}
+
+}  // namespace hindcast::replay

@@ -1,0 +1,156 @@
+#include "replay/console.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "replay/console_tcp.h"
+#include "replay/terminal.h"
+
+namespace hindcast::replay {
+
+void ensure_standard_fds() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    // The lowest free number is fd itself, since those below are open.
+    if (::open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd)
+      throw Fatal("standard streams are closed and /dev/null cannot be opened in their place");
+  }
+}
+
+bool wait_readable(int fd, u64 timeout_ns, int wake_fd) {
+  pollfd fds[2] = {{fd, POLLIN, 0}, {wake_fd, POLLIN, 0}};
+  timespec timeout{static_cast<time_t>(timeout_ns / 1'000'000'000),
+                   static_cast<long>(timeout_ns % 1'000'000'000)};
+  const int n = ::ppoll(fds, 2, timeout_ns == kNever ? nullptr : &timeout, nullptr);
+  return n > 0 && fds[0].revents != 0;
+}
+
+bool write_all(int fd, ByteView data, const std::function<bool()>& give_up) {
+  while (!data.empty()) {
+    const ssize_t n = ::write(fd, data.data(), data.size());
+    if (n >= 0) {
+      data = data.subspan(static_cast<std::size_t>(n));
+    } else if (errno == EINTR) {
+      if (give_up()) return true;
+    } else if (errno == EAGAIN) {
+      // Somebody who shares the descriptor made it non-blocking.
+      pollfd waiting{fd, POLLOUT, 0};
+      if (::poll(&waiting, 1, -1) < 0 && give_up()) return true;
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+namespace {
+
+class NullConsole final : public Console {
+ public:
+  bool input_open() const override { return false; }
+  bool wait(u64 timeout_ns, int wake_fd) override {
+    wait_readable(-1, timeout_ns, wake_fd);
+    return false;
+  }
+  std::size_t read(u8*, std::size_t) override { return 0; }
+  void write(ByteView, const std::function<bool()>&) override {}
+};
+
+/// Output only.
+class FileConsole final : public Console {
+ public:
+  explicit FileConsole(const std::string& path) : path_(path) {
+    fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd_ < 0) throw Fatal(fmt::format("--serial file:{}: {}", path, std::strerror(errno)));
+  }
+  ~FileConsole() override { ::close(fd_); }
+  bool input_open() const override { return false; }
+  bool wait(u64 timeout_ns, int wake_fd) override {
+    wait_readable(-1, timeout_ns, wake_fd);
+    return false;
+  }
+  std::size_t read(u8*, std::size_t) override { return 0; }
+  void write(ByteView data, const std::function<bool()>& give_up) override {
+    if (!write_all(fd_, data, give_up))
+      throw Fatal(fmt::format("--serial file:{}: {}", path_, std::strerror(errno)));
+  }
+
+ private:
+  std::string path_;
+  int fd_;
+};
+
+/// Standard input and output. Input is only read after poll() has said that there is some, so that the
+/// descriptor, which other processes share, never has to be made non-blocking.
+class StdioConsole final : public Console {
+ public:
+  StdioConsole() {
+    if (::isatty(STDIN_FILENO) != 0) terminal_.emplace(STDIN_FILENO);
+  }
+  bool input_open() const override { return open_; }
+  bool interactive() const override { return terminal_.has_value(); }
+  bool wait(u64 timeout_ns, int wake_fd) override {
+    return wait_readable(open_ ? STDIN_FILENO : -1, timeout_ns, wake_fd);
+  }
+  std::size_t read(u8* buffer, std::size_t size) override {
+    if (!open_ || !wait_readable(STDIN_FILENO, 0, -1)) return 0;
+    const ssize_t n = ::read(STDIN_FILENO, buffer, size);
+    if (n <= 0) {
+      if (n == 0 || (errno != EINTR && errno != EAGAIN)) open_ = false;
+      return 0;
+    }
+    return terminal_ ? filter_keys(buffer, static_cast<std::size_t>(n)) : static_cast<std::size_t>(n);
+  }
+  void write(ByteView data, const std::function<bool()>& give_up) override {
+    if (!lost_ && !write_all(STDOUT_FILENO, data, give_up)) lost_ = true;
+  }
+  bool output_lost() const override { return lost_; }
+  bool quit_requested() const override { return quit_; }
+
+ private:
+  /// Takes out the escapes: Ctrl-A X ends the run, Ctrl-A Ctrl-A is one Ctrl-A, Ctrl-A and any other key is
+  /// that key.
+  std::size_t filter_keys(u8* keys, std::size_t size) {
+    constexpr u8 kEscape = 1;
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+      if (!escaped_ && keys[i] == kEscape) {
+        escaped_ = true;
+        continue;
+      }
+      if (escaped_ && (keys[i] == 'x' || keys[i] == 'X'))
+        quit_ = true;
+      else
+        keys[kept++] = keys[i];
+      escaped_ = false;
+    }
+    return kept;
+  }
+
+  std::optional<Terminal> terminal_;
+  bool open_ = true;
+  bool lost_ = false;
+  bool quit_ = false;
+  bool escaped_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Console> open_console(const SerialOptions& options, int wake_fd) {
+  switch (options.kind) {
+    case SerialOptions::Kind::Stdio: return std::make_unique<StdioConsole>();
+    case SerialOptions::Kind::File: return std::make_unique<FileConsole>(options.target);
+    case SerialOptions::Kind::Tcp: return open_tcp_console(options.target, wake_fd);
+    case SerialOptions::Kind::None: break;
+  }
+  return std::make_unique<NullConsole>();
+}
+
+}  // namespace hindcast::replay

@@ -1,0 +1,42 @@
+// What the first serial port and the semihosting console are connected to on the host's side.
+#pragma once
+#include <functional>
+#include <memory>
+
+#include "replay/session.h"
+
+namespace hindcast::replay {
+
+/// A byte stream in both directions. Used on the machine's thread. No function but wait() and write() ever
+/// blocks.
+class Console {
+ public:
+  virtual ~Console() = default;
+  /// False once no input can come any more (end of file, nothing connected).
+  virtual bool input_open() const = 0;
+  /// Input comes from a terminal in raw mode, where a key can end the run: always to be read.
+  virtual bool interactive() const { return false; }
+  /// Waits up to `timeout_ns` (kNever: for ever) for input, or until `wake_fd` is readable (-1: none). True:
+  /// read() is worthwhile.
+  virtual bool wait(u64 timeout_ns, int wake_fd) = 0;
+  /// Up to `size` bytes, 0 if there are none now. May find the end of the input.
+  virtual std::size_t read(u8* buffer, std::size_t size) = 0;
+  /// Writes all of it, waiting for a slow receiver; `give_up` is asked whenever a signal interrupts the
+  /// waiting.
+  virtual void write(ByteView data, const std::function<bool()>& give_up) = 0;
+  /// The receiver of the output has gone for good (a closed pipe): there is nobody to run for.
+  virtual bool output_lost() const { return false; }
+  /// The user asked for the end from the keyboard (Ctrl-A X in raw mode).
+  virtual bool quit_requested() const { return false; }
+};
+
+/// Makes sure that file descriptors 0 to 2 are open (on /dev/null if need be), so that no file opened later
+/// takes the place of a closed standard stream and receives the guest's output. To be called before anything
+/// else is opened.
+void ensure_standard_fds();
+
+/// Throws Fatal if the file cannot be created, or the address cannot be listened on. A TCP console waits here
+/// for its first client; `wake_fd` ends the waiting.
+std::unique_ptr<Console> open_console(const SerialOptions& options, int wake_fd);
+
+}  // namespace hindcast::replay

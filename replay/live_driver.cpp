@@ -1,0 +1,290 @@
+#include "replay/live_driver.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "replay/console_tcp.h"
+#include "replay/host_clock.h"
+
+namespace hindcast::replay {
+namespace {
+
+constexpr u64 kMs = 1'000'000;
+/// Host time of a slice: short enough that a key is seen, and output shown, without a delay that a person
+/// would notice.
+constexpr u64 kSliceNs = 3 * kMs;
+constexpr Icount kMinSlice = 5'000;
+constexpr Icount kMaxSlice = Icount{1} << 26;
+/// Output waits at most this long for others to be written with it.
+constexpr u64 kOutputDelayNs = 5 * kMs;
+/// Without output, the recording's end is moved on this often, in case the recorder is killed.
+constexpr u64 kCoverNs = 200 * kMs;
+constexpr u64 kProgressNs = 100 * kMs;
+/// Keys typed ahead that are kept for a guest that does not take them.
+constexpr std::size_t kMaxTypeAhead = 64 * 1024;
+/// An idle machine whose timers fire this often without waking any vCPU will not be woken by them.
+constexpr u64 kMaxIdleJumps = 1'000'000;
+
+}  // namespace
+
+LiveDriver::LiveDriver(Machine& machine, LivePort& port, Console& console, const Interrupts& interrupts,
+                       const HostOptions& host, Recorder* recorder)
+    : machine_(machine),
+      port_(port),
+      console_(console),
+      interrupts_(interrupts),
+      host_(host),
+      recorder_(recorder),
+      pacer_(host.pace) {}
+
+RunResult LiveDriver::run() {
+  start_ns_ = last_flush_ns_ = host_now_ns();
+  for (;;) {
+    if (!jumped()) {
+      if (auto reason = end_reason()) return finish(*reason);
+      poll_host();
+      deliver();
+    }
+    run_slice();
+    if (auto failure = port_.failure()) std::rethrow_exception(failure);
+    if (machine_.exited()) return finish(StopKind::GuestExit);
+    if (at_idle_) {
+      if (auto reason = idle()) return finish(*reason);
+    }
+  }
+}
+
+std::optional<StopKind> LiveDriver::end_reason() const {
+  if (interrupts_.pending() != 0 || console_.quit_requested() || console_.output_lost())
+    return StopKind::Interrupted;
+  if (machine_.icount() >= host_.max_icount) return StopKind::MaxIcount;
+  return std::nullopt;
+}
+
+Icount LiveDriver::slice_limit() const {
+  const Icount now = machine_.icount();
+  Icount limit = std::min(host_.max_icount, now + (short_slices_ ? kMinSlice : slice_));
+  if (recorder_ != nullptr) limit = std::min(limit, recorder_->next_stop());
+  return limit;
+}
+
+void LiveDriver::run_slice() {
+  const u64 before_ns = host_now_ns();
+  const Icount before = machine_.icount();
+  const Icount limit = slice_limit();
+  // While input waits for the guest to take it, the guest's taking some is what ends the slice.
+  port_.stop_when_ready(!input_.empty() && !short_slices_);
+  StopReason reason;
+  do {
+    reason = machine_.run(limit);
+  } while (reason == StopReason::Stopped && jumped() && !port_.failure());
+  jumped_at_ = kNever;
+  short_slices_ = port_.take_ready() && !input_.empty();
+  at_idle_ = reason == StopReason::Idle;
+  pinned_at_ = kNever;
+  const Icount now = machine_.icount();
+  if (now != before) idle_jumps_ = 0;
+
+  const u64 after_ns = host_now_ns();
+  if (now - before >= slice_) {
+    // Towards the size that takes kSliceNs, by at most a factor of 2 at a time.
+    const u64 took = std::max<u64>(after_ns - before_ns, 1);
+    const Icount wanted = static_cast<Icount>(static_cast<u128>(slice_) * kSliceNs / took);
+    slice_ = std::clamp(wanted, std::max(kMinSlice, slice_ / 2), std::min(kMaxSlice, slice_ * 2));
+  }
+  if (recorder_ != nullptr && now == recorder_->next_stop() && !port_.failure())
+    recorder_->at_stop(machine_, port_, after_ns - start_ns_ - slept_ns_);
+  if (!port_.failure()) flush_if_due(after_ns);
+  report_progress(after_ns);
+  if (reason == StopReason::Limit || reason == StopReason::Stopped) throttle(after_ns);
+}
+
+void LiveDriver::throttle(u64 host_now) {
+  const u64 until = pacer_.may_go_on_at(machine_.clock().now(), host_now);
+  if (until == 0) return;
+  flush();
+  if (sleep_for_input(until)) read_host();
+}
+
+// ---- Idle ----------------------------------------------------------------------------------------------
+
+std::optional<StopKind> LiveDriver::idle() {
+  if (auto reason = end_reason()) return reason;
+  // Input that is there already has taken no time.
+  poll_host();
+  if (deliver()) return std::nullopt;
+
+  const VirtualNs now = machine_.clock().now();
+  const VirtualNs deadline = machine_.next_wakeup();
+  const bool waits = console_.input_open() && has_receiver();
+  // What has been read and not taken will not be taken by a guest that sleeps, whatever is typed after it.
+  const bool comes = waits && (input_.empty() || console_.interactive());
+  if ((deadline == kNever && !comes) || idle_jumps_ >= kMaxIdleJumps) return StopKind::WaitsForever;
+
+  const u64 start = host_now_ns();
+  const u64 until = pacer_.idle_until(now, deadline, start, waits);
+  if (until > start) {
+    if (!port_.pending_output().empty() || (recorder_ != nullptr && recorder_->has_unflushed())) flush();
+    while (sleep_for_input(until)) {
+      read_host();
+      if (can_deliver()) {
+        // The time that the guest has waited passes for it too, but the timer is not reached.
+        const VirtualNs then =
+            std::min(now + (host_now_ns() - start), deadline == kNever ? kNever : deadline - 1);
+        pin_idle(std::max(then, now));
+        machine_.warp_to(std::max(then, now));
+        deliver();
+        return std::nullopt;
+      }
+      if (end_reason() || !console_.input_open()) return std::nullopt;
+    }
+    const u64 after = host_now_ns();
+    pacer_.slept(until, after);
+    if (after < until) return std::nullopt;  // a signal
+  }
+  machine_.warp_to(deadline);
+  jumped_at_ = machine_.icount();
+  ++idle_jumps_;
+  return std::nullopt;
+}
+
+bool LiveDriver::sleep_for_input(u64 host_deadline) {
+  const bool watch = console_.interactive() || (input_.empty() && has_receiver());
+  for (;;) {
+    const u64 now = host_now_ns();
+    if (now >= host_deadline || interrupts_.pending() != 0) return false;
+    const u64 timeout = host_deadline == kNever ? kNever : host_deadline - now;
+    const bool input =
+        watch ? console_.wait(timeout, interrupts_.fd()) : wait_readable(-1, timeout, interrupts_.fd());
+    slept_ns_ += host_now_ns() - now;
+    if (input) return true;
+  }
+}
+
+// ---- Input ---------------------------------------------------------------------------------------------
+
+void LiveDriver::poll_host() {
+  if (!console_.input_open()) return;
+  // A terminal is always read, because of the key that ends the run; others only when somebody wants the
+  // bytes.
+  if (!console_.interactive() && (!input_.empty() || !has_receiver())) return;
+  if (console_.wait(0, -1)) read_host();
+}
+
+void LiveDriver::read_host() {
+  std::array<u8, 4096> buffer;
+  const std::size_t n = console_.read(buffer.data(), buffer.size());
+  if (input_.size() < kMaxTypeAhead) input_.insert(input_.end(), buffer.begin(), buffer.begin() + n);
+}
+
+bool LiveDriver::has_receiver() const {
+  return !port_.waiting().empty() || port_.first_channel(InputKind::Serial).has_value();
+}
+
+std::optional<LiveDriver::Target> LiveDriver::target() const {
+  // Who has asked is served before the serial port.
+  for (Channel channel : port_.waiting()) {
+    const InputSink* sink = port_.sink(channel, InputKind::SemihostConsole);
+    if (sink != nullptr && sink->receivable() != 0)
+      return Target{InputKind::SemihostConsole, channel, sink->receivable()};
+  }
+  if (auto channel = port_.first_channel(InputKind::Serial)) {
+    const std::size_t room = port_.sink(*channel, InputKind::Serial)->receivable();
+    if (room != 0) return Target{InputKind::Serial, *channel, room};
+  }
+  return std::nullopt;
+}
+
+bool LiveDriver::can_deliver() const {
+  const auto to = target();
+  if (!to) return false;
+  // An answer without bytes says that the input has ended; a serial line has no such thing.
+  return !input_.empty() || (to->kind == InputKind::SemihostConsole && !console_.input_open());
+}
+
+bool LiveDriver::deliver() {
+  if (!can_deliver()) return false;
+  if (at_idle_) pin_idle(machine_.clock().now());
+  const Target to = *target();
+  const std::size_t n = std::min(input_.size(), to.room);
+  port_.inject(to.kind, to.channel, ByteView(input_).first(n));
+  input_.erase(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(n));
+  return true;
+}
+
+// ---- Output --------------------------------------------------------------------------------------------
+
+void LiveDriver::flush_if_due(u64 now) {
+  const u64 since = now - last_flush_ns_;
+  const std::size_t pending = port_.pending_output().size();
+  if (pending >= LivePort::kMaxPending || (pending != 0 && since >= kOutputDelayNs) ||
+      (recorder_ != nullptr && since >= kCoverNs))
+    flush();
+}
+
+void LiveDriver::flush() {
+  if (recorder_ != nullptr) {
+    // Printed by a timer of the idle machine: an instruction count alone does not say that it has fired.
+    if (at_idle_ && port_.last_output() == machine_.icount()) pin_idle(machine_.clock().now());
+    recorder_->flush(machine_.icount());
+  }
+  if (!port_.pending_output().empty()) {
+    console_.write(port_.pending_output(), [this] { return interrupts_.pending() != 0; });
+    port_.clear_output();
+  }
+  last_flush_ns_ = host_now_ns();
+}
+
+void LiveDriver::pin_idle(VirtualNs now) {
+  if (pinned_at_ == now) return;
+  port_.note_warp(now);
+  pinned_at_ = now;
+}
+
+void LiveDriver::report_progress(u64 now) {
+  if (!host_.progress || now - last_progress_ns_ < kProgressNs) return;
+  last_progress_ns_ = now;
+  Progress progress;
+  progress.icount = machine_.icount();
+  progress.log_bytes = recorder_ != nullptr ? recorder_->log_bytes() : 0;
+  host_.progress(progress);
+}
+
+// ---- The end -------------------------------------------------------------------------------------------
+
+RunResult LiveDriver::finish(StopKind kind) {
+  if (at_idle_) pin_idle(machine_.clock().now());
+  flush();
+  RunResult result;
+  result.kind = kind;
+  result.icount = machine_.icount();
+  result.state_root = state_root(machine_, port_);
+  result.output_hash = port_.output_hash().digest();
+  storage::EndRecord end;
+  if (kind == StopKind::GuestExit) {
+    result.exit_code = machine_.exit_code();
+    end.exit_code = result.exit_code;
+  } else if (kind == StopKind::WaitsForever) {
+    result.message =
+        fmt::format("the guest waits for ever at icount {}, and no input can come", result.icount);
+  } else if (kind == StopKind::Interrupted) {
+    result.signal = console_.output_lost() ? SIGPIPE : interrupts_.pending();
+    end.exit_code = result.signal;
+    result.message = fmt::format("stopped at icount {}: {}", result.icount,
+                                 console_.output_lost()       ? "standard output was closed"
+                                 : interrupts_.pending() != 0 ? "interrupted"
+                                                              : "asked for from the keyboard");
+  }
+  if (recorder_ == nullptr) return result;
+  end.icount = result.icount;
+  end.reason = static_cast<u8>(kind);
+  end.state_root = result.state_root;
+  end.output_hash = result.output_hash;
+  end.output_bytes = port_.output_hash().bytes();
+  recorder_->close(end);
+  return result;
+}
+
+}  // namespace hindcast::replay

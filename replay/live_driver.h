@@ -1,0 +1,83 @@
+// The loop around a live or recorded run: slices of execution, and between them everything that the host has
+// to do.
+#pragma once
+#include "replay/console.h"
+#include "replay/interrupts.h"
+#include "replay/live_port.h"
+#include "replay/pacer.h"
+#include "replay/recorder.h"
+#include "replay/session.h"
+
+namespace hindcast::replay {
+
+/// Runs the machine to its end. With a recorder, output is given to the host only after the events that led
+/// to it are in the store, and the recording is closed at the end.
+class LiveDriver {
+ public:
+  /// `recorder`: null for a run that keeps nothing. All must outlive the driver.
+  LiveDriver(Machine& machine, LivePort& port, Console& console, const Interrupts& interrupts,
+             const HostOptions& host, Recorder* recorder);
+  /// Once. Throws Fatal or storage::StoreError; output that is not covered by the recording is then never
+  /// shown.
+  RunResult run();
+
+ private:
+  /// How the run ends here and now, if it does.
+  std::optional<StopKind> end_reason() const;
+  RunResult finish(StopKind kind);
+
+  Icount slice_limit() const;
+  void run_slice();
+  void throttle(u64 host_now);
+  /// The machine waits: for input, the next timer, or for ever.
+  std::optional<StopKind> idle();
+  /// Virtual time has jumped to a timer that has not fired yet. The machine must run before anything else
+  /// happens: this position has no name in the recording.
+  bool jumped() const { return jumped_at_ == machine_.icount(); }
+  /// Sleeps until input comes, a signal, or `host_deadline` (kNever: none). True: the console can be read.
+  bool sleep_for_input(u64 host_deadline);
+
+  // Input.
+  void poll_host();
+  void read_host();
+  /// Whether the guest has anything that input could go to.
+  bool has_receiver() const;
+  struct Target {
+    InputKind kind;
+    Channel channel;
+    std::size_t room;
+  };
+  /// Who would get input now.
+  std::optional<Target> target() const;
+  bool can_deliver() const;
+  /// Gives the guest what has been read, as far as it can take it. True if it was given anything.
+  bool deliver();
+
+  // Output.
+  void flush_if_due(u64 now);
+  void flush();
+  /// Makes "idle here, at virtual time `now`" part of the recording. An idle machine stays at one icount
+  /// while its timers fire; what is to happen between two of them, or after the last, needs this to be found
+  /// again.
+  void pin_idle(VirtualNs now);
+  void report_progress(u64 now);
+
+  Machine& machine_;
+  LivePort& port_;
+  Console& console_;
+  const Interrupts& interrupts_;
+  const HostOptions& host_;
+  Recorder* recorder_;
+  Pacer pacer_;
+
+  Bytes input_;                // read from the host, not yet given to the guest
+  bool short_slices_ = false;  // the guest is taking the waiting input bit by bit
+  Icount slice_ = 100'000;
+  bool at_idle_ = false;          // the last run() ended Idle
+  VirtualNs pinned_at_ = kNever;  // the last pin_idle() since then
+  Icount jumped_at_ = kNever;
+  u64 idle_jumps_ = 0;  // jumps to timers since the last instruction
+  u64 start_ns_ = 0, slept_ns_ = 0, last_flush_ns_ = 0, last_progress_ns_ = 0;
+};
+
+}  // namespace hindcast::replay

@@ -1,0 +1,67 @@
+#include "replay/live_port.h"
+
+#include "replay/event_format.h"
+
+namespace hindcast::replay {
+Bytes LivePort::answer(InputKind kind, Channel channel, ByteView request) {
+  if (failure_) return {};
+  try {
+    Bytes reply;
+    if (auto it = services_.find(kind); it != services_.end()) {
+      before_serving(*it->second, request);
+      reply = it->second->serve(request);
+    }
+    Bytes payload;
+    put_le(payload, request_hash(request), 4);
+    payload.insert(payload.end(), reply.begin(), reply.end());
+    record(kind, channel, icount(), std::move(payload));
+    return reply;
+  } catch (...) {
+    if (machine() == nullptr) throw;  // being built: no translated code below us
+    failure_ = std::current_exception();
+    stop_soon();
+    return {};
+  }
+}
+
+void LivePort::ask(InputKind kind, Channel channel, ByteView) {
+  if (kind == InputKind::SemihostConsole) waiting_.insert(channel);
+}
+
+void LivePort::ready(Channel) {
+  ready_ = true;
+  if (stop_when_ready_ && machine() != nullptr) stop_soon();
+}
+
+void LivePort::stop_soon() {
+  machine()->request_stop();
+  machine()->current().request_exit();  // now, and not only when its time is up
+}
+
+void LivePort::inject(InputKind kind, Channel channel, ByteView data) {
+  record(kind, channel, icount(), Bytes(data.begin(), data.end()));
+  // First: receiving the answer may ask the next question.
+  if (kind == InputKind::SemihostConsole) waiting_.erase(channel);
+  if (auto problem = deliver(kind, channel, data)) throw Fatal("input cannot be delivered: " + *problem);
+}
+
+void LivePort::note_warp(VirtualNs when) {
+  Bytes payload;
+  put_le(payload, when, 8);
+  record(InputKind::Warp, 0, icount(), std::move(payload));
+}
+
+void LivePort::emit(Channel channel, ByteView data) {
+  if (data.empty() || machine() == nullptr) return;
+  if (channel != first_channel(InputKind::Serial) && sink(channel, InputKind::SemihostConsole) == nullptr)
+    return;
+  last_output_ = icount();
+  pending_.insert(pending_.end(), data.begin(), data.end());
+  if (pending_.size() >= kMaxPending) stop_soon();
+}
+
+void RecordingPort::before_serving(const HostService& service, ByteView request) {
+  if (machine() != nullptr && service.has_effects(request)) recorder_.flush(icount());
+}
+
+}  // namespace hindcast::replay

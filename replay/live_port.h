@@ -1,0 +1,84 @@
+// The ports of live and recorded runs.
+#pragma once
+#include <exception>
+#include <set>
+
+#include "replay/host_services.h"
+#include "replay/port_base.h"
+#include "replay/recorder.h"
+
+namespace hindcast::replay {
+
+/// Answers from the host's services and holds outputs and questions until the driver of the run looks at
+/// them, which it does between instructions. Exceptions of the host's side cannot pass through translated
+/// code: they are kept in failure().
+class LivePort : public PortBase {
+ public:
+  /// More console output than this is not held back: the machine is stopped so that it can be written.
+  static constexpr std::size_t kMaxPending = 64 * 1024;
+
+  explicit LivePort(HostServices services) : services_(std::move(services)) {}
+
+  Bytes answer(InputKind kind, Channel channel, ByteView request) override;
+  void ask(InputKind kind, Channel channel, ByteView request) override;
+  void ready(Channel channel) override;
+
+  /// Logs (when recording) and delivers an input at the machine's present position. Throws Fatal if it cannot
+  /// be delivered.
+  void inject(InputKind kind, Channel channel, ByteView data);
+  /// Logs (when recording) that virtual time jumps to `when`.
+  void note_warp(VirtualNs when);
+
+  /// Channels that wait for a deferred answer from the console.
+  const std::set<Channel>& waiting() const { return waiting_; }
+  void forget_waiting(Channel channel) { waiting_.erase(channel); }
+
+  /// Input is waiting on the host's side: ready() stops the machine, so that it can be given.
+  void stop_when_ready(bool on) { stop_when_ready_ = on; }
+  /// Whether ready() was called since the last time this was asked.
+  bool take_ready() { return std::exchange(ready_, false); }
+
+  /// Console output not yet given to the host.
+  const Bytes& pending_output() const { return pending_; }
+  void clear_output() { pending_.clear(); }
+  /// Where the last byte of output was produced; kNever if there was none.
+  Icount last_output() const { return last_output_; }
+
+  /// What went wrong on the host's side during run(), null if nothing.
+  std::exception_ptr failure() const { return failure_; }
+
+ protected:
+  void emit(Channel channel, ByteView data) override;
+  /// Called before a request is served / when its reply is known. The recording port writes them down.
+  virtual void before_serving(const HostService&, ByteView) {}
+  virtual void record(InputKind, Channel, Icount, Bytes) {}
+
+ private:
+  void stop_soon();
+
+  HostServices services_;
+  std::set<Channel> waiting_;
+  bool stop_when_ready_ = false;
+  bool ready_ = false;
+  Bytes pending_;
+  Icount last_output_ = kNever;
+  std::exception_ptr failure_;
+};
+
+/// A live port that writes down everything that it returned.
+class RecordingPort final : public LivePort {
+ public:
+  RecordingPort(HostServices services, Recorder& recorder)
+      : LivePort(std::move(services)), recorder_(recorder) {}
+
+ protected:
+  void before_serving(const HostService& service, ByteView request) override;
+  void record(InputKind kind, Channel channel, Icount icount, Bytes payload) override {
+    recorder_.append(static_cast<u8>(kind), channel, icount, std::move(payload));
+  }
+
+ private:
+  Recorder& recorder_;
+};
+
+}  // namespace hindcast::replay

@@ -1,0 +1,190 @@
+#include "replay/player.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "replay/checkpoint.h"
+#include "replay/event_format.h"
+
+namespace hindcast::replay {
+namespace {
+
+/// Virtual time never gets near the end of its range in a recording (that would take centuries).
+constexpr VirtualNs kMaxVirtualTime = VirtualNs{1} << 62;
+
+}  // namespace
+
+Player::Player(const std::string& path, const EngineOptions& engine)
+    : path_(path),
+      engine_(engine),
+      reader_(storage::Reader::open(path)),
+      meta_(decode_meta(reader_->meta(), path)) {
+  const auto end = reader_->end();
+  end_icount_ = end ? end->icount : reader_->covered_icount();
+  if (load_files(*reader_, meta_, path_)) build();
+}
+
+Player::~Player() = default;
+
+void Player::build() {
+  machine_.reset();
+  checked_icount_ = 0;
+  port_ = std::make_unique<ReplayPort>(std::make_unique<EventCursor>(*reader_));
+  MachineConfig config = meta_.config;
+  machine_ = Registry::instance().build(config, engine_, *port_);
+  port_->bind(machine_.get());
+  check_departure();
+}
+
+void Player::restart() { build(); }
+
+void Player::restore_before(Icount icount) {
+  const storage::CheckpointInfo* best = nullptr;
+  const std::vector<storage::CheckpointInfo> all = reader_->checkpoints();
+  for (const storage::CheckpointInfo& info : all)
+    if (info.icount <= icount && info.icount <= end_icount_) best = &info;
+  build();
+  if (best == nullptr) return;
+  const storage::CheckpointRecord record = reader_->checkpoint(best->icount);
+  restore_checkpoint(*machine_, *port_, record,
+                     [this](const storage::PageId& id) { return reader_->page(id); });
+  port_->set_cursor(std::make_unique<EventCursor>(*reader_, record.icount, record.seq));
+  checked_icount_ = record.icount;
+}
+
+bool Player::run(Icount limit, Icount slice) {
+  limit = std::min(limit, end_icount_);
+  apply_events();
+  const Icount start = machine_->icount();
+  const Icount until = slice < limit - std::min(start, limit) ? start + slice : limit;
+  while (machine_->icount() < until && !machine_->exited()) {
+    EventCursor& cursor = port_->cursor();
+    const Icount bound = std::min(limit, cursor.run_bound());
+    if (cursor.front() == nullptr && cursor.damaged()) {
+      if (machine_->icount() >= cursor.last_icount()) cursor.rethrow_damage();
+    }
+    const Icount before = machine_->icount();
+    const StopReason reason = machine_->run(std::min(bound, until));
+    check_departure();
+    const Icount now = machine_->icount();
+    if (const auto* next = cursor.front(); next != nullptr && next->icount < now)
+      diverged({next->icount, next->seq},
+               fmt::format("the guest did not ask for the recorded '{}' on channel {}", kind_name(next->kind),
+                           next->channel));
+    if (reason == StopReason::Idle && now < bound) {
+      // Nothing recorded ended this wait: a timer did.
+      if (machine_->next_wakeup() == kNever)
+        diverged({now, 0}, "the guest waits for ever, where it ran on when it was recorded");
+      machine_->warp_to(machine_->next_wakeup());
+    }
+    apply_events();
+    if (now == before && reason == StopReason::Limit)
+      diverged({now, 0}, "a recorded answer was never asked for");
+  }
+  if (machine_->exited() && machine_->icount() < end_icount_)
+    diverged({machine_->icount(), 0}, "the guest ended the run, where it ran on when it was recorded");
+  return machine_->icount() < limit;
+}
+
+void Player::apply_events() {
+  for (;;) {
+    const storage::EventRecord* next = port_->cursor().front();
+    if (next == nullptr || next->icount != machine_->icount() || is_answer(next->kind)) return;
+    const storage::EventRecord event = *next;
+    port_->cursor().pop();
+    apply(event);
+    check_departure();
+  }
+}
+
+void Player::apply(const storage::EventRecord& event) {
+  switch (event.kind) {
+    case kHashGrid: return check_hashes(event);
+    case kCheckpointRoot: return check_root(event);
+    case static_cast<u8>(InputKind::Warp): return apply_warp(event);
+    default: break;
+  }
+  if (auto problem = port_->deliver(static_cast<InputKind>(event.kind), event.channel, event.payload))
+    diverged({event.icount, event.seq}, fmt::format("the recorded '{}' on channel {} cannot be delivered: {}",
+                                                    kind_name(event.kind), event.channel, *problem));
+}
+
+void Player::apply_warp(const storage::EventRecord& event) {
+  const Position at{event.icount, event.seq};
+  if (event.payload.size() != 8) diverged(at, "a recorded jump of virtual time is malformed");
+  const VirtualNs then = get_le(event.payload, 0, 8);
+  if (then < machine_->clock().now() || then > kMaxVirtualTime)
+    diverged(at, fmt::format("virtual time is {} ns, from where it cannot jump to the recorded {} ns",
+                             machine_->clock().now(), then));
+  for (;;) {
+    // What is due at this icount happens, and shows whether the machine really waits.
+    const StopReason reason = machine_->run(event.icount + 1);
+    check_departure();
+    if (reason != StopReason::Idle || machine_->icount() != event.icount)
+      diverged(at, "the guest runs, where it waited when it was recorded");
+    if (machine_->next_wakeup() > then) break;
+    machine_->warp_to(machine_->next_wakeup());
+  }
+  machine_->warp_to(then);
+}
+
+void Player::check_hashes(const storage::EventRecord& event) {
+  const auto recorded = decode_hash_point(event.payload);
+  const Position at{event.icount, event.seq};
+  if (!recorded) diverged(at, "a recorded hash is malformed");
+  const HashPoint now = hash_point(*machine_, *port_);
+  const std::string since = fmt::format("; it was right at icount {}", checked_icount_);
+  if (now.output != recorded->output)
+    diverged(at, fmt::format("the hash of the output is {:016x}, recorded {:016x}{}", now.output,
+                             recorded->output, since));
+  if (now.state != recorded->state)
+    diverged(at, fmt::format("the hash of CPU and device state is {:016x}, recorded {:016x}{}", now.state,
+                             recorded->state, since));
+  checked_icount_ = event.icount;
+}
+
+void Player::check_root(const storage::EventRecord& event) {
+  const storage::Root now = state_root(*machine_, *port_);
+  if (!std::equal(now.begin(), now.end(), event.payload.begin(), event.payload.end()))
+    diverged({event.icount, event.seq},
+             fmt::format("the hash of memory and state is {}, recorded {}; it was right at icount {}",
+                         hex(now), hex(event.payload), checked_icount_));
+  checked_icount_ = event.icount;
+}
+
+void Player::check_end() {
+  const auto end = reader_->end();
+  if (!end) return;
+  const Position at{end->icount, 0};
+  if (const auto* next = port_->cursor().front())
+    diverged({next->icount, next->seq},
+             fmt::format("the guest did not ask for the recorded '{}' on channel {}", kind_name(next->kind),
+                         next->channel));
+  const bool exits = end->reason == static_cast<u8>(StopKind::GuestExit);
+  if (exits != machine_->exited())
+    diverged(at, exits ? "the guest runs on, where it ended the run when it was recorded"
+                       : "the guest ends the run, where it did not when it was recorded");
+  if (exits && end->exit_code != machine_->exit_code())
+    diverged(at,
+             fmt::format("the guest's exit code is {}, recorded {}", machine_->exit_code(), end->exit_code));
+  const auto output = port_->output_hash().digest();
+  if (output != end->output_hash)
+    diverged(at, fmt::format("the hash of the output is {} ({} bytes), recorded {} ({} bytes)", hex(output),
+                             port_->output_hash().bytes(), hex(end->output_hash), end->output_bytes));
+  const storage::Root root = state_root(*machine_, *port_);
+  if (root != end->state_root)
+    diverged(at,
+             fmt::format("the hash of memory and state is {}, recorded {}", hex(root), hex(end->state_root)));
+}
+
+void Player::check_departure() {
+  if (port_->departure()) diverged(port_->departure()->position, port_->departure()->what);
+}
+
+void Player::diverged(Position position, const std::string& what) {
+  throw Divergence(fmt::format("{}: the replay left the recorded path at icount {} (event {}), pc {:#x}: {}",
+                               path_, position.icount, position.seq, machine_->current().pc(), what));
+}
+
+}  // namespace hindcast::replay

@@ -1,0 +1,86 @@
+#include "replay/recorder.h"
+
+#include <fmt/format.h>
+
+#include "replay/event_format.h"
+#include "replay/host_clock.h"
+
+namespace hindcast::replay {
+namespace {
+
+/// Automatic checkpoints take at most this share of the run's host time,
+constexpr u64 kBudgetPercent = 3;
+/// and none comes before the run has lasted this long.
+constexpr u64 kFirstAfterNs = 1'000'000'000;
+/// What the first checkpoint is assumed to cost per touched byte, in ns/1024: hashing, compressing, storing.
+constexpr u64 kFirstCostPerKiB = 5'000;
+
+}  // namespace
+
+void Recorder::start(const Bytes& meta, const MachineConfig& config) {
+  storage::WriterOptions store;
+  store.replace = options_.force;
+  store.sync = options_.sync;
+  writer_ = storage::Writer::create(options_.path, meta, store);
+  for (std::size_t i = 0; i < config.files.size(); ++i)
+    writer_->put_blob(fmt::format("file/{}", i), config.files[i].data);
+  for (const storage::EventRecord& event : early_) writer_->append(event);
+  early_.clear();
+  flush(0);
+  if (options_.checkpoints == RecordOptions::Checkpoints::Every) next_every_ = options_.checkpoint_every;
+}
+
+void Recorder::append(u8 kind, Channel channel, Icount icount, Bytes payload) {
+  if (icount != last_icount_) {
+    if (icount < last_icount_)
+      throw Fatal(fmt::format("internal error: an event at icount {} after one at {}", icount, last_icount_));
+    last_icount_ = icount;
+    next_seq_ = 0;
+  }
+  storage::EventRecord event{icount, next_seq_++, kind, channel, std::move(payload)};
+  if (writer_ == nullptr) {
+    early_.push_back(std::move(event));
+    return;
+  }
+  writer_->append(event);
+  unflushed_ = true;
+}
+
+void Recorder::flush(Icount icount) {
+  writer_->flush(icount);
+  unflushed_ = false;
+}
+
+Icount Recorder::next_stop() const { return std::min(next_grid_, next_every_); }
+
+void Recorder::at_stop(Machine& machine, PortBase& port, u64 busy_ns) {
+  const Icount icount = machine.icount();
+  bool checkpoint = false;
+  if (icount == next_grid_) {
+    next_grid_ += options_.hash_grid;
+    append(kHashGrid, 0, icount, encode(hash_point(machine, port)));
+    checkpoint = checkpoint_is_due(machine, icount, busy_ns);
+  }
+  if (icount == next_every_) {
+    next_every_ += options_.checkpoint_every;
+    checkpoint = true;
+  }
+  if (!checkpoint) return;
+  const u64 start = host_now_ns();
+  storage::CheckpointRecord record = maker_.make(machine, port, *writer_);
+  append(kCheckpointRoot, 0, icount, Bytes(record.root.begin(), record.root.end()));
+  record.seq = next_seq_;
+  writer_->put_checkpoint(record);
+  unflushed_ = false;
+  last_checkpoint_ns_ = host_now_ns() - start;
+  checkpoint_ns_ += last_checkpoint_ns_;
+}
+
+bool Recorder::checkpoint_is_due(Machine& machine, Icount, u64 busy_ns) {
+  if (options_.checkpoints != RecordOptions::Checkpoints::Auto || busy_ns < kFirstAfterNs) return false;
+  const u64 expected =
+      last_checkpoint_ns_ != 0 ? last_checkpoint_ns_ : touched_bytes(machine) / 1024 * kFirstCostPerKiB;
+  return (checkpoint_ns_ + expected) * 100 <= busy_ns * kBudgetPercent;
+}
+
+}  // namespace hindcast::replay
