@@ -13,7 +13,7 @@ bool is(const Bytes& name, std::string_view text) {
 }  // namespace
 
 Reply Handles::ask(const Request& request) {
-  auto reply = decode_reply(port_.answer(InputKind::Semihost, channel_, encode(request)));
+  auto reply = decode_reply(machine_.port().answer(InputKind::Semihost, channel_, encode(request)));
   if (!reply)
     throw Fatal("semihosting: the recorded reply to a file request is malformed; the recording is damaged");
   return *std::move(reply);

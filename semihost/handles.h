@@ -2,8 +2,7 @@
 #pragma once
 #include <array>
 
-#include "engine/archive.h"
-#include "engine/input_port.h"
+#include "engine/machine.h"
 #include "semihost/protocol.h"
 
 namespace hindcast::semihost {
@@ -32,7 +31,7 @@ inline constexpr std::array<u8, 5> kFeatures = {'S', 'H', 'F', 'B',
 /// given.
 class Handles {
  public:
-  Handles(InputPort& port, Channel channel) : port_(port), channel_(channel) {}
+  Handles(Machine& machine, Channel channel) : machine_(machine), channel_(channel) {}
 
   /// Opens `name` in mode 0..11. Returns the guest's handle; 0: failed, see `error`.
   u32 open(const Bytes& name, u8 mode, Errno& error);
@@ -55,7 +54,7 @@ class Handles {
   /// Asks the host half. A reply that is malformed (a damaged recording) throws Fatal.
   Reply ask(const Request& request);
 
-  InputPort& port_;
+  Machine& machine_;
   Channel channel_;
   std::array<Handle, kMaxHandles> handles_{};
 };

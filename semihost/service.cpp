@@ -40,7 +40,7 @@ struct Service::Impl {
   Impl(Machine& m, Options o)
       : machine(m),
         options(std::move(o)),
-        handles(m.port(), options.console_channel),
+        handles(m, options.console_channel),
         set_result(options.set_result) {}
 
   u64 fail(Errno error) {
