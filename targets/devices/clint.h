@@ -27,6 +27,8 @@ class Clint final : public Device, public MmioHandler {
   /// The timer's value now; what the harts' `time` counter shows. The machine's extension "riscv.clint" is
   /// this object.
   u64 mtime() const { return ticks() + mtime_offset_; }
+  /// Likewise at another virtual time: a hart's counter is exact also inside a slice of translated code.
+  u64 mtime_at(VirtualNs now) const { return now / tick_ns_ + mtime_offset_; }
 
  private:
   u64 ticks() const { return machine_.clock().now() / tick_ns_; }
