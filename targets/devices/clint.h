@@ -24,11 +24,9 @@ class Clint final : public Device, public MmioHandler {
   u64 mmio_read(u64 offset, unsigned size) override;
   void mmio_write(u64 offset, unsigned size, u64 value) override;
 
-  /// The timer's value now; what the harts' `time` counter shows. The machine's extension "riscv.clint" is
-  /// this object.
-  u64 mtime() const { return ticks() + mtime_offset_; }
-  /// Likewise at another virtual time: a hart's counter is exact also inside a slice of translated code.
-  u64 mtime_at(VirtualNs now) const { return now / tick_ns_ + mtime_offset_; }
+  /// The timer's value; what the harts' `time` counter shows. The machine's extension "riscv.clint" is this object.
+  u64 mtime_at(VirtualNs time) const { return time / tick_ns_ + mtime_offset_; }
+  u64 mtime() const { return mtime_at(machine_.clock().now()); }
 
  private:
   u64 ticks() const { return machine_.clock().now() / tick_ns_; }
