@@ -56,6 +56,7 @@ bool Machine::pick_runnable() {
 }
 
 StopReason Machine::run(Icount limit) {
+  Icount begun_at = kNever;
   for (;;) {
     if (exit_code_) return StopReason::Exit;
     if (reset_requested_) {
@@ -63,7 +64,10 @@ StopReason Machine::run(Icount limit) {
       reset();
     }
     if (clock_.icount() >= limit) return StopReason::Limit;
-    if (stop_requested_.exchange(false)) return StopReason::Stopped;
+    // Not where timers have fired or a vCPU was chosen already: a stop in the middle of a boundary could not be told
+    // from one before it, so whoever replays to this icount would find another state.
+    if (begun_at != clock_.icount() && stop_requested_.exchange(false)) return StopReason::Stopped;
+    begun_at = clock_.icount();
     clock_.fire_due();
     if (exit_code_ || reset_requested_) continue;
     if (!pick_runnable()) return StopReason::Idle;
