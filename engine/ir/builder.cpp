@@ -87,8 +87,7 @@ Value Builder::konst(Type type, u64 value) {
   return emit_pure({.op = Op::Const, .type = type, .imm = truncate(type, value)});
 }
 
-// ---- guest state
-// ---------------------------------------------------------------------------------------------
+// ---- guest state ----
 
 unsigned Builder::checked_register(unsigned reg, Op op) const {
   require(reg < known_.size(), "there is no such register", op);
@@ -183,8 +182,7 @@ Value Builder::call(u32 number, Value a, Value b, Value c) {
   return result;
 }
 
-// ---- control flow
-// --------------------------------------------------------------------------------------------
+// ---- control flow ----
 
 void Builder::end(const Inst& inst) {
   emit(inst);
@@ -289,8 +287,7 @@ void Builder::drop_insn_start() {
   last_insn_start_ = kNoValue;
 }
 
-// ---- laying out
-// ----------------------------------------------------------------------------------------------
+// ---- laying out ----
 
 std::vector<u32> Builder::reachable_blocks() const {
   std::vector<bool> seen(blocks_.size(), false);

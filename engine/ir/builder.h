@@ -21,8 +21,7 @@ class Builder {
   /// become exits.
   Builder(const Architecture& arch, GuestAddr pc, u64 context);
 
-  // ---- for translators
-  // -------------------------------------------------------------------------------------
+  // ---- for translators ----
   u64 context() const { return unit_.context; }
   const Architecture& arch() const { return arch_; }
 
@@ -83,8 +82,7 @@ class Builder {
   /// The constant's value if `v` is a constant.
   bool is_const(Value v, u64* value = nullptr) const;
 
-  // ---- for the engine
-  // --------------------------------------------------------------------------------------
+  // ---- for the engine ----
   void set_interpreting(bool on) { interpreting_ = on; }
   /// Declares that guest pc `pc` begins an IR block of this unit; returns its number (until take()
   /// renumbers). The unit's own pc is block 0. One that is declared but never begun becomes an exit to its
@@ -94,9 +92,10 @@ class Builder {
   void begin_pc_block(GuestAddr pc);
   void insn_start(GuestAddr pc, unsigned length);
   void set_insn_length(unsigned length);  // of the InsnStart last emitted
-  /// Takes back the InsnStart last emitted, after which nothing was emitted: the instruction is not in this unit.
+  /// Takes back the InsnStart last emitted, after which nothing was emitted: the instruction is not in this
+  /// unit.
   void drop_insn_start();
-  bool ended() const { return ended_; }   // the current IR block has its End op
+  bool ended() const { return ended_; }  // the current IR block has its End op
   /// The unit: unreachable blocks and unused values dropped, blocks contiguous and in the order in which they
   /// were begun (a value's definition thus precedes its uses), exits after them. The builder is spent.
   Unit take();
