@@ -1,0 +1,31 @@
+#include "targets/riscv/helpers.h"
+
+#include "targets/riscv/csr.h"
+#include "targets/riscv/half.h"
+#include "targets/riscv/pure.h"
+#include "targets/riscv/traps.h"
+
+namespace hindcast::riscv {
+
+const Helpers& helpers() {
+  static const Helpers registered = {
+      .illegal = register_helper("riscv.illegal", &illegal_helper),
+      .fetch_misaligned = register_helper("riscv.fetch_misaligned", &fetch_misaligned_helper),
+      .store_misaligned = register_helper("riscv.store_misaligned", &store_misaligned_helper),
+      .ecall = register_helper("riscv.ecall", &ecall_helper),
+      .mret = register_helper("riscv.mret", &mret_helper),
+      .wfi = register_helper("riscv.wfi", &wfi_helper),
+      .ebreak = register_helper("riscv.ebreak", &ebreak_helper),
+      .csr = register_helper("riscv.csr", &csr_helper),
+      .half = register_helper("riscv.half", &half_helper),
+      .clmul = register_pure_helper("riscv.clmul", &clmul),
+      .clmulh = register_pure_helper("riscv.clmulh", &clmulh),
+      .clmulr = register_pure_helper("riscv.clmulr", &clmulr),
+      .fclass16 = register_pure_helper("riscv.fclass16", &fclass16),
+      .fclass32 = register_pure_helper("riscv.fclass32", &fclass32),
+      .fclass64 = register_pure_helper("riscv.fclass64", &fclass64),
+  };
+  return registered;
+}
+
+}  // namespace hindcast::riscv

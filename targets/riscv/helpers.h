@@ -1,0 +1,22 @@
+// The C++ functions that RISC-V translations call. Registered together, when the first CPU is built.
+#pragma once
+#include "engine/helpers.h"
+
+namespace hindcast::riscv {
+
+struct Helpers {
+  // Raise (traps.cpp): operand a is the instruction's bits, or the trap value.
+  u32 illegal, fetch_misaligned, store_misaligned, ecall;
+  // System (traps.cpp, semihosting.cpp, csr_access.cpp).
+  u32 mret;    // a: instruction bits; the new pc
+  u32 wfi;     // a: instruction bits
+  u32 ebreak;  // a: pc of the next instruction
+  u32 csr;     // a: instruction bits, b: value of rs1; the old value of the CSR
+  u32 half;    // half-precision arithmetic (half.cpp)
+  // Pure (pure.cpp).
+  u32 clmul, clmulh, clmulr;  // a, b; c: XLEN
+  u32 fclass16, fclass32, fclass64;
+};
+const Helpers& helpers();
+
+}  // namespace hindcast::riscv
