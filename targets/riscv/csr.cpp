@@ -1,0 +1,220 @@
+#include "targets/riscv/csr.h"
+
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <deque>
+
+#include "engine/machine.h"
+#include "engine/softfloat/fp.h"
+#include "targets/riscv/pmp.h"
+#include "targets/riscv/traps.h"
+
+namespace hindcast::riscv {
+
+u32 fflags_of(u32 fp_flags) {
+  return ((fp_flags & fp::kInexact) != 0 ? 1u : 0) | ((fp_flags & fp::kUnderflow) != 0 ? 2u : 0) |
+         ((fp_flags & fp::kOverflow) != 0 ? 4u : 0) | ((fp_flags & fp::kDivByZero) != 0 ? 8u : 0) |
+         ((fp_flags & fp::kInvalid) != 0 ? 16u : 0);
+}
+
+u32 fp_flags_of(u32 fflags) {
+  return ((fflags & 1) != 0 ? u32{fp::kInexact} : 0) | ((fflags & 2) != 0 ? u32{fp::kUnderflow} : 0) |
+         ((fflags & 4) != 0 ? u32{fp::kOverflow} : 0) | ((fflags & 8) != 0 ? u32{fp::kDivByZero} : 0) |
+         ((fflags & 16) != 0 ? u32{fp::kInvalid} : 0);
+}
+
+namespace {
+
+RiscvState& state_of(const Vcpu& vcpu) { return vcpu.state<RiscvState>(); }
+
+u64 read_zero(const RiscvArch&, const Vcpu&, unsigned) { return 0; }
+
+template <u64 RiscvState::*field>
+u64 read_field(const RiscvArch&, const Vcpu& vcpu, unsigned) {
+  return state_of(vcpu).*field;
+}
+/// A register of which the bits in `mask` can be written.
+template <u64 RiscvState::*field, u64 mask>
+void write_masked(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  state_of(vcpu).*field = arch.truncate(value) & mask;
+}
+
+// ---- floating point (unprivileged manual, section 11.2)
+// ------------------------------------------------------------
+
+u64 read_fflags(const RiscvArch&, const Vcpu& vcpu, unsigned) { return fflags_of(state_of(vcpu).fp_flags); }
+u64 read_frm(const RiscvArch&, const Vcpu& vcpu, unsigned) { return state_of(vcpu).frm; }
+u64 read_fcsr(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
+  return read_frm(arch, vcpu, 0) << 5 | read_fflags(arch, vcpu, 0);
+}
+
+void write_fflags(const RiscvArch&, Vcpu& vcpu, unsigned, u64 value) {
+  state_of(vcpu).fp_flags = fp_flags_of(value & 31);
+  state_of(vcpu).mstatus |= mstatus::kFs;
+}
+void write_frm(const RiscvArch&, Vcpu& vcpu, unsigned, u64 value) {
+  state_of(vcpu).frm = value & 7;
+  state_of(vcpu).mstatus |= mstatus::kFs;
+}
+void write_fcsr(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  write_fflags(arch, vcpu, 0, value);
+  write_frm(arch, vcpu, 0, value >> 5);
+}
+
+// ---- machine mode (Privileged, section 3.1)
+// ------------------------------------------------------------------------
+
+u64 read_mstatus(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
+  u64 value = state_of(vcpu).mstatus;
+  if (arch.xlen() == 64 && arch.features().has(ext::U)) value |= u64{2} << mstatus::kUxlShift;
+  if ((value & mstatus::kFs) == mstatus::kFs) value |= u64{1} << (arch.xlen() - 1);  // SD
+  return value;
+}
+
+void write_mstatus(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  RiscvState& s = state_of(vcpu);
+  const u64 data_before = data_privilege(s);
+  u64 mask = mstatus::kMie | mstatus::kMpie;
+  if (arch.features().has(ext::F)) mask |= mstatus::kFs;
+  if (arch.features().has(ext::U)) {
+    mask |= mstatus::kMprv | mstatus::kTw;
+    const u64 mpp = (value & mstatus::kMpp) >> mstatus::kMppShift;
+    if (mpp == kUser || mpp == kMachine) mask |= mstatus::kMpp;  // else it keeps its value
+  }
+  s.mstatus = (s.mstatus & ~mask) | (value & mask);
+  if (data_privilege(s) != data_before) vcpu.machine().flush_translations();
+}
+
+u64 read_misa(const RiscvArch& arch, const Vcpu&, unsigned) {
+  const Features& cpu = arch.features();
+  u64 value = u64{arch.xlen() == 32 ? 1u : 2u} << (arch.xlen() - 2);
+  const auto letter = [&](char c, u64 needs) {
+    if (cpu.has(needs)) value |= u64{1} << (c - 'A');
+  };
+  letter(cpu.has(ext::E) ? 'E' : 'I', ext::I);
+  letter('M', ext::M);
+  letter('A', ext::A);
+  letter('F', ext::F);
+  letter('D', ext::D);
+  letter('C', ext::C);
+  letter('U', ext::U);
+  return value;
+}
+
+void write_mtvec(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  if ((value & 3) < 2)
+    state_of(vcpu).mtvec = arch.truncate(value);  // direct and vectored; the others are reserved
+}
+
+void write_mepc(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  state_of(vcpu).mepc = arch.truncate(value) & ~u64{arch.insn_alignment() - 1};
+}
+
+u64 read_mhartid(const RiscvArch&, const Vcpu& vcpu, unsigned) { return vcpu.index(); }
+
+constexpr auto write_mie = write_masked<&RiscvState::mie, irq::kAll>;
+constexpr auto write_mscratch = write_masked<&RiscvState::mscratch, ~u64{0}>;
+constexpr auto write_mcause = write_masked<&RiscvState::mcause, ~u64{0}>;
+constexpr auto write_mtval = write_masked<&RiscvState::mtval, ~u64{0}>;
+constexpr auto write_mcounteren = write_masked<&RiscvState::mcounteren, 0xffff'ffff>;
+constexpr auto write_menvcfg = write_masked<&RiscvState::menvcfg, 1>;  // FIOM
+
+// ---- the table
+// -----------------------------------------------------------------------------------------------------
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"  // one base class without virtual functions
+std::span<const CsrRow> rows() {
+  using namespace ext;
+  constexpr u16 kNone = 0;
+#define AT(member) static_cast<u16>(offsetof(RiscvState, member))
+#define FIELD(member) read_field<&RiscvState::member>
+#define CSR(number, count, first, name, needs, xlen, ends, offset, read, write) \
+  {number, count, first, name, needs, Xlen::xlen, ends, offset, read, write},
+  static constexpr CsrRow table[] = {
+#include "targets/riscv/csrs.inc"
+  };
+#undef CSR
+#undef FIELD
+#undef AT
+  return table;
+}
+#pragma GCC diagnostic pop
+
+/// The table spread out over all CSR numbers, with the names of the numbered ones.
+struct Index {
+  std::array<const CsrRow*, 4096> row{};
+  std::array<const char*, 4096> name{};
+  std::deque<std::string> texts;
+
+  Index() {
+    for (const CsrRow& r : rows()) {
+      for (unsigned i = 0; i < r.count; ++i) {
+        std::string text = r.name;
+        if (const std::size_t hash = text.find('#'); hash != std::string::npos) {
+          text.replace(hash, 1, std::to_string(r.first + i));
+        }
+        if (row[r.number + i] != nullptr) throw Fatal("internal error: two rows for CSR " + text);
+        row[r.number + i] = &r;
+        name[r.number + i] = texts.emplace_back(std::move(text)).c_str();
+      }
+    }
+  }
+};
+
+const Index& index() {
+  static const Index built;
+  return built;
+}
+
+/// Whether the instruction may do this now; the manual's conditions for illegal-instruction.
+bool permitted(const RiscvState& s, const CsrRow* row, const CsrAccess& access) {
+  if (row == nullptr) return false;
+  if ((access.number >> 8 & 3) > s.privilege) return false;
+  if (access.writes && access.number >> 10 == 3) return false;  // read-only
+  if ((row->needs & ext::kFloat) != 0 && (s.mstatus & mstatus::kFs) == 0) return false;
+  const bool user_counter = (access.number & 0xf60) == 0xc00;
+  if (user_counter && s.privilege == kUser && (s.mcounteren >> (access.number & 31) & 1) == 0) return false;
+  return true;
+}
+
+}  // namespace
+
+std::span<const CsrRow> all_csrs() { return rows(); }
+
+const CsrRow* find_csr(unsigned number) { return number < 4096 ? index().row[number] : nullptr; }
+
+const CsrRow* find_csr(const RiscvArch& arch, unsigned number) {
+  const CsrRow* row = find_csr(number);
+  return row != nullptr && arch.features().has(row->needs) && arch.features().in(row->xlen) ? row : nullptr;
+}
+
+const char* csr_name(unsigned number) { return number < 4096 ? index().name[number] : nullptr; }
+
+bool csr_write_ends_block(unsigned number) {
+  const CsrRow* row = find_csr(number);
+  return row != nullptr && row->ends_block;
+}
+
+CsrAccess csr_access(u32 bits) {
+  const unsigned op = bits >> 12 & 3;  // 1: write, 2: set, 3: clear
+  const bool rd = (bits >> 7 & 31) != 0, rs1 = (bits >> 15 & 31) != 0;
+  return {static_cast<u16>(bits >> 20), op != 1 || rd, op == 1 || rs1};
+}
+
+u64 csr_helper(Vcpu& vcpu, u64 bits, u64 operand, u64) {
+  const auto& arch = static_cast<const RiscvArch&>(vcpu.arch());
+  const CsrAccess access = csr_access(static_cast<u32>(bits));
+  const CsrRow* row = find_csr(arch, access.number);
+  if (!permitted(state_of(vcpu), row, access)) return illegal_helper(vcpu, bits, 0, 0);
+  const u64 old = access.reads ? row->read(arch, vcpu, access.number) : 0;
+  if (access.writes && row->write != nullptr) {
+    const unsigned op = bits >> 12 & 3;
+    const u64 value = op == 1 ? operand : op == 2 ? old | operand : old & ~operand;
+    row->write(arch, vcpu, access.number, value);
+  }
+  return old;
+}
+
+}  // namespace hindcast::riscv

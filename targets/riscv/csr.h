@@ -1,0 +1,60 @@
+// Control and status registers: one row each, in csrs.inc.
+#pragma once
+#include <string>
+
+#include "targets/riscv/riscv.h"
+
+namespace hindcast::riscv {
+
+/// Reads a CSR's value as this CPU shows it; no side effects.
+using CsrRead = u64 (*)(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
+/// Writes what is writable (WARL); the rest of `value` is dropped.
+using CsrWrite = void (*)(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
+
+struct CsrRow {
+  u16 number;  // of the first
+  u16 count;   // consecutive CSRs; names get consecutive numbers, from `first`, in place of '#'
+  u16 first;
+  const char* name;
+  u64 needs;  // ext:: bits
+  Xlen xlen;
+  bool ends_block;  // a write may change the context or make an interrupt deliverable
+  u16 offset;       // of its storage in RiscvState, which makes it a register row; 0: none of its own
+  CsrRead read;
+  CsrWrite write;  // null: writes are ignored (the number says whether they are illegal)
+};
+
+/// The row of a CSR number, whatever the CPU; null if there is none.
+const CsrRow* find_csr(unsigned number);
+/// find_csr, if this CPU has it.
+const CsrRow* find_csr(const RiscvArch& arch, unsigned number);
+/// "mstatus"; null if there is no such CSR. The text lives as long as the process.
+const char* csr_name(unsigned number);
+std::span<const CsrRow> all_csrs();
+
+bool csr_write_ends_block(unsigned number);
+
+/// What a Zicsr instruction does.
+struct CsrAccess {
+  u16 number;
+  bool reads, writes;
+};
+CsrAccess csr_access(u32 bits);
+
+/// Helper of the Zicsr instructions (helpers.h).
+u64 csr_helper(Vcpu& vcpu, u64 bits, u64 operand, u64);
+
+/// RISC-V's fflags bits from and to the engine's fp::Flag bits.
+u32 fflags_of(u32 fp_flags);
+u32 fp_flags_of(u32 fflags);
+
+// Counters (csr_counters.cpp).
+u64 counter_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
+void counter_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
+u64 inhibit_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
+void inhibit_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
+/// Virtual time in ticks of kTimebaseHz, exact at the current instruction.
+u64 time_ticks(const Vcpu& vcpu);
+inline constexpr u64 kTimebaseHz = 10'000'000;
+
+}  // namespace hindcast::riscv

@@ -1,0 +1,45 @@
+#include "targets/riscv/chapters.h"
+#include "targets/riscv/csr.h"
+#include "targets/riscv/emit_system.h"
+
+namespace hindcast::riscv {
+
+void ebreak(Emitter& e) {
+  e.b.call(helpers().ebreak, e.b.i64(e.next));
+  e.dispatch_next();
+}
+
+namespace {
+
+/// vCPUs run in turn and translated code is always coherent with memory: there is nothing to order.
+void nothing(Emitter&) {}
+
+void ecall(Emitter& e) { e.raise(helpers().ecall, e.b.i64(e.o.bits)); }
+
+void mret(Emitter& e) { e.dispatch(e.b.call(helpers().mret, e.b.i64(e.o.bits))); }
+
+void wfi(Emitter& e) {
+  e.b.call(helpers().wfi, e.b.i64(e.o.bits));
+  e.dispatch_next();
+}
+
+void csr(Emitter& e) {
+  const bool immediate = (e.o.bits >> 14 & 1) != 0;
+  const Value operand = immediate ? e.b.i64(e.o.rs1) : e.wide(e.rs1());
+  const Value old = e.b.call(helpers().csr, e.b.i64(e.o.bits), operand);
+  e.set_rd(e.low(e.xt, old));
+  if (csr_access(e.o.bits).writes && csr_write_ends_block(e.o.csr)) e.dispatch_next();
+}
+
+}  // namespace
+
+std::span<const InsnRow> rows_system() {
+  using ext::I, ext::Zicsr, ext::Zifencei;
+  constexpr Xlen any = Xlen::Any;
+  static constexpr InsnRow rows[] = {
+#include "targets/riscv/insns_system.inc"
+  };
+  return rows;
+}
+
+}  // namespace hindcast::riscv

@@ -1,0 +1,28 @@
+// Physical memory protection (Privileged 1.12, section 3.7): 16 entries, granularity 4 bytes.
+#pragma once
+#include "targets/riscv/riscv.h"
+
+namespace hindcast::riscv {
+
+namespace pmp {
+inline constexpr u8 kRead = 1, kWrite = 2, kExecute = 4, kAll = 7;
+inline constexpr unsigned kModeShift = 3;
+inline constexpr u8 kMode = 3 << kModeShift;  // off, TOR, NA4, NAPOT
+inline constexpr u8 kLock = 0x80;
+}  // namespace pmp
+
+/// What `privilege` may do with the bytes [address, address + size): kRead | kWrite |
+/// kExecute bits. `uniform`, if not null: whether that holds for each part of the block (no entry's border
+/// inside).
+u8 pmp_permissions(const RiscvArch& arch, const RiscvState& s, u64 privilege, u64 address, u64 size,
+                   bool* uniform);
+
+/// Whether anything at all can be refused to `privilege`.
+bool pmp_restricts(const RiscvArch& arch, const RiscvState& s, u64 privilege);
+
+u64 pmpcfg_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
+void pmpcfg_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
+u64 pmpaddr_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
+void pmpaddr_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
+
+}  // namespace hindcast::riscv
