@@ -67,6 +67,13 @@ TEST_F(BuilderTest, EffectsStay) {
             "  %4 = GetReg.F64 reg=18\n  %5 = FSqrt.F64 %4 round=rup\n");
 }
 
+TEST_F(BuilderTest, FlagsAreSet) {
+  const Value old = b.fp_get_flags();
+  b.fp_set_flags(b.bor(old, b.i32(4)));
+  EXPECT_EQ(text_after_exit(),
+            "  %1 = FpGetFlags.I32\n  %2 = Const.I32 0x4\n  %3 = Or.I32 %1, %2\n  FpSetFlags.I32 %3\n");
+}
+
 TEST_F(BuilderTest, RegistersAreForwarded) {
   b.set(kX0 + 1, b.add(b.get(kX0), b.get(kX0)));
   b.set(kX0 + 2, b.get(kX0 + 1));

@@ -36,13 +36,14 @@ class Expressions {
   }
 
   void grow() {
-    switch (random_.below(12)) {
+    switch (random_.below(13)) {
       case 0: return constant();
       case 1: return reg();
       case 2: return unary();
       case 3: return compare();
       case 4: return select();
       case 5: return change_type();
+      case 6: return chain();
       default: return binary();
     }
   }
@@ -145,6 +146,19 @@ class Expressions {
     const Expr a = pick(t), b = random_.chance(10) ? a : pick(t);
     add(builder_.binary(op, a.value, b.value), t,
         [&](unsigned n) { return eval_pure(op, t, t, a.expected[n], b.expected[n]); });
+  }
+
+  /// The same op twice with constants, which may become one.
+  void chain() {
+    const Op op = static_cast<Op>(static_cast<u64>(Op::Add) + random_.below(17));
+    const Type t = word();
+    Expr a = pick(t);
+    for (int i = 0; i < 2; ++i) {
+      const u64 c = truncate(t, random_.chance(50) ? random_.below(bits_of(t)) : random_.edge());
+      add(builder_.binary(op, a.value, builder_.konst(t, c)), t,
+          [&](unsigned n) { return eval_pure(op, t, t, a.expected[n], c); });
+      a = exprs_.back();
+    }
   }
 
   void compare() {
