@@ -1,0 +1,39 @@
+// The outside world of device tests: keeps what was sent, answers from values set beforehand.
+#pragma once
+#include <map>
+#include <string>
+
+#include "engine/input_port.h"
+
+namespace hindcast::test {
+
+class FakePort final : public InputPort {
+ public:
+  Bytes answer(InputKind kind, Channel, ByteView) override {
+    ++answers[kind];
+    Bytes reply;
+    if (kind == InputKind::RealTime)
+      for (unsigned i = 0; i < 8; ++i) reply.push_back(static_cast<u8>(real_time >> (8 * i)));
+    return reply;
+  }
+  void ask(InputKind, Channel, ByteView) override {}
+  void attach(Channel channel, InputKind kind, InputSink* sink) override { sinks[channel] = {kind, sink}; }
+  void ready(Channel channel) override { ++readies[channel]; }
+  void output(Channel channel, ByteView data) override { outputs[channel].append(data.begin(), data.end()); }
+
+  /// Gives the sink as much of `text` as it takes now; what is left over is returned.
+  std::string type(Channel channel, const std::string& text) {
+    auto& [kind, sink] = sinks.at(channel);
+    std::size_t part = std::min(text.size(), sink->receivable());
+    if (part != 0) sink->receive(kind, {reinterpret_cast<const u8*>(text.data()), part});
+    return text.substr(part);
+  }
+
+  u64 real_time = 0;
+  std::map<InputKind, unsigned> answers;
+  std::map<Channel, std::pair<InputKind, InputSink*>> sinks;
+  std::map<Channel, unsigned> readies;
+  std::map<Channel, std::string> outputs;
+};
+
+}  // namespace hindcast::test
