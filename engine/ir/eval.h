@@ -54,8 +54,9 @@ inline constexpr u64 kDefaultNan32 = 0x7fc00000;
 inline constexpr u64 kNanBoxUpper = u64{0xffffffff} << 32;
 
 /// Value of a Pure op other than Const and CallPure. `type` is Inst::type, `a_type` the result type of
-/// operand a; operands that the op does not have are ignored. The unit must satisfy verify().
-constexpr u64 eval_pure(Op op, Type type, Type a_type, u64 a, u64 b = 0, u64 c = 0) {
+/// operand a; operands that the op does not have are ignored. The unit must satisfy verify(). Always inlined:
+/// where the op is a constant, one case is left of the switch.
+[[gnu::always_inline]] constexpr u64 eval_pure(Op op, Type type, Type a_type, u64 a, u64 b = 0, u64 c = 0) {
   const u64 count = b & (bits_of(type) - 1);
   switch (op) {
     case Op::Add: return truncate(type, a + b);

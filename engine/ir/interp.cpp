@@ -76,7 +76,9 @@ u64 Frame::pure(const Inst& inst) const {
     const Helper& callee = helper(static_cast<u32>(inst.imm));
     return callee.pure(optional_arg(inst, 0), optional_arg(inst, 1), optional_arg(inst, 2));
   } else if constexpr (operands == 1) {
-    return eval_pure(op, inst.type, op == Op::SExt ? arg_type(inst, 0) : inst.type, arg(inst, 0));
+    // Only SExt asks for its operand's type, and that is no comparison's, whose type is not its result's.
+    const Type a_type = op == Op::SExt ? insts_[inst.args[0]].type : inst.type;
+    return eval_pure(op, inst.type, a_type, arg(inst, 0));
   } else if constexpr (operands == 2) {
     return eval_pure(op, inst.type, inst.type, arg(inst, 0), arg(inst, 1));
   } else {

@@ -19,8 +19,7 @@ namespace hindcast::ir {
 enum class Type : u8 { Void, I1, I8, I16, I32, I64, F32, F64 };
 const char* to_string(Type t);
 constexpr unsigned bits_of(Type t) {
-  constexpr unsigned table[] = {0, 1, 8, 16, 32, 64, 32, 64};
-  return table[static_cast<unsigned>(t)];
+  return 0x4020402010080100 >> 8 * static_cast<unsigned>(t) & 0xff;  // a byte a type; a table would be copied
 }
 constexpr bool is_float(Type t) { return t == Type::F32 || t == Type::F64; }
 
