@@ -5,7 +5,6 @@
 #include <cstring>
 #include <deque>
 
-#include "engine/machine.h"
 #include "engine/softfloat/fp.h"
 #include "targets/riscv/pmp.h"
 #include "targets/riscv/traps.h"
@@ -74,7 +73,6 @@ u64 read_mstatus(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
 
 void write_mstatus(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   RiscvState& s = state_of(vcpu);
-  const u64 data_before = data_privilege(s);
   u64 mask = mstatus::kMie | mstatus::kMpie;
   if (arch.features().has(ext::F)) mask |= mstatus::kFs;
   if (arch.features().has(ext::U)) {
@@ -83,7 +81,6 @@ void write_mstatus(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
     if (mpp == kUser || mpp == kMachine) mask |= mstatus::kMpp;  // else it keeps its value
   }
   s.mstatus = (s.mstatus & ~mask) | (value & mask);
-  if (data_privilege(s) != data_before) vcpu.machine().flush_translations();
 }
 
 u64 read_misa(const RiscvArch& arch, const Vcpu&, unsigned) {

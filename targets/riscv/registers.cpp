@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstring>
 
-#include "engine/machine.h"
 #include "targets/riscv/csr.h"
 #include "targets/riscv/riscv.h"
 
@@ -122,7 +121,6 @@ bool RiscvArch::write_register(Vcpu& vcpu, unsigned row, u64 value) const {
   }
   if (r.offset == kOffsetPrivilege) {
     if (value != kMachine && (value != kUser || !cpu_.has(ext::U))) return false;
-    if (value != s.privilege) vcpu.machine().flush_translations();
     s.privilege = value;
     return true;
   }

@@ -96,6 +96,11 @@ Translation RiscvArch::translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access
                                               : pmp::kExecute;
   Translation t;
   t.physical = va;
+  if (!pmp_restricts(*this, s, privilege)) {
+    t.ok = true;
+    t.granule = u64{1} << page_bits();
+    return t;
+  }
   t.ok = (pmp_permissions(*this, s, privilege, va, size, nullptr) & wanted) != 0;
   if (!t.ok) {
     const GuestFault fault = bus_fault(va, access);
@@ -103,13 +108,13 @@ Translation RiscvArch::translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access
     t.value = fault.value;
     return t;
   }
-  // The largest aligned block with one permission; the engine asks about each smaller one itself.
-  const u64 page = u64{1} << page_bits();
-  for (u64 block = page; block != 0 && block <= u64{1} << (xlen() - 1); block <<= 1) {
+  // The page, if one permission holds for all of it; else the largest aligned block around the address that has one.
+  for (u64 block = u64{1} << page_bits(); block > 1; block >>= 1) {
     bool uniform = false;
     const u8 allowed = pmp_permissions(*this, s, privilege, va & ~(block - 1), block, &uniform);
-    if (!uniform || (allowed & wanted) == 0) break;
+    if (!uniform || (allowed & wanted) == 0) continue;
     t.granule = block;
+    break;
   }
   return t;
 }

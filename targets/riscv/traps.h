@@ -15,6 +15,6 @@ u64 ebreak_helper(Vcpu& vcpu, u64 next, u64, u64);
 
 /// How many attempts of the vCPU a synchronous exception stands for: the instruction that raised it, and the
 /// entry.
-inline constexpr u64 kAttemptsPerException = 2;
+inline constexpr u64 kAttemptsPerException = 1;
 
 }  // namespace hindcast::riscv
