@@ -65,6 +65,9 @@ std::string read_marker(int fd) {
   return text;
 }
 
+/// All or, from a writer that was stopped in the middle of writing it, the beginning of a title.
+bool is_title_start(std::string_view marker) { return kTitle.starts_with(marker.substr(0, kTitle.size())); }
+
 /// The schema version in the title; nothing if this is no marker of ours.
 std::optional<u32> schema_of(std::string_view marker) {
   if (!marker.starts_with(kTitle)) return std::nullopt;
@@ -123,8 +126,7 @@ void remove_recording(const std::string& path) {
     ~Close() { ::close(fd); }
   } close{fd};
   const std::string text = read_marker(fd);
-  if (!text.empty() && !text.starts_with(kTitle))
-    throw StoreError(fmt::format("{} is not a recording: not replaced", path));
+  if (!is_title_start(text)) throw StoreError(fmt::format("{} is not a recording: not replaced", path));
   for (const Entry& entry : entries) {
     if (!entry.regular || !is_ours(entry.name)) {
       throw StoreError(
@@ -209,7 +211,9 @@ std::unique_ptr<Folder> Folder::open(const std::string& path) {
     }
   }
   const std::string text = read_marker(fd);
-  if (text.empty()) throw StoreError(fmt::format("recording {} was cut short while being created", path));
+  if (text.size() < kSlotSize && is_title_start(text)) {
+    throw StoreError(fmt::format("recording {} was cut short while being created", path));
+  }
   const auto schema = schema_of(text);
   if (!schema) throw StoreError(fmt::format("recording {} is damaged: {} is unreadable", path, kMarkerName));
   if (*schema != kSchemaVersion) {

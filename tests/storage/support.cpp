@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -159,7 +160,7 @@ void RandomRun::append() {
   const bool same_place = random_() % 4 == 0;
   seq_ = same_place ? seq_ + 1 + random_() % 3 : random_() % 2;
   if (!same_place) icount_ += 1 + random_() % (u64{1} << random_() % 40);
-  const std::size_t size = random_() % 50 == 0 ? random_() % 100000 : random_() % 8;
+  const std::size_t size = random_() % 60 == 0 ? random_() % 70000 : random_() % 8;
   pending.push_back(event_at(icount_, seq_, random_bytes(random_, size, 40), random_() % 4, random_() % 200));
   writer_->append(pending.back());
 }

@@ -1,0 +1,240 @@
+// Files that were changed or cut off after the writer was done: never a crash, never different data. Either a
+// StoreError, or a true beginning of the recording, and then whatever is missing is reported by verify().
+#include <algorithm>
+#include <fstream>
+
+#include "tests/storage/support.h"
+
+namespace hindcast::storage::test {
+namespace {
+
+struct Sample {
+  std::string name;
+  Model model;
+  std::map<std::string, std::string> files;
+};
+
+/// `bulk`: bytes of incompressible blob, to have the writer make tables.
+Sample make_sample(const std::string& name, u64 seed, unsigned steps, std::size_t bulk, bool closed) {
+  TempFolder folder;
+  Sample sample;
+  sample.name = name;
+  {
+    RandomRun run(folder / "rec", seed);
+    std::mt19937_64 random(seed);
+    if (bulk != 0) {
+      run.model.blobs["bulk"] = random_bytes(random, bulk);
+      run.writer().put_blob("bulk", run.model.blobs["bulk"]);
+    }
+    for (unsigned i = 0; i < steps; i++) run.step();
+    if (closed) run.close();
+    sample.model = run.model;
+  }
+  sample.files = snapshot(folder / "rec");
+  return sample;
+}
+
+void write_folder(const std::string& path, const std::map<std::string, std::string>& files) {
+  std::filesystem::remove_all(path);
+  std::filesystem::create_directory(path);
+  for (const auto& [name, content] : files) write_file(path + "/" + name, content);
+}
+
+/// What may be read from a damaged copy of `model`. Returns how it went: "refused", "part", "whole".
+std::string check_damaged(const std::string& path, const Model& model) {
+  Contents found;
+  try {
+    found = read_all(path);
+  } catch (const StoreError& error) {
+    const std::string message = error.what();
+    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+    EXPECT_NE(message.find(path), std::string::npos) << message;
+    return "refused";
+  }
+  EXPECT_EQ(found.model.meta, model.meta);
+  EXPECT_LE(found.model.events.size(), model.events.size());
+  for (std::size_t i = 0; i < std::min(found.model.events.size(), model.events.size()); i++) {
+    if (!same(found.model.events[i], model.events[i])) {
+      ADD_FAILURE() << "event " << i << " differs";
+      break;
+    }
+  }
+  for (const CheckpointRecord& record : found.model.checkpoints) {
+    const auto original = std::find_if(model.checkpoints.begin(), model.checkpoints.end(),
+                                       [&](const auto& c) { return c.icount == record.icount; });
+    if (original == model.checkpoints.end()) {
+      ADD_FAILURE() << "a checkpoint that never was";
+    } else {
+      EXPECT_EQ(record.machine_state, original->machine_state);
+      EXPECT_EQ(record.root, original->root);
+    }
+  }
+  for (const auto& [id, content] : found.model.pages) EXPECT_EQ(content, model.pages.at(id));
+  for (const auto& [name, content] : found.model.blobs) EXPECT_EQ(content, model.blobs.at(name));
+  EXPECT_LE(found.model.covered, model.covered);
+  if (found.model.end) {
+    EXPECT_TRUE(model.end);
+    EXPECT_EQ(found.model.end->output_hash, model.end->output_hash);
+  }
+  const bool whole = found.model.events.size() == model.events.size() &&
+                     found.model.checkpoints.size() == model.checkpoints.size() &&
+                     found.model.blobs.size() == model.blobs.size() && found.model.covered == model.covered &&
+                     found.model.end.has_value() == model.end.has_value();
+  if (!whole) {
+    EXPECT_FALSE(found.sound) << "something is missing, and verify() did not see it";
+  }
+  if (found.error.empty()) {
+    // Nothing complained while reading, so everything before the covered position must be there.
+    const auto covered = std::count_if(model.events.begin(), model.events.end(),
+                                       [&](const auto& event) { return event.icount < found.model.covered; });
+    EXPECT_GE(found.model.events.size(), static_cast<std::size_t>(covered));
+  }
+  return whole ? "whole" : "part";
+}
+
+class Damage : public testing::Test {
+ protected:
+  static const std::vector<Sample>& samples() {
+    static const std::vector<Sample> all = {
+        make_sample("small, closed, in the log", 1, 90, 0, true),
+        make_sample("small, killed, in the log", 2, 90, 0, false),
+        make_sample("closed, in tables", 3, 120, 1100000, true),
+    };
+    return all;
+  }
+};
+
+TEST_F(Damage, SamplesAreSoundUndamaged) {
+  TempFolder folder;
+  for (const Sample& sample : samples()) {
+    write_folder(folder / "rec", sample.files);
+    EXPECT_EQ(check_damaged(folder / "rec", sample.model), "whole") << sample.name;
+  }
+}
+
+TEST_F(Damage, FlippedBytes) {
+  TempFolder folder;
+  std::mt19937_64 random(11);
+  std::map<std::string, unsigned> outcomes;
+  for (const Sample& sample : samples()) {
+    write_folder(folder / "rec", sample.files);
+    for (const auto& [name, content] : sample.files) {
+      const unsigned flips = std::min<std::size_t>(content.size(), content.size() > 4096 ? 45 : 15);
+      for (unsigned i = 0; i < flips; i++) {
+        // The ends of files hold what everything else hangs on.
+        std::size_t at = random() % content.size();
+        if (i % 3 == 0) at = content.size() - 1 - random() % std::min<std::size_t>(content.size(), 200);
+        if (i % 7 == 0) at = random() % std::min<std::size_t>(content.size(), 200);
+        const auto flip = static_cast<char>(1 + random() % 255);
+        SCOPED_TRACE(sample.name + ", " + name + " at " + std::to_string(at) + " ^ " + std::to_string(flip));
+        std::string changed = content;
+        changed[at] = static_cast<char>(changed[at] ^ flip);
+        write_file(folder / "rec" + "/" + name, changed);
+        outcomes[check_damaged(folder / "rec", sample.model)]++;
+        if (HasFatalFailure() || HasNonfatalFailure()) return;
+      }
+      write_file(folder / "rec" + "/" + name, content);
+    }
+  }
+  // All three must come up, or the test tests less than it says.
+  EXPECT_GT(outcomes["refused"], 20u);
+  EXPECT_GT(outcomes["part"], 20u);
+  EXPECT_GT(outcomes["whole"], 20u);
+}
+
+TEST_F(Damage, FilesCutOff) {
+  TempFolder folder;
+  std::mt19937_64 random(12);
+  for (const Sample& sample : samples()) {
+    write_folder(folder / "rec", sample.files);
+    for (const auto& [name, content] : sample.files) {
+      for (unsigned i = 0; i < 12 && !content.empty(); i++) {
+        const std::size_t size = i == 0 ? 0 : i == 1 ? content.size() - 1 : random() % content.size();
+        SCOPED_TRACE(sample.name + ", " + name + " cut to " + std::to_string(size));
+        write_file(folder / "rec" + "/" + name, content.substr(0, size));
+        check_damaged(folder / "rec", sample.model);
+        if (HasFatalFailure() || HasNonfatalFailure()) return;
+      }
+      write_file(folder / "rec" + "/" + name, content);
+    }
+  }
+}
+
+TEST_F(Damage, FilesMissing) {
+  TempFolder folder;
+  for (const Sample& sample : samples()) {
+    for (const auto& [name, content] : sample.files) {
+      SCOPED_TRACE(sample.name + " without " + name);
+      auto files = sample.files;
+      files.erase(name);
+      write_folder(folder / "rec", files);
+      check_damaged(folder / "rec", sample.model);
+    }
+  }
+}
+
+TEST_F(Damage, BlocksZeroedAndSwapped) {
+  TempFolder folder;
+  std::mt19937_64 random(13);
+  for (const Sample& sample : samples()) {
+    write_folder(folder / "rec", sample.files);
+    for (const auto& [name, content] : sample.files) {
+      for (unsigned i = 0; i < 14 && content.size() > 2000; i++) {
+        const std::size_t length = 1 + random() % 1000;
+        const std::size_t at = random() % (content.size() - length);
+        SCOPED_TRACE(sample.name + ", " + name + ": " + std::to_string(length) + " at " + std::to_string(at));
+        std::string changed = content;
+        if (i % 2 == 0) {
+          std::fill_n(changed.begin() + static_cast<long>(at), length, '\0');
+        } else {
+          const std::size_t from = random() % (content.size() - length);
+          std::copy_n(content.begin() + static_cast<long>(from), length,
+                      changed.begin() + static_cast<long>(at));
+        }
+        write_file(folder / "rec" + "/" + name, changed);
+        check_damaged(folder / "rec", sample.model);
+        if (HasFatalFailure() || HasNonfatalFailure()) return;
+      }
+      write_file(folder / "rec" + "/" + name, content);
+    }
+  }
+}
+
+/// Damage in the middle of the log is named, and told apart from a tail that is cut off.
+TEST(DamageKinds, MiddleAndTail) {
+  TempFolder folder;
+  Model model;
+  {
+    auto writer = Writer::create(folder / "rec", {}, {});
+    std::mt19937_64 random(3);
+    for (u64 i = 1; i <= 50; i++) {
+      model.events.push_back(event_at(i * 100, 0, random_bytes(random, 300)));
+      writer->append(model.events.back());
+      writer->flush(i * 100);
+    }
+    model.covered = 5000;
+  }
+  std::string log;
+  for (const auto& [name, content] : snapshot(folder / "rec")) {
+    if (name.ends_with(".log")) log = name;
+  }
+  const std::string path = folder / "rec" + "/" + log, content = snapshot(folder / "rec").at(log);
+
+  std::string changed = content;
+  changed[content.size() / 2] ^= 1;
+  write_file(path, changed);
+  Contents found = read_all(folder / "rec");
+  EXPECT_NE(found.error.find("is damaged after instruction"), std::string::npos) << found.error;
+  EXPECT_GT(found.model.events.size(), 15u);
+  EXPECT_LT(found.model.events.size(), 35u);
+
+  write_file(path, content.substr(0, content.size() - 100));
+  const auto reader = Reader::open(folder / "rec");
+  EXPECT_TRUE(reader->tail_torn());
+  EXPECT_EQ(read_events(*reader).size(), 49u);
+  EXPECT_EQ(reader->covered_icount(), 4900u);
+  EXPECT_FALSE(reader->verify([](const std::string&) {}));
+}
+
+}  // namespace
+}  // namespace hindcast::storage::test

@@ -1,0 +1,106 @@
+// A disk that fills up: one clear error, and what was flushed before stays readable. The limit on file sizes
+// stands in for the disk: it makes the same writes fail at chosen places.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "tests/storage/support.h"
+
+namespace hindcast::storage::test {
+namespace {
+
+/// No file of this process may grow beyond `bytes` while it lives.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
+};
+
+TEST(DiskFull, WhileRecording) {
+  for (const rlim_t limit : {600, 2000, 10000, 50000, 200000, 700000}) {
+    for (const u64 seed : {1, 2}) {
+      SCOPED_TRACE(std::to_string(limit) + " bytes, seed " + std::to_string(seed));
+      TempFolder folder;
+      RandomRun run(folder / "rec", seed);
+      std::string message;
+      {
+        const FileSizeLimit full(limit);
+        for (unsigned i = 0; i < 5000 && message.empty(); i++) {
+          try {
+            run.step();
+          } catch (const StoreError& error) {
+            message = error.what();
+          }
+        }
+        ASSERT_NE(message, "");
+        EXPECT_THROW(run.writer().flush(~u64{0}), StoreError);
+        run.writer().close_failed();
+      }
+      EXPECT_EQ(message.find('\n'), std::string::npos);
+      EXPECT_NE(message.find(folder / "rec"), std::string::npos) << message;
+      const Contents found = read_all(folder / "rec");
+      EXPECT_EQ(found.error, "");
+      EXPECT_FALSE(found.torn);
+      EXPECT_GE(found.model.covered, run.model.covered);
+      std::vector<EventRecord> all = run.model.events;
+      all.insert(all.end(), run.pending.begin(), run.pending.end());
+      ASSERT_GE(found.model.events.size(), run.model.events.size());
+      ASSERT_LE(found.model.events.size(), all.size());
+      for (std::size_t i = 0; i < found.model.events.size(); i++)
+        ASSERT_TRUE(same(found.model.events[i], all[i]));
+      EXPECT_EQ(found.model.checkpoints.size(), run.model.checkpoints.size());
+    }
+  }
+}
+
+TEST(DiskFull, WhileCreating) {
+  std::mt19937_64 random(3);
+  const Bytes meta = random_bytes(random, 5000);
+  for (const rlim_t limit : {0, 1, 100, 200, 250, 300, 400}) {
+    SCOPED_TRACE(limit);
+    TempFolder folder;
+    std::string message = "created";
+    {
+      const FileSizeLimit full(limit);
+      try {
+        Writer::create(folder / "rec", meta, {});
+      } catch (const StoreError& error) {
+        message = error.what();
+      }
+    }
+    ASSERT_NE(message, "created");
+    EXPECT_EQ(message.find('\n'), std::string::npos);
+    EXPECT_THROW(Reader::open(folder / "rec"), StoreError);
+    Writer::create(folder / "rec", {}, {.replace = true})->close({});
+  }
+}
+
+/// Room for the log but not for the tables that closing makes of it: the recording is whole all the same.
+TEST(DiskFull, WhileClosing) {
+  TempFolder folder;
+  std::mt19937_64 random(1);
+  auto writer = Writer::create(folder / "rec", {}, {});
+  const Bytes noise = random_bytes(random, 3 << 20);
+  writer->put_blob("noise", noise);
+  {
+    const FileSizeLimit full(3 << 20);  // the log is beyond it already
+    EXPECT_THROW(writer->close({}), StoreError);
+  }
+  writer.reset();
+  EXPECT_EQ(Reader::open(folder / "rec")->blob("noise"), noise);
+}
+
+}  // namespace
+}  // namespace hindcast::storage::test

@@ -1,0 +1,161 @@
+// A recorder killed at any moment leaves a recording that opens, verifies, and holds at least what flush()
+// and put_checkpoint() had returned for: a true beginning of what it would have recorded.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "tests/storage/support.h"
+
+namespace hindcast::storage::test {
+namespace {
+
+constexpr char kPathVariable[] = "HINDCAST_STORAGE_CHILD_PATH",
+               kSeedVariable[] = "HINDCAST_STORAGE_CHILD_SEED";
+constexpr int kReportFd = 100;
+constexpr unsigned kSteps = 400;
+
+/// What the child writes into the pipe: how far it has got for certain.
+struct Report {
+  enum Stage : u64 { Starting, Running, Closing, Closed } stage;
+  u64 events, checkpoints, covered;
+};
+
+void report(Report::Stage stage, const Model& model) {
+  const Report report{stage, model.events.size(), model.checkpoints.size(), model.covered};
+  if (write(kReportFd, &report, sizeof report) != sizeof report) _exit(3);
+}
+
+/// Run by the test below in a process of its own, to be killed.
+TEST(KilledRecorder, DISABLED_Child) {
+  const char* path = std::getenv(kPathVariable);
+  const char* seed = std::getenv(kSeedVariable);
+  ASSERT_TRUE(path != nullptr && seed != nullptr);
+  report(Report::Starting, {});
+  RandomRun run(path, std::strtoull(seed, nullptr, 10));
+  for (unsigned i = 0; i < kSteps; i++) {
+    report(Report::Running, run.model);
+    run.step();
+  }
+  report(Report::Closing, run.model);
+  run.close();
+  report(Report::Closed, run.model);
+  pause();
+}
+
+class Child {
+ public:
+  Child(const std::string& path, u64 seed) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
+    setenv(kPathVariable, path.c_str(), 1);
+    setenv(kSeedVariable, std::to_string(seed).c_str(), 1);
+    pid_ = fork();
+    if (pid_ == 0) {
+      dup2(ends[1], kReportFd);
+      const int null = open("/dev/null", O_WRONLY);
+      dup2(null, 1);
+      execl("/proc/self/exe", "child", "--gtest_also_run_disabled_tests",
+            "--gtest_filter=KilledRecorder.DISABLED_Child", nullptr);
+      _exit(4);
+    }
+    close(ends[1]);
+    pipe_ = ends[0];
+  }
+  ~Child() {
+    kill();
+    close(pipe_);
+  }
+  /// Reads on to the first report of `stage` that is at least the `count`th.
+  void await(Report::Stage stage, unsigned count) {
+    while (next() && (last_.stage < stage || count-- > 1)) {
+    }
+  }
+  void kill() {
+    if (pid_ == 0) return;
+    ::kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+    while (next()) {
+    }
+  }
+  const Report& last() const { return last_; }
+
+ private:
+  bool next() { return read(pipe_, &last_, sizeof last_) == sizeof last_; }
+
+  pid_t pid_ = 0;
+  int pipe_ = -1;
+  Report last_{};
+};
+
+/// `model`: of the run that was not killed.
+void check_killed(const std::string& path, const Model& model, const Report& last) {
+  Contents found;
+  try {
+    found = read_all(path);
+  } catch (const StoreError& error) {
+    const std::string message = error.what();
+    EXPECT_TRUE(message.find("cut short while being created") != std::string::npos ||
+                message.find("does not exist") != std::string::npos)
+        << message;
+    EXPECT_EQ(last.stage, Report::Starting);
+    return;
+  }
+  EXPECT_EQ(found.error, "");
+  EXPECT_TRUE(found.sound);
+  EXPECT_FALSE(found.torn);
+  EXPECT_EQ(found.model.meta, model.meta);
+  EXPECT_GE(found.model.events.size(), last.events);
+  ASSERT_LE(found.model.events.size(), model.events.size());
+  for (std::size_t i = 0; i < found.model.events.size(); i++) {
+    ASSERT_TRUE(same(found.model.events[i], model.events[i])) << i;
+  }
+  EXPECT_GE(found.model.covered, last.covered);
+  const auto covered = std::count_if(model.events.begin(), model.events.end(),
+                                     [&](const auto& event) { return event.icount < found.model.covered; });
+  EXPECT_GE(found.model.events.size(), static_cast<std::size_t>(covered));
+  EXPECT_GE(found.model.checkpoints.size(), last.checkpoints);
+  ASSERT_LE(found.model.checkpoints.size(), model.checkpoints.size());
+  for (std::size_t i = 0; i < found.model.checkpoints.size(); i++) {
+    EXPECT_EQ(found.model.checkpoints[i].root, model.checkpoints[i].root);
+    EXPECT_EQ(found.model.checkpoints[i].machine_state, model.checkpoints[i].machine_state);
+  }
+  if (last.stage == Report::Closed) {
+    EXPECT_TRUE(found.model.end);
+  }
+  if (last.stage < Report::Closing) {
+    EXPECT_FALSE(found.model.end);
+  }
+}
+
+TEST(KilledRecorder, LeavesATrueBeginning) {
+  constexpr u64 kSeed = 42;
+  TempFolder folder;
+  RandomRun whole(folder / "whole", kSeed);
+  for (unsigned i = 0; i < kSteps; i++) whole.step();
+  whole.close();
+
+  std::mt19937_64 random(1);
+  for (unsigned i = 0; i < 60; i++) {
+    const std::string path = folder / std::to_string(i);
+    Child child(path, kSeed);
+    switch (i % 3) {
+      case 0: child.await(Report::Starting, 1); break;
+      case 1: child.await(Report::Running, 1 + random() % kSteps); break;
+      case 2: child.await(Report::Closing, 1); break;
+    }
+    usleep(static_cast<useconds_t>(random() % (i % 3 == 0 ? 4000 : i % 3 == 1 ? 1500 : 1000)));
+    child.kill();
+    SCOPED_TRACE("killed in stage " + std::to_string(child.last().stage) + " with " +
+                 std::to_string(child.last().events) + " events");
+    check_killed(path, whole.model, child.last());
+    if (HasFatalFailure() || HasNonfatalFailure()) break;
+  }
+}
+
+}  // namespace
+}  // namespace hindcast::storage::test
