@@ -1,5 +1,6 @@
 #include "engine/ir/access.h"
 
+#include "engine/soft_tlb.h"
 #include "engine/vcpu.h"
 
 namespace hindcast::ir {
@@ -24,7 +25,19 @@ bool DataAccess::translate(GuestAddr va, unsigned size, Access access, GuestAddr
   const Translation t = vcpu.arch().translate(vcpu, va, size, access);
   if (!t.ok) fault = {t.cause, t.value};
   physical = t.physical;
+  if (t.ok && vcpu.header().tlb != nullptr) remember(va, t, access);
   return t.ok;
+}
+
+void DataAccess::remember(GuestAddr va, const Translation& t, Access access) const {
+  const unsigned page_bits = vcpu.arch().page_bits();
+  const u64 page = u64{1} << page_bits;
+  if (t.granule < page || memory.window() == nullptr) return;
+  const GuestAddr physical = t.physical & ~(page - 1);
+  const RamBlock* ram = memory.find_ram(physical);
+  if (ram == nullptr || physical < ram->base || physical + page > ram->base + ram->size) return;
+  if (access == Access::Write ? ram->rom : !ram->direct) return;
+  vcpu.header().tlb->fill(va & ~(page - 1), page_bits, memory.window() + physical, access == Access::Write);
 }
 
 bool DataAccess::place(u64 address, unsigned size, MemAttr attr, Access access, Place& place,

@@ -26,6 +26,8 @@ struct DataAccess {
   };
   bool place(u64 address, unsigned size, MemAttr attr, Access access, Place& place, GuestFault& fault) const;
   bool translate(GuestAddr va, unsigned size, Access access, GuestAddr& physical, GuestFault& fault) const;
+  /// Lets translated code reach the page directly next time.
+  void remember(GuestAddr va, const Translation& t, Access access) const;
 };
 
 /// What the sum of an access's operand and offset is cut down to: the architecture's address width.
