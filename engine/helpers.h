@@ -8,9 +8,10 @@ namespace hindcast {
 
 class Vcpu;
 
-/// Sees and may change all guest state in the vCPU (registers are in memory while it runs; vcpu.icount() is
-/// exact). To raise a guest exception it calls vcpu.raise() and returns anything: the instruction is then abandoned,
-/// which requires that the helper has changed nothing else and that the translator has set no register before.
+/// Sees and may change all guest state in the vCPU: registers are in memory while it runs, vcpu.icount() is
+/// exact. To raise a guest exception it calls vcpu.raise() and returns anything. The instruction is then
+/// abandoned, which requires that the helper has changed nothing else and that the translator has set no
+/// register before.
 using HelperFn = u64 (*)(Vcpu& vcpu, u64 a, u64 b, u64 c);
 /// A function of its operands alone.
 using PureFn = u64 (*)(u64 a, u64 b, u64 c);
@@ -21,9 +22,9 @@ struct Helper {
   PureFn pure = nullptr;
 };
 
-/// Registers a helper and returns its number. The name is a unique string literal of letters, digits, '_' and '.'.
-/// The same function under the same name again gives the number that it has; another function: Fatal. Only before
-/// machines run (one thread). Numbers are of this process only; IR text uses names.
+/// Registers a helper and returns its number. The name is a unique string literal (letters, digits, '_',
+/// '.'). The same function under the same name again gives the number that it has; another function: Fatal.
+/// Only before machines run (one thread). Numbers are of this process only; IR text uses names.
 u32 register_helper(const char* name, HelperFn fn);
 u32 register_pure_helper(const char* name, PureFn fn);
 u32 helper_count();
