@@ -56,6 +56,13 @@ jit::Context& Executor::context_of(u64 value) {
   return *slot;
 }
 
+SoftTlb* Executor::tlb_of(jit::Context& context, unsigned vcpu) const {
+  if (context.flat || !jit_) return nullptr;
+  if (context.tlbs.empty()) context.tlbs.resize(machine_.vcpu_count());
+  if (!context.tlbs[vcpu]) context.tlbs[vcpu] = std::make_unique<SoftTlb>();
+  return context.tlbs[vcpu].get();
+}
+
 // ---- the front end -----------------------------------------------------------------------------------------------
 
 bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns, bool interpreting, ir::Unit& unit,
@@ -190,6 +197,8 @@ void Executor::flush() {
     for (auto& [pc, block] : context->interp) graveyard_.push_back(std::move(block));
     context->interp.clear();
     context->blocks.clear();
+    for (auto& tlb : context->tlbs)
+      if (tlb) tlb->flush();
     if (context->jump_cache)
       for (u32 k = 0; k < jit::Context::kJumpEntries; ++k) context->jump_cache[k] = {kNever, nullptr};
   }
@@ -312,6 +321,7 @@ void Executor::run(Vcpu& vcpu, u64 budget) {
   machine_.memory().take_touched_device();
 
   jit::Context* context = &context_of(machine_.arch().context(vcpu));
+  header.tlb = tlb_of(*context, vcpu.index());
   while (header.budget > 0) {
     if (flush_requested_) {
       flush();

@@ -29,6 +29,7 @@ class Executor {
 
  private:
   jit::Context& context_of(u64 value);
+  SoftTlb* tlb_of(jit::Context& context, unsigned vcpu) const;
   /// Builds the unit that starts at the vCPU's pc. False: the fetch faults (`fault` says how).
   bool build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns, bool interpreting, ir::Unit& unit,
                   jit::Extent& extent, GuestFault& fault);

@@ -8,6 +8,7 @@
 namespace hindcast {
 
 class Machine;
+struct SoftTlb;
 
 /// The start of every architecture's state block; the architecture's own fields follow (its struct derives from this).
 /// Translated code addresses the block through one host register at +128, so the first 256 bytes are cheap.
@@ -21,8 +22,9 @@ struct CpuHeader {
   u32 spare = 0;
   void* vcpu = nullptr;  // the Vcpu that owns the block
   u64 scratch[2] = {};   // translated code's own
+  SoftTlb* tlb = nullptr;  // of the running context; null where memory is flat
 };
-static_assert(sizeof(CpuHeader) == 64);
+static_assert(sizeof(CpuHeader) == 72);
 inline constexpr u32 kExitBoundary = 1;  // the run loop wants control
 inline constexpr u32 kExitFault = 2;     // a helper has raised an exception
 inline constexpr int kStateBias = 128;

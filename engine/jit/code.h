@@ -5,6 +5,7 @@
 
 #include "engine/ir/ir.h"
 #include "engine/jit/host.h"
+#include "engine/soft_tlb.h"
 #include "engine/types.h"
 
 namespace hindcast::jit {
@@ -59,6 +60,7 @@ struct Context {
   std::unordered_map<GuestAddr, u32> blocks;               // pc -> live translated block
   std::unordered_map<GuestAddr, std::unique_ptr<struct IrBlock>> interp;
   std::unordered_map<GuestAddr, Slow> slow;
+  std::vector<std::unique_ptr<SoftTlb>> tlbs;              // by vCPU; contexts that are not flat only
 };
 
 /// The physical bytes that a translation was made from (at most two pieces, in two pages).

@@ -28,7 +28,7 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
   const bool narrow = env_.arch.address_bits() <= 32;
   const auto slow_at = env_.context.slow.find(pc_);
   const Slow slow = slow_at == env_.context.slow.end() ? Slow::No : slow_at->second;
-  const bool computed = slow != Slow::No || (attr.must_align && width > 1) || is_const(base) ||
+  const bool computed = !env_.context.flat || slow != Slow::No || (attr.must_align && width > 1) || is_const(base) ||
                         (!narrow && (attr.offset >= kUncheckedOffset || attr.offset < -kUncheckedOffset));
   x86::Mem m;
   if (!computed) {
@@ -64,6 +64,10 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
   if (attr.must_align && width > 1) {
     a_.test(x86::gpb_lo(r), width - 1);
     a_.jnz(site_exit(ExitKind::Site, pc_, insn_ - 1));
+  }
+  if (!env_.context.flat) {
+    if (slow == Slow::Code) a_.jmp(site_exit(ExitKind::Site, pc_, insn_ - 1));
+    return translated_address(i, r, width);
   }
   if (slow != Slow::No && env_.main_ram != nullptr) {
     // Only RAM is reached directly from here; anything else is the interpreter's.
@@ -104,9 +108,31 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
   return m;
 }
 
+/// Through the soft TLB. An access that crosses the page's end misses, since its last byte's page is compared.
+x86::Mem Emitter::translated_address(const ir::Inst& i, u8 r, unsigned width) {
+  const bool write = i.op == Op::Store || ir::MemAttr::unpack(i.imm).store_intent;
+  const Type t = env_.arch.address_bits() <= 32 ? Type::I32 : Type::I64;
+  constexpr u32 kEntryShift = 5;
+  const u32 page_bits = env_.arch.page_bits();
+  if (t == Type::I32) a_.mov(x86::gpd(r), x86::gpd(r));
+  const u8 entry = alloc_gpr(), page = alloc_gpr();
+  a_.mov(x86::gpq(entry), x86::gpq(r));
+  a_.shr(x86::gpq(entry), page_bits - kEntryShift);
+  a_.and_(x86::gpd(entry), (SoftTlb::kEntries - 1) << kEntryShift);
+  a_.add(x86::gpq(entry), field(offsetof(CpuHeader, tlb), 8));
+  a_.lea(gp(page, t), x86::ptr(x86::gpq(r), static_cast<i32>(width - 1)));
+  a_.and_(gp(page, t), static_cast<i32>(~((u32{1} << page_bits) - 1)));
+  const i32 tag = static_cast<i32>(write ? offsetof(SoftTlb::Entry, write) : offsetof(SoftTlb::Entry, read));
+  a_.cmp(x86::gpq(page), x86::ptr(x86::gpq(entry), tag, 8));
+  a_.jne(site_exit(ExitKind::Site, pc_, insn_ - 1));
+  a_.mov(x86::gpq(page), x86::ptr(x86::gpq(entry), static_cast<i32>(offsetof(SoftTlb::Entry, addend)), 8));
+  locked_ &= ~(1u << entry);
+  return x86::ptr(x86::gpq(page), x86::gpq(r), 0, 0, width);
+}
+
 bool Emitter::leaves_for_access(const ir::Inst& i) {
   const ir::MemAttr attr = ir::MemAttr::unpack(i.imm);
-  if (env_.context.flat && !attr.big_endian && attr.space == 0) return false;
+  if (!attr.big_endian && attr.space == 0) return false;
   a_.jmp(site_exit(ExitKind::Site, pc_, insn_ - 1));
   return true;
 }

@@ -128,6 +128,7 @@ class Emitter {
   void emit_store(Value v);
   /// The operand for the access; emits the checks. `width` in bytes.
   Mem address(const ir::Inst& i, unsigned width);
+  Mem translated_address(const ir::Inst& i, u8 r, unsigned width);
   void note_access(u32 begin);
   /// The access is the interpreter's: leaves at the instruction's start.
   bool leaves_for_access(const ir::Inst& i);
