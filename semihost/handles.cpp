@@ -14,9 +14,7 @@ bool is(const Bytes& name, std::string_view text) {
 
 Reply Handles::ask(const Request& request) {
   auto reply = decode_reply(machine_.port().answer(InputKind::Semihost, channel_, encode(request)));
-  if (!reply)
-    throw Fatal("semihosting: the recorded reply to a file request is malformed; the recording is damaged");
-  return *std::move(reply);
+  return reply ? *std::move(reply) : Reply{Errno::Io, 0, {}};
 }
 
 Handle* Handles::find(u64 handle) {
@@ -81,8 +79,7 @@ Errno Handles::read(u64 handle, u32 count, Bytes& data) {
                        .data = {},
                        .data2 = {}});
     if (reply.error != Errno::None) return reply.error;
-    if (reply.data.size() > count)
-      throw Fatal("semihosting: a recorded file read is longer than was asked for; the recording is damaged");
+    if (reply.data.size() > count) return Errno::Io;
     data = std::move(reply.data);
   } else {
     return Errno::BadHandle;
@@ -102,9 +99,10 @@ Errno Handles::write(u64 handle, ByteView data, u32& written) {
                      .data2 = {}});
   if (reply.data.size() == 4) {
     for (unsigned i = 0; i < 4; ++i) written |= u32{reply.data[i]} << (8 * i);
-    if (written > data.size())
-      throw Fatal(
-          "semihosting: a recorded file write is longer than was asked for; the recording is damaged");
+    if (written > data.size()) {
+      written = 0;
+      return Errno::Io;
+    }
     entry->offset = reply.value;
   }
   return reply.error;

@@ -51,7 +51,9 @@ class Handles {
   void state(Archive& ar);
 
  private:
-  /// Asks the host half. A reply that is malformed (a damaged recording) throws Fatal.
+  /// Asks the host half. A malformed reply (the port has failed, or a hostile recording) is an I/O error for
+  /// the guest: calls come from translated code, through which nothing may be thrown. The port reports what
+  /// happened.
   Reply ask(const Request& request);
 
   Machine& machine_;

@@ -37,7 +37,7 @@ class Service : public Device, public InputSink {
 
   /// One call: `op` and `parameter` as the architecture's registers hold them. The result is written through
   /// the convention, at once or, when the call waits for the console, later (the vCPU is parked meanwhile).
-  /// The caller has already moved the pc past the trap instruction.
+  /// The caller has already moved the pc past the trap instruction. Never throws.
   void call(Vcpu& vcpu, u64 op, u64 parameter, const Convention& convention);
 
   // Device, InputSink.
