@@ -1,0 +1,29 @@
+// Runs a program on the two sides of a comparison.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "engine/machine.h"
+#include "tests/oracle/program.h"
+
+namespace hindcast::oracle {
+
+/// On the `virt` board in this process. Throws std::runtime_error if the program did not end as it should.
+ProgramResult run_here(const Program& program, const EngineOptions& engine, const std::string& cpu);
+
+/// Debian's qemu-system-riscv32/64. RAM is a file that both share, so no output is needed.
+class Qemu {
+ public:
+  /// Empty if the emulator is not installed.
+  static std::optional<Qemu> find(unsigned xlen);
+  /// Extensions (riscv::ext bits) that this version does not know.
+  u64 missing() const { return missing_; }
+  const std::string& version() const { return version_; }
+  ProgramResult run(const Program& program) const;
+
+ private:
+  std::string command_, version_, cpu_;
+  u64 missing_ = 0;
+};
+
+}  // namespace hindcast::oracle
