@@ -20,6 +20,7 @@ Plic::Plic(std::string name, unsigned sources, std::vector<IrqLine> contexts)
       sources_(sources),
       priority_(sources + 1),
       levels_(sources / 32 + 1),
+      pending_(sources / 32 + 1),
       claimed_(sources / 32 + 1) {
   for (IrqLine& line : contexts) contexts_.push_back({line, std::vector<u32>(sources / 32 + 1), 0});
 }
@@ -27,17 +28,19 @@ Plic::Plic(std::string name, unsigned sources, std::vector<IrqLine> contexts)
 void Plic::reset() {
   std::fill(priority_.begin(), priority_.end(), 0);
   std::fill(claimed_.begin(), claimed_.end(), 0);
+  // Nothing is pending: the devices, reset with it, let go of their lines, some before and some after this.
+  std::fill(pending_.begin(), pending_.end(), 0);
   for (Context& context : contexts_) {
     std::fill(context.enable.begin(), context.enable.end(), 0);
     context.threshold = 0;
   }
-  // Levels are the devices' business: each sets its own line when it is reset.
   update();
 }
 
 void Plic::state(Archive& ar) {
   for (u32& v : priority_) ar.field("priority", v);
   for (u32& v : levels_) ar.field("levels", v);
+  for (u32& v : pending_) ar.field("pending", v);
   for (u32& v : claimed_) ar.field("claimed", v);
   for (Context& context : contexts_) {
     for (u32& v : context.enable) ar.field("enable", v);
@@ -51,13 +54,15 @@ void Plic::set_irq(unsigned source, bool level) {
   u32& word = levels_[source / 32];
   if (((word & bit) != 0) == level) return;
   word ^= bit;
+  if (!level || (claimed_[source / 32] & bit) != 0) return;
+  pending_[source / 32] |= bit;
   update();
 }
 
 unsigned Plic::best(const Context& context) const {
   unsigned best = 0;
   for (std::size_t word = 0; word < levels_.size(); ++word) {
-    for (u32 bits = pending(word) & context.enable[word]; bits != 0; bits &= bits - 1) {
+    for (u32 bits = pending_[word] & context.enable[word]; bits != 0; bits &= bits - 1) {
       unsigned source = static_cast<unsigned>(word * 32) + static_cast<unsigned>(std::countr_zero(bits));
       if (priority_[source] > priority_[best]) best = source;  // priority_[0] stays 0
     }
@@ -73,7 +78,9 @@ void Plic::update() {
 u32 Plic::claim(Context& context) {
   unsigned source = best(context);
   if (source != 0) {
-    claimed_[source / 32] |= u32{1} << (source % 32);
+    const u32 bit = u32{1} << (source % 32);
+    pending_[source / 32] &= ~bit;
+    claimed_[source / 32] |= bit;
     update();
   }
   return source;
@@ -85,6 +92,7 @@ void Plic::complete(const Context& context, u32 source) {
   u32 bit = u32{1} << (source % 32);
   if ((context.enable[source / 32] & bit) == 0) return;
   claimed_[source / 32] &= ~bit;
+  pending_[source / 32] |= levels_[source / 32] & bit;
   update();
 }
 
@@ -92,7 +100,7 @@ u32 Plic::read_register(u64 offset) {
   if (offset < kPending) return offset / 4 <= sources_ ? priority_[offset / 4] : 0;
   if (offset < kEnable) {
     std::size_t word = (offset - kPending) / 4;
-    return word < levels_.size() ? pending(word) : 0;
+    return word < pending_.size() ? pending_[word] : 0;
   }
   if (offset < kContext) {
     std::size_t context = (offset - kEnable) / kEnableStride, word = (offset - kEnable) % kEnableStride / 4;

@@ -1,9 +1,9 @@
 // The RISC-V platform-level interrupt controller ("RISC-V Platform-Level Interrupt Controller
 // Specification" 1.0).
 //
-// All gateways are level-triggered: a source is pending while its line is high and no context is serving it;
-// so a line that is still high at completion is pending again, and one that falls before it is claimed is
-// forgotten.
+// All gateways are level-triggered: a source becomes pending when its line is high and it is not being
+// served, and stays so until it is claimed, even if the line falls meanwhile; at completion the line is
+// looked at again.
 #pragma once
 #include <vector>
 
@@ -34,7 +34,6 @@ class Plic final : public Device, public MmioHandler, public IrqSink {
   };
   u32 read_register(u64 offset);
   void write_register(u64 offset, u32 value);
-  u32 pending(std::size_t word) const { return levels_[word] & ~claimed_[word]; }
   /// The pending, enabled source of highest priority, the lowest number among equals; 0 if there is none. Its
   /// priority is never 0.
   unsigned best(const Context& context) const;
@@ -44,8 +43,8 @@ class Plic final : public Device, public MmioHandler, public IrqSink {
 
   unsigned sources_;
   std::vector<Context> contexts_;
-  std::vector<u32> priority_;          // by source
-  std::vector<u32> levels_, claimed_;  // one bit per source
+  std::vector<u32> priority_;                    // by source
+  std::vector<u32> levels_, pending_, claimed_;  // one bit per source
 };
 
 }  // namespace hindcast::devices

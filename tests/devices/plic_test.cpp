@@ -111,13 +111,41 @@ TEST_F(PlicTest, OneClaimerOfASharedSource) {
   EXPECT_EQ(get(claim(0)), 0u);
 }
 
-TEST_F(PlicTest, ALineThatFallsBeforeTheClaimIsForgotten) {
+TEST_F(PlicTest, WhatIsPendingStaysSoUntilItIsClaimed) {
   priority(7, 1);
   enable(0, 7);
   plic.set_irq(7, true);
   plic.set_irq(7, false);
-  EXPECT_FALSE(lines.levels[0]);
+  EXPECT_TRUE(lines.levels[0]);
+  EXPECT_EQ(get(claim(0)), 7u);
+  put(claim(0), 7);
   EXPECT_EQ(get(claim(0)), 0u);
+}
+
+TEST_F(PlicTest, WhileServedTheLineIsNotLookedAt) {
+  priority(7, 1);
+  enable(0, 7);
+  plic.set_irq(7, true);
+  EXPECT_EQ(get(claim(0)), 7u);
+  plic.set_irq(7, false);
+  plic.set_irq(7, true);
+  EXPECT_EQ(get(0x1000), 0u);
+  plic.set_irq(7, false);
+  put(claim(0), 7);
+  EXPECT_EQ(get(0x1000), 0u);
+}
+
+TEST_F(PlicTest, ResetForgetsEverything) {
+  priority(7, 1);
+  enable(0, 7);
+  put(threshold(1), 3);
+  plic.set_irq(7, true);
+  plic.reset();
+  EXPECT_FALSE(lines.levels[0]);
+  EXPECT_EQ(get(0x1000), 0u);
+  EXPECT_EQ(get(4 * 7), 0u);
+  EXPECT_EQ(get(0x2000), 0u);
+  EXPECT_EQ(get(threshold(1)), 0u);
 }
 
 TEST_F(PlicTest, RegistersHoldWhatExists) {

@@ -18,7 +18,7 @@ class Rtc : public VirtTest {
     write(kRtc + 0x0c, at >> 32);
     write(kRtc + 0x08, at & 0xffffffff);
   }
-  bool irq() { return (read(kPlic + 0x1000) >> kRtcSource & 1) != 0; }
+  bool irq() { return source_level(kRtcSource); }
 };
 
 TEST_F(Rtc, AsksOnceAndThenCounts) {

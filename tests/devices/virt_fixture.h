@@ -60,6 +60,20 @@ class VirtTest : public testing::Test {
     ADD_FAILURE() << "no register " << name;
     return 0;
   }
+  /// The level of a device's line, as the PLIC shows it: a claim and a completion leave it pending only if it
+  /// is high.
+  bool source_level(unsigned source) {
+    const GuestAddr priority = kPlic + 4 * source, enable = kPlic + 0x2000 + source / 32 * 4,
+                    claim = kPlic + 0x200004;
+    write(priority, 7);
+    write(enable, 1u << (source % 32));
+    while (u64 claimed = read(claim)) {
+      EXPECT_EQ(claimed, source);
+      write(claim, claimed);
+      if ((read(kPlic + 0x1000 + source / 32 * 4) >> (source % 32) & 1) != 0) return true;
+    }
+    return false;
+  }
   bool line(unsigned bit, unsigned hart = 0) { return (reg("mip", hart) >> bit & 1) != 0; }
   void pass(VirtualNs ns) {
     machine->warp_to(machine->clock().now() + ns);
