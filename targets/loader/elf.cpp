@@ -110,6 +110,14 @@ void check_overlaps(const Reader& in, const std::vector<Segment>& segments) {
   }
 }
 
+/// How far the file's headers (their last byte is before `headers_end`) and the zeros after them reach into a
+/// segment that begins with them.
+u64 header_bytes(ByteView data, u64 headers_end) {
+  u64 end = std::min<u64>(headers_end, data.size());
+  while (end < data.size() && data[end] == 0) ++end;
+  return end;
+}
+
 void read_segments(const Reader& in, ByteView header, const SectionTable& sections, Image& image) {
   u64 offset = in.native(header, 28, 32);
   u64 entry_size = in.half(header, in.wide() ? 54 : 42);
@@ -139,7 +147,10 @@ void read_segments(const Reader& in, ByteView header, const SectionTable& sectio
     // Overlapping file ranges would let a small file demand any amount of host memory.
     total += file_size;
     if (total > in.size()) in.fail("its segments share bytes of the file");
-    image.segments.push_back({address, memory_size, Bytes(data.begin(), data.end())});
+    Segment segment{address, memory_size, Bytes(data.begin(), data.end()), 0};
+    if (file_offset == 0)
+      segment.header_bytes = header_bytes(data, std::max<u64>(offset + count * entry_size, 64));
+    image.segments.push_back(std::move(segment));
   }
   if (image.segments.empty()) in.fail("it has nothing to load (no PT_LOAD segment)");
   check_overlaps(in, image.segments);

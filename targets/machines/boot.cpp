@@ -189,6 +189,14 @@ void load_images(Machine& machine, const BootPlan& plan, devices::Htif* htif, bo
       bool rom = false;
       u64 part = piece(at, size, rom);
       if (data == nullptr) part = std::min<u64>(part, kZeros.size());
+      if (u64 headers = p.segment.address + p.segment.header_bytes; part == 0 && at < headers) {
+        // Up to the next page, where memory may begin.
+        u64 skipped = std::min({size, headers - at, kPage - at % kPage});
+        at += skipped;
+        size -= skipped;
+        if (data != nullptr) data += skipped;
+        continue;
+      }
       if (part == 0)
         throw Fatal(
             fmt::format("'{}' does not fit the board: 0x{:x} bytes at 0x{:x} end in no memory at 0x{:x}",

@@ -97,6 +97,28 @@ TEST_F(Virt, BareElfStartsAtItsEntry) {
   EXPECT_EQ(reg("pc"), elf.entry);
 }
 
+TEST_F(Virt, FileHeadersInFrontOfMemoryAreLeftOut) {
+  // Linkers give a program at the start of memory a first segment that begins with the file's headers, below
+  // it.
+  ElfBuilder elf;
+  Bytes data(0x1000);
+  append32(data, 0x0000006f);
+  elf.segment(kRam, data);
+  Bytes file = elf.build();
+  const u64 headers = 64 + 56, size = headers + data.size(), address = kRam - 0x1000 - headers;
+  auto patch = [&](std::size_t at, u64 value) {
+    for (unsigned i = 0; i < 8; ++i) file[64 + at + i] = static_cast<u8>(value >> (8 * i));
+  };
+  patch(8, 0);
+  patch(24, address);
+  patch(32, size);
+  patch(40, size);
+  build(config(file));
+  EXPECT_EQ(read(kRam), 0x6fu);
+  file[headers + 4] = 1;  // program bytes below memory are an error
+  EXPECT_NE(error(config(file)).find("does not fit"), std::string::npos);
+}
+
 TEST_F(Virt, FirmwareThenKernel) {
   MachineConfig c = config(Bytes(100, 0x11));
   c.files.push_back({"bios", "firmware", kNever, idle_program()});
