@@ -60,7 +60,7 @@ Uart16550::Uart16550(std::string name, Machine& machine, Wiring wiring)
 }
 
 void Uart16550::reset() {
-  bool room = receivable() != 0;
+  in_use_ = false;
   received_.clear();
   interrupt_enable_ = fifo_control_ = line_control_ = scratch_ = 0;
   // OUT2, which gates the interrupt on a PC's card, is found set by firmware for boards without that gate.
@@ -70,7 +70,12 @@ void Uart16550::reset() {
   transmit_interrupt_ = timed_out_ = false;
   machine_.clock().arm(timeout_, kNever);
   update_irq();
-  if (!room) machine_.port().ready(wiring_.channel);
+}
+
+void Uart16550::take_into_use() {
+  if (in_use_) return;
+  in_use_ = true;
+  machine_.port().ready(wiring_.channel);
 }
 
 void Uart16550::state(Archive& ar) {
@@ -85,6 +90,7 @@ void Uart16550::state(Archive& ar) {
   ar.field("divisor", divisor_);
   ar.field("transmit_interrupt", transmit_interrupt_);
   ar.field("timed_out", timed_out_);
+  ar.field("in_use", in_use_);
   if (ar.loading() && received_.size() > kFifoSize)
     throw Fatal("saved state: more than a FIFO of received bytes");
 }
@@ -93,11 +99,13 @@ bool Uart16550::fifo_enabled() const { return (fifo_control_ & fcr::kEnable) != 
 bool Uart16550::loopback() const { return (modem_control_ & mcr::kLoop) != 0; }
 
 u64 Uart16550::mmio_read(u64 offset, unsigned) {
+  take_into_use();
   u64 n = offset >> wiring_.reg_shift;
   return n < 8 ? read_register(static_cast<unsigned>(n)) : 0;
 }
 
 void Uart16550::mmio_write(u64 offset, unsigned, u64 value) {
+  take_into_use();
   u64 n = offset >> wiring_.reg_shift;
   if (n < 8) write_register(static_cast<unsigned>(n), static_cast<u8>(value));
 }
@@ -275,6 +283,9 @@ void Uart16550::restart_timeout() {
 }
 
 std::size_t Uart16550::receivable() const {
+  // Whoever types before the guest has looked at the port waits: setting the FIFO up would drop the bytes,
+  // and a guest that never uses the port must not swallow what another console is waiting for.
+  if (!in_use_) return 0;
   if (loopback()) return 0;  // the line in is disconnected
   std::size_t places = fifo_enabled() ? kFifoSize : 1;
   return places - std::min(places, received_.size());

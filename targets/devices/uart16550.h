@@ -46,6 +46,7 @@ class Uart16550 final : public Device, public MmioHandler, public InputSink {
   void restart_timeout();
   void update_irq();
   void tell_room(std::size_t before);
+  void take_into_use();
 
   Machine& machine_;
   Wiring wiring_;
@@ -57,6 +58,7 @@ class Uart16550 final : public Device, public MmioHandler, public InputSink {
   u16 divisor_ = 0;
   bool transmit_interrupt_ = false;  // transmitter became empty and nobody has been told
   bool timed_out_ = false;           // characters wait below the trigger level
+  bool in_use_ = false;              // the guest has accessed a register since the reset
 };
 
 }  // namespace hindcast::devices
