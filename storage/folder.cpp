@@ -171,15 +171,16 @@ std::unique_ptr<Folder> Folder::create(const std::string& path, bool replace) {
   if (fd < 0)
     throw StoreError(fmt::format("recording {}: cannot create {}: {}", path, kMarkerName, why(errno)));
   std::unique_ptr<Folder> folder(new Folder(path, fd));
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    throw StoreError(fmt::format("recording {} is in use by another process", path));
-  }
+  // Waits only for a reader that is about to find out that there is nothing yet.
+  if (flock(fd, LOCK_EX) != 0)
+    throw StoreError(fmt::format("recording {}: cannot lock it: {}", path, why(errno)));
   folder->generation_ = 1;
   const std::string text = title_slot() + encode_mark({.generation = 1}) + std::string(kSlotSize, '\0');
   const ssize_t written = pwrite(fd, text.data(), text.size(), 0);
   if (written != static_cast<ssize_t>(text.size())) {
-    throw StoreError(fmt::format("recording {}: cannot write {}: {}", path, kMarkerName,
-                                 why(written < 0 ? errno : ENOSPC)));
+    const int error = written < 0 ? errno : ENOSPC;
+    folder->discard();
+    throw StoreError(fmt::format("recording {}: cannot write {}: {}", path, kMarkerName, why(error)));
   }
   return folder;
 }
@@ -250,6 +251,27 @@ std::optional<Mark> Folder::read_mark(bool* sound) const {
   // The second place is empty until the second mark.
   if (sound != nullptr) *sound = best && (good == 2 || best->generation == 1);
   return best;
+}
+
+void Folder::discard() noexcept {
+  try {
+    for (const Entry& entry : list(path_)) {
+      if (entry.regular && is_ours(entry.name)) unlink((path_ + "/" + entry.name).c_str());
+    }
+    rmdir(path_.c_str());
+  } catch (const std::exception&) {  // what remains is known as a recording that was never finished
+  }
+}
+
+bool Folder::sync() const {
+  const auto sync_directory = [](const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return false;
+    const bool done = fsync(fd) == 0;
+    ::close(fd);
+    return done;
+  };
+  return fsync(fd_) == 0 && sync_directory(path_) && sync_directory(path_ + "/..");
 }
 
 u64 Folder::disk_bytes() const {

@@ -38,6 +38,11 @@ class Folder {
   /// Writes the next mark. `sync`: and waits for the disk. Returns false if the host refused (errno says
   /// why).
   bool write_mark(Mark mark, bool sync);
+  /// Removes the folder again with what a writer put there, as far as that is possible: creating it has
+  /// failed.
+  void discard() noexcept;
+  /// Sees to it that the folder itself and the marker are on the disk.
+  bool sync() const;
   /// The last good mark; nothing if none is. `sound`: whether every mark that should be good is.
   std::optional<Mark> read_mark(bool* sound = nullptr) const;
   /// Another process holds the folder for writing.

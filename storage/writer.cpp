@@ -27,15 +27,13 @@ class StoreWriter final : public Writer {
  public:
   StoreWriter(const std::string& path, const Bytes& meta, const WriterOptions& options)
       : path_(path), sync_(options.sync), folder_(Folder::create(path, options.replace)) {
-    if (meta.size() > kMaxValue) fail("its description is too large");
-    rocksdb::Status status;
-    database_ = Database::create(path, sync_, status);
-    if (database_ == nullptr) fail(status);
-    rocksdb::WriteBatch batch;
-    put_sealed(batch, Family::Meta, std::string(kMetaKey), meta);
-    write(batch, sync_);
-    mark_.created = true;
-    write_mark();
+    try {
+      start(meta);
+    } catch (const StoreError&) {
+      database_.reset();
+      folder_->discard();
+      throw;
+    }
   }
 
   void append(const EventRecord& event) override {
@@ -149,12 +147,25 @@ class StoreWriter final : public Writer {
  private:
   u64 covered() const { return mark_.covered_icount; }
 
+  void start(const Bytes& meta) {
+    if (meta.size() > kMaxValue) fail("its description is too large");
+    rocksdb::Status status;
+    database_ = Database::create(path_, sync_, status);
+    if (database_ == nullptr) fail(status);
+    rocksdb::WriteBatch batch;
+    put_sealed(batch, Family::Meta, std::string(kMetaKey), meta);
+    write(batch, sync_);
+    mark_.created = true;
+    write_mark();
+    if (sync_ && !folder_->sync()) fail(fmt::format("cannot bring it to the disk: {}", std::strerror(errno)));
+  }
+
   [[noreturn]] void fail(const std::string& what) {
     failed_ = true;
     throw StoreError(fmt::format("recording {}: {}", path_, what));
   }
   [[noreturn]] void fail(const rocksdb::Status& status) {
-    if (status.IsNoSpace()) fail("the disk is full; what was recorded before can be replayed");
+    if (status.IsNoSpace()) fail("the disk is full; what was recorded before that can be replayed");
     fail(fmt::format("cannot write: {}", describe(status)));
   }
   void check_usable() {
@@ -209,7 +220,8 @@ class StoreWriter final : public Writer {
     PageId id = page_id(content);
     u32& known = known_[{id.high, id.low}];
     for (; id.index < known; id.index++) {
-      if (stored_content(id) == Bytes(content.begin(), content.end())) return id;
+      const Bytes stored = stored_content(id);
+      if (std::equal(stored.begin(), stored.end(), content.begin(), content.end())) return id;
     }
     put(pages_, Family::Pages, page_key(id), encode_page(content));
     known++;

@@ -1,5 +1,6 @@
 // A disk that fills up: one clear error, and what was flushed before stays readable. The limit on file sizes
 // stands in for the disk: it makes the same writes fail at chosen places.
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -82,9 +83,38 @@ TEST(DiskFull, WhileCreating) {
     }
     ASSERT_NE(message, "created");
     EXPECT_EQ(message.find('\n'), std::string::npos);
-    EXPECT_THROW(Reader::open(folder / "rec"), StoreError);
-    Writer::create(folder / "rec", {}, {.replace = true})->close({});
+    EXPECT_FALSE(std::filesystem::exists(folder / "rec"));
   }
+}
+
+/// A real disk, of one megabyte: here the database hears "no space left" and not just of a failed write.
+TEST(DiskFull, RealDisk) {
+  TempFolder folder;
+  const std::string disk = folder / "disk";
+  std::filesystem::create_directory(disk);
+  if (mount("none", disk.c_str(), "tmpfs", 0, "size=1m") != 0)
+    GTEST_SKIP() << "may not mount a disk of its own";
+  struct Unmount {
+    std::string path;
+    ~Unmount() { umount2(path.c_str(), MNT_DETACH); }
+  } unmount{disk};
+  RandomRun run(disk + "/rec", 3);
+  std::string message;
+  for (unsigned i = 0; i < 50000 && message.empty(); i++) {
+    try {
+      run.step();
+    } catch (const StoreError& error) {
+      message = error.what();
+    }
+  }
+  EXPECT_NE(message.find("the disk is full"), std::string::npos) << message;
+  EXPECT_THROW(run.writer().close({}), StoreError);
+  run.writer().close_failed();
+  const Contents found = read_all(disk + "/rec");
+  EXPECT_EQ(found.error, "");
+  EXPECT_TRUE(found.sound);
+  EXPECT_GE(found.model.events.size(), run.model.events.size());
+  EXPECT_EQ(found.model.checkpoints.size(), run.model.checkpoints.size());
 }
 
 /// Room for the log but not for the tables that closing makes of it: the recording is whole all the same.
