@@ -121,8 +121,8 @@ void MachineText::add_to(CLI::App& command) {
   command.add_option("--append", append, "kernel command line");
   command.add_option("--dtb", dtb, "device tree handed to the guest instead of the board's");
   command.add_option("--load", loads, "FILE@ADDR: bytes into memory, any number of times")
-      ->expected(1)
-      ->take_all();
+      ->take_all()
+      ->allow_extra_args(false);
   command.add_option("--serial", serial, "first serial port: stdio, file:PATH, tcp:HOST:PORT or none")
       ->capture_default_str();
   command
