@@ -109,7 +109,12 @@ class StdioConsole final : public Console {
     return terminal_ ? filter_keys(buffer, static_cast<std::size_t>(n)) : static_cast<std::size_t>(n);
   }
   void write(ByteView data, const std::function<bool()>& give_up) override {
-    if (!lost_ && !write_all(STDOUT_FILENO, data, give_up)) lost_ = true;
+    if (lost_ || write_all(STDOUT_FILENO, data, give_up)) return;
+    // A reader that has gone away, or a terminal that was hung up, ends the run in good order.
+    if (errno != EPIPE && errno != EIO)
+      throw Fatal(
+          fmt::format("the guest's console cannot be written to standard output: {}", std::strerror(errno)));
+    lost_ = true;
   }
   bool output_lost() const override { return lost_; }
   bool quit_requested() const override { return quit_; }
