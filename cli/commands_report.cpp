@@ -87,7 +87,7 @@ void print_info(const replay::RecordingInfo& info) {
     row("file", text);
   }
   row("icount", fmt::format("{}", info.icount));
-  row("ended", !info.clean_close ? "cut short: the recorder was killed"
+  row("ended", !info.clean_close ? "cut short: its recorder did not close it"
                : info.stop == replay::StopKind::GuestExit
                    ? fmt::format("{}, exit code {}", stop_name(info.stop), info.exit_code)
                    : stop_name(info.stop));

@@ -1,0 +1,251 @@
+#include "tests/cli/guest.h"
+
+#include <cstdio>
+#include <stdexcept>
+
+namespace hindcast::cli_test {
+namespace {
+
+void put(std::string& out, std::uint64_t value, unsigned bytes) {
+  for (unsigned i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i));
+}
+
+std::uint32_t branch_bits(int offset) {
+  auto o = static_cast<std::uint32_t>(offset);
+  return (o >> 12 & 1) << 31 | (o >> 5 & 0x3f) << 25 | (o >> 1 & 0xf) << 8 | (o >> 11 & 1) << 7;
+}
+
+using A = Assembler;
+
+}  // namespace
+
+Assembler::Assembler() {
+  word(0x00000417);  // auipc s0, 0
+  word(0x000014b7);  // lui s1, 1
+  add(s1, s1, s0);
+}
+
+void Assembler::li(Register to, std::int32_t value) {
+  std::int32_t low = static_cast<std::int32_t>(static_cast<std::uint32_t>(value) << 20) >> 20;
+  std::uint32_t high = static_cast<std::uint32_t>(value) - static_cast<std::uint32_t>(low);
+  if (high != 0) word(high | to << 7 | 0x37);  // lui
+  i_type(high != 0 ? 0x1b : 0x13, 0, to, high != 0 ? to : zero, low);
+}
+
+void Assembler::i_type(unsigned opcode, unsigned f3, unsigned to, unsigned from, int value) {
+  word(static_cast<std::uint32_t>(value) << 20 | from << 15 | f3 << 12 | to << 7 | opcode);
+}
+
+void Assembler::r_type(unsigned opcode, unsigned f3, unsigned f7, unsigned to, unsigned a, unsigned b) {
+  word(f7 << 25 | b << 20 | a << 15 | f3 << 12 | to << 7 | opcode);
+}
+
+void Assembler::s_type(unsigned f3, unsigned base, unsigned value, int offset) {
+  auto o = static_cast<std::uint32_t>(offset);
+  word((o >> 5 & 0x7f) << 25 | value << 20 | base << 15 | f3 << 12 | (o & 0x1f) << 7 | 0x23);
+}
+
+void Assembler::branch(unsigned f3, unsigned a, unsigned b, unsigned label) {
+  int offset = (static_cast<int>(label) - static_cast<int>(here())) * 4;
+  word(branch_bits(offset) | b << 20 | a << 15 | f3 << 12 | 0x63);
+}
+
+unsigned Assembler::later(unsigned f3, unsigned a, unsigned b) {
+  word(b << 20 | a << 15 | f3 << 12 | 0x63);
+  return here() - 1;
+}
+
+void Assembler::bind(unsigned site) { code_[site] |= branch_bits(static_cast<int>(here() - site) * 4); }
+
+void Assembler::jump(unsigned label) {
+  auto o = static_cast<std::uint32_t>((static_cast<int>(label) - static_cast<int>(here())) * 4);
+  word((o >> 20 & 1) << 31 | (o >> 1 & 0x3ff) << 21 | (o >> 11 & 1) << 20 | (o >> 12 & 0xff) << 12 | 0x6f);
+}
+
+void Assembler::semihost(unsigned operation) {
+  li(a0, static_cast<std::int32_t>(operation));
+  word(0x01f01013);  // slli x0, x0, 0x1f
+  word(0x00100073);  // ebreak
+  word(0x40705013);  // srai x0, x0, 7
+}
+
+void Assembler::exit(Register code) {
+  li(t0, 0x20026);
+  sd(t0, s1, 0);
+  sd(code, s1, 8);
+  addi(a1, s1, 0);
+  semihost(0x20);
+}
+
+std::string Assembler::elf(const std::string& data) const {
+  constexpr unsigned kHeader = 64, kProgramHeader = 56, kOffset = 0x1000;
+  if (code_.size() * 4 > kData) throw std::runtime_error("program too long");
+  std::string body;
+  for (std::uint32_t instruction : code_) put(body, instruction, 4);
+  body.resize(kData);
+  body += data;
+  std::string out =
+      "\x7f"
+      "ELF\x02\x01\x01";
+  out.resize(16);
+  put(out, 2, 2);    // executable
+  put(out, 243, 2);  // RISC-V
+  put(out, 1, 4);
+  put(out, kBase, 8);  // entry
+  put(out, kHeader, 8);
+  put(out, 0, 8);
+  put(out, 0, 4);
+  put(out, kHeader, 2);
+  put(out, kProgramHeader, 2);
+  put(out, 1, 2);
+  put(out, 0, 6);
+  put(out, 1, 4);  // PT_LOAD
+  put(out, 7, 4);
+  put(out, kOffset, 8);
+  put(out, kBase, 8);
+  put(out, kBase, 8);
+  put(out, body.size(), 8);
+  put(out, 0x100000, 8);
+  put(out, 0x1000, 8);
+  out.resize(kOffset);
+  return out + body;
+}
+
+std::string exit_program(int code) {
+  Assembler a;
+  a.li(A::s2, code);
+  a.exit(A::s2);
+  return a.elf();
+}
+
+std::string print_program(const std::string& text) {
+  Assembler a;
+  a.addi(A::a1, A::s1, 0x100);
+  a.semihost(0x04);
+  a.exit(A::zero);
+  return a.elf(std::string(0x100, '\0') + text + '\0');
+}
+
+std::string echo_program() {
+  Assembler a;
+  auto open = [&a](unsigned mode, A::Register handle) {  // ":tt" is at data + 0x80
+    a.addi(A::t0, A::s1, 0x80);
+    a.sd(A::t0, A::s1, 0);
+    a.li(A::t0, static_cast<int>(mode));
+    a.sd(A::t0, A::s1, 8);
+    a.li(A::t0, 3);
+    a.sd(A::t0, A::s1, 16);
+    a.addi(A::a1, A::s1, 0);
+    a.semihost(0x01);
+    a.addi(handle, A::a0, 0);
+  };
+  open(0, A::s2);
+  open(4, A::s3);
+  unsigned loop = a.here();
+  a.sd(A::s2, A::s1, 0);
+  a.addi(A::t0, A::s1, 0x100);
+  a.sd(A::t0, A::s1, 8);
+  a.li(A::t0, 256);
+  a.sd(A::t0, A::s1, 16);
+  a.addi(A::a1, A::s1, 0);
+  a.semihost(0x06);
+  a.li(A::t0, 256);
+  a.sub(A::t0, A::t0, A::a0);  // how many were read
+  unsigned end = a.beq_later(A::t0, A::zero);
+  a.sd(A::s3, A::s1, 0);
+  a.sd(A::t0, A::s1, 16);
+  a.addi(A::a1, A::s1, 0);
+  a.semihost(0x05);
+  a.jump(loop);
+  a.bind(end);
+  a.li(A::s2, 7);
+  a.exit(A::s2);
+  return a.elf(std::string(0x80, '\0') + ":tt");
+}
+
+std::string serial_echo_program() {
+  Assembler a;
+  a.li(A::s2, 0x10000000);  // the UART
+  a.li(A::s3, 'q');
+  unsigned loop = a.here();
+  a.lbu(A::t0, A::s2, 5);
+  a.andi(A::t0, A::t0, 1);
+  a.beq(A::t0, A::zero, loop);
+  a.lbu(A::t1, A::s2, 0);
+  a.sb(A::t1, A::s2, 0);
+  a.bne(A::t1, A::s3, loop);
+  a.li(A::t0, 0x100000);  // the test finisher
+  a.li(A::t1, 0x5555);
+  a.sw(A::t1, A::t0, 0);
+  a.jump(a.here());
+  return a.elf();
+}
+
+std::string counter_program(unsigned lines, unsigned delay) {
+  Assembler a;
+  a.li(A::s2, 0);
+  a.li(A::s3, static_cast<int>(lines));
+  unsigned loop = a.here();
+  a.addi(A::s2, A::s2, 1);
+  a.addi(A::t0, A::s2, 0);
+  a.addi(A::s4, A::s1, 0x107);  // the last digit
+  a.addi(A::s5, A::s1, 0xff);
+  unsigned digits = a.here();
+  a.andi(A::t1, A::t0, 15);
+  a.add(A::t1, A::t1, A::s1);
+  a.lbu(A::t1, A::t1, 0x200);
+  a.sb(A::t1, A::s4, 0);
+  a.srli(A::t0, A::t0, 4);
+  a.addi(A::s4, A::s4, -1);
+  a.bne(A::s4, A::s5, digits);
+  a.addi(A::a1, A::s1, 0x100);
+  a.semihost(0x04);
+  a.andi(A::t0, A::s2, 63);  // one of 64 pages, from data + 0x10000
+  a.slli(A::t0, A::t0, 12);
+  a.add(A::t0, A::t0, A::s1);
+  a.li(A::t1, 0x10000);
+  a.add(A::t0, A::t0, A::t1);
+  a.sd(A::s2, A::t0, 0);
+  a.li(A::t1, static_cast<int>(delay));
+  unsigned wait = a.here();
+  a.addi(A::t1, A::t1, -1);
+  a.bne(A::t1, A::zero, wait);
+  a.bne(A::s2, A::s3, loop);
+  a.li(A::s2, 5);
+  a.exit(A::s2);
+  return a.elf(std::string(0x108, '\0') + '\n' + std::string(0xf7, '\0') + "0123456789abcdef");
+}
+
+std::string counter_text(unsigned lines) {
+  std::string text;
+  for (unsigned i = 1; i <= lines; ++i) {
+    char line[16];
+    std::snprintf(line, sizeof line, "%08x\n", i);
+    text += line;
+  }
+  return text;
+}
+
+std::string spin_program() {
+  Assembler a;
+  a.jump(a.here());
+  return a.elf();
+}
+
+std::string wait_program() {
+  Assembler a;
+  unsigned loop = a.here();
+  a.word(0x10500073);  // wfi
+  a.jump(loop);
+  return a.elf();
+}
+
+std::string lost_program() {
+  Assembler a;
+  a.li(A::t0, 0x40000000);
+  a.word(0x30529073);  // csrw mtvec, t0
+  a.jr(A::t0);
+  return a.elf();
+}
+
+}  // namespace hindcast::cli_test

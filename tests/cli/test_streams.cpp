@@ -1,0 +1,183 @@
+// What is connected to stdin and stdout, and what becomes of it.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "tests/cli/guest.h"
+#include "tests/cli/process.h"
+
+namespace hindcast::cli_test {
+namespace {
+
+class Streams : public ::testing::Test {
+ protected:
+  std::string program(const std::string& name, const std::string& elf) {
+    write_file(folder / name, elf);
+    return folder / name;
+  }
+  /// The recording is sound, was closed properly, and replays to `console` with `status`.
+  void replays(const std::string& recording, const std::string& console, int status) {
+    EXPECT_EQ(hindcast({"verify", recording}).status, 0);
+    EXPECT_NE(hindcast({"info", recording, "--json"}).out.find("\"clean_close\": true"), std::string::npos);
+    Outcome outcome = hindcast({"replay", recording});
+    EXPECT_EQ(outcome.status, status) << outcome.describe();
+    EXPECT_EQ(outcome.out, console);
+  }
+  TempFolder folder;
+};
+
+TEST_F(Streams, SemihostingEchoToTheEndOfInput) {
+  std::string image = program("echo", echo_program()), recording = folder / "rec";
+  std::string text;
+  for (int i = 0; i < 3000; ++i) text += "line " + std::to_string(i) + "\n";
+  Outcome run = hindcast({"run", image}, text);
+  EXPECT_EQ(run.status, 7) << run.describe();
+  EXPECT_EQ(run.out, text);
+  Outcome record = hindcast({"record", "-o", recording, image}, text);
+  EXPECT_EQ(record.status, 7) << record.describe();
+  EXPECT_EQ(record.out, text);
+  replays(recording, text, 7);
+}
+
+TEST_F(Streams, SemihostingTakesEveryByte) {
+  std::string image = program("echo", echo_program());
+  std::string bytes;
+  for (int i = 0; i < 2048; ++i) bytes += static_cast<char>(i * 37 + i / 256);
+  EXPECT_EQ(hindcast({"run", image}, bytes).out, bytes);
+}
+
+TEST_F(Streams, InputThatComesLate) {
+  std::string image = program("echo", echo_program()), recording = folder / "rec";
+  SpawnOptions options;
+  options.input = Stream::Pipe;
+  Process process({"record", "-o", recording, image}, options);
+  for (const char* text : {"one\n", "two\n", "three\n"}) {
+    process.write(text);
+    ASSERT_TRUE(process.await(text)) << "what was typed is not shown before the next key";
+  }
+  process.close_input();
+  Outcome outcome = process.finish();
+  EXPECT_EQ(outcome.status, 7) << outcome.describe();
+  EXPECT_EQ(outcome.out, "one\ntwo\nthree\n");
+  replays(recording, "one\ntwo\nthree\n", 7);
+}
+
+TEST_F(Streams, TheSerialPortLosesNothing) {
+  std::string image = program("serial", serial_echo_program()), recording = folder / "rec";
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text += static_cast<char>('A' + i % 26);
+  text += 'q';
+  Outcome outcome = hindcast({"record", "-o", recording, image}, text);
+  EXPECT_EQ(outcome.status, 0) << outcome.describe();
+  EXPECT_EQ(outcome.out, text);
+  replays(recording, text, 0);
+}
+
+TEST_F(Streams, SerialToAFile) {
+  std::string image = program("serial", serial_echo_program()), recording = folder / "rec";
+  Outcome outcome = hindcast(
+      {"record", "-o", recording, "--serial=file:" + (folder / "out"), "--max-icount=100000", image});
+  EXPECT_EQ(outcome.status, 124) << outcome.describe();
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_EQ(read_file(folder / "out"), "");
+  Outcome bad = hindcast({"run", "--serial=file:/no/such/folder/out", image});
+  EXPECT_EQ(bad.status, 125) << bad.describe();
+  EXPECT_TRUE(bad.one_line()) << bad.err;
+}
+
+TEST_F(Streams, ClosedStandardInput) {
+  std::string echo = program("echo", echo_program()), recording = folder / "rec";
+  SpawnOptions options;
+  options.input = Stream::Closed;
+  Outcome outcome = hindcast({"record", "-o", recording, echo}, "", options);
+  EXPECT_EQ(outcome.status, 7) << outcome.describe();  // the end of input, at once
+  replays(recording, "", 7);
+}
+
+TEST_F(Streams, ClosedStandardOutput) {
+  std::string image = program("counter", counter_program(50, 1)), recording = folder / "rec";
+  SpawnOptions options;
+  options.output = Stream::Closed;
+  Outcome outcome = hindcast({"record", "-o", recording, image}, "", options);
+  EXPECT_EQ(outcome.signal, 0);
+  EXPECT_TRUE(outcome.status == 5 || outcome.status == 125) << outcome.describe();
+  if (outcome.status == 5) replays(recording, counter_text(50), 5);
+  EXPECT_EQ(hindcast({"verify", recording}).status, 0);
+}
+
+TEST_F(Streams, TheReaderGoesAway) {
+  std::string image = program("counter", counter_program(0, 1000)), recording = folder / "rec";
+  Process process({"record", "-o", recording, image});
+  ASSERT_TRUE(process.await("00000010\n"));
+  process.close_output();
+  Outcome outcome = process.finish();
+  EXPECT_FALSE(outcome.timed_out) << "it ran on with nobody listening";
+  EXPECT_EQ(outcome.signal, 0) << outcome.describe();
+  EXPECT_TRUE(outcome.err.empty() || outcome.one_line()) << outcome.err;
+  EXPECT_EQ(hindcast({"verify", recording}).status, 0);
+  Outcome replay = hindcast({"replay", recording});
+  EXPECT_TRUE(replay.out.starts_with(outcome.out)) << replay.describe();
+}
+
+TEST_F(Streams, AFullOutputIsAnError) {
+  std::string image = program("counter", counter_program(100, 1));
+  SpawnOptions options;
+  options.output_file = "/dev/full";
+  Outcome outcome = hindcast({"run", image}, "", options);
+  EXPECT_EQ(outcome.status, 125) << outcome.describe();
+  EXPECT_TRUE(outcome.one_line()) << outcome.err;
+  for (const std::vector<std::string>& report :
+       {std::vector<std::string>{"list", "devices"}, {"list", "cpus"}}) {
+    Outcome full = hindcast(report, "", options);
+    EXPECT_EQ(full.status, 125) << full.describe();
+    EXPECT_TRUE(full.one_line()) << full.err;
+  }
+}
+
+TEST_F(Streams, Signals) {
+  struct Case {
+    std::string image;
+    bool prints;
+  };
+  for (const Case& c :
+       {Case{program("counter", counter_program(0, 1000)), true},
+        Case{program("spin", spin_program()), false}, Case{program("wait", wait_program()), false},
+        Case{program("echo", echo_program()), false}}) {
+    for (int number : {SIGINT, SIGTERM}) {
+      std::string recording = c.image + std::to_string(number) + ".rec";
+      SpawnOptions options;
+      options.input = Stream::Pipe;  // stays open, so that a waiting guest waits
+      Process process({"record", "-o", recording, c.image}, options);
+      if (c.prints)
+        ASSERT_TRUE(process.await("00000010\n"));
+      else
+        ::usleep(150'000);
+      process.signal(number);
+      Outcome outcome = process.finish(Milliseconds(5000));
+      EXPECT_FALSE(outcome.timed_out) << c.image << " does not end by signal " << number;
+      EXPECT_EQ(outcome.status, 128 + number) << c.image << " " << outcome.describe();
+      EXPECT_TRUE(outcome.err.empty() || outcome.one_line()) << outcome.err;
+      replays(recording, outcome.out, 128 + number);
+    }
+  }
+}
+
+TEST_F(Streams, ReplayReadsNoInputAndCanBeInterrupted) {
+  std::string image = program("spin", spin_program()), recording = folder / "rec";
+  ASSERT_EQ(
+      hindcast({"record", "-o", recording, "--max-icount", "1000000000", "--checkpoints", "none", image})
+          .status,
+      124);
+  Process process({"replay", recording});
+  ::usleep(100'000);
+  process.signal(SIGINT);
+  Outcome outcome = process.finish(Milliseconds(5000));
+  EXPECT_FALSE(outcome.timed_out);
+  EXPECT_TRUE(outcome.status == 130 || outcome.signal == SIGINT) << outcome.describe();
+}
+
+}  // namespace
+}  // namespace hindcast::cli_test
