@@ -1,4 +1,4 @@
-// The RISC-V `virt` board (docs/virt.md): its description is virt.dts, completed for a configuration.
+// The RISC-V `virt` board (README.md): its description is virt.dts, completed for a configuration.
 #pragma once
 #include "engine/registry.h"
 #include "targets/loader/device_tree.h"
