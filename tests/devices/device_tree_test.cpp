@@ -85,7 +85,8 @@ TEST(DeviceTreeSource, ErrorsNameTheLine) {
 TEST(DeviceTreeReading, AddressesGoThroughBuses) {
   DeviceTree tree = source(R"(
     / { #address-cells = <2>; #size-cells = <2>;
-      bus { #address-cells = <1>; #size-cells = <1>; ranges = <0x0 0x1 0x40000000 0x1000 0x8000 0x0 0x80000000 0x10>;
+      bus { #address-cells = <1>; #size-cells = <1>;
+        ranges = <0x0 0x1 0x40000000 0x1000 0x8000 0x0 0x80000000 0x10>;
         a { reg = <0x10 0x20>; };
         b { reg = <0x8004 4>; };
         c { reg = <0x2000 4>; };

@@ -13,7 +13,7 @@ class FakePort final : public InputPort {
     ++answers[kind];
     Bytes reply;
     if (kind == InputKind::RealTime)
-      for (unsigned i = 0; i < 8; ++i) reply.push_back(static_cast<u8>(real_time >> (8 * i)));
+      for (unsigned i = 0; i < real_time_bytes; ++i) reply.push_back(static_cast<u8>(real_time >> (8 * i)));
     return reply;
   }
   void ask(InputKind, Channel, ByteView) override {}
@@ -30,6 +30,7 @@ class FakePort final : public InputPort {
   }
 
   u64 real_time = 0;
+  unsigned real_time_bytes = 8;  // of the reply
   std::map<InputKind, unsigned> answers;
   std::map<Channel, std::pair<InputKind, InputSink*>> sinks;
   std::map<Channel, unsigned> readies;

@@ -31,6 +31,11 @@ TEST_F(Rtc, AsksOnceAndThenCounts) {
   EXPECT_EQ(port.answers[InputKind::RealTime], 1u);
 }
 
+TEST_F(Rtc, AShortReplyIsNoReasonToFail) {
+  port.real_time_bytes = 3;
+  EXPECT_EQ(time(), kStart & 0xffffff);
+}
+
 TEST_F(Rtc, HighHalfIsLatchedWithTheLow) {
   write(kRtc + 4, 5);
   write(kRtc, 0xfffffff0);

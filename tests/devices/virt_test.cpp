@@ -243,7 +243,6 @@ TEST_F(Virt, EqualConfigurationsBuildEqualMachines) {
 }
 
 // ---- HTIF
-// ------------------------------------------------------------------------------------------------------------
 
 class HtifTest : public VirtTest {
  protected:
@@ -308,7 +307,6 @@ TEST_F(HtifTest, ConsoleAndSystemCalls) {
 }
 
 // ---- other boards
-// --------------------------------------------------------------------------------------------------
 
 class Board : public VirtTest {
  protected:
