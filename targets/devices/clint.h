@@ -24,7 +24,8 @@ class Clint final : public Device, public MmioHandler {
   u64 mmio_read(u64 offset, unsigned size) override;
   void mmio_write(u64 offset, unsigned size, u64 value) override;
 
-  /// The timer's value; what the harts' `time` counter shows. The machine's extension "riscv.clint" is this object.
+  /// The timer's value; what the harts' `time` counter shows. The machine's extension "riscv.clint" is this
+  /// object.
   u64 mtime_at(VirtualNs time) const { return time / tick_ns_ + mtime_offset_; }
   u64 mtime() const { return mtime_at(machine_.clock().now()); }
 

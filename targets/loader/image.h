@@ -20,8 +20,8 @@ struct Segment {
   GuestAddr address = 0;
   u64 memory_size = 0;
   Bytes data;
-  /// Leading bytes that are only the file's own headers and padding, which linkers put into the first segment:
-  /// a board without memory there does without them.
+  /// Leading bytes that are only the file's own headers and padding, which linkers put into the first
+  /// segment: a board without memory there does without them.
   u64 header_bytes = 0;
 };
 
