@@ -18,16 +18,18 @@ std::unique_ptr<Machine> Registry::build(MachineConfig& config, const EngineOpti
       if (kind.name == config.machine) chosen = &kind;
     if (chosen == nullptr) throw Fatal("no machine is called '" + config.machine + "'; known are: " + known);
   } else {
-    // What starts first decides: firmware before the kernel that it will load.
-    const MachineFile* image = nullptr;
-    for (const char* role : {"load", "image", "kernel", "bios"})
-      for (const MachineFile& file : config.files)
-        if (file.role == role) image = &file;
-    if (image == nullptr) throw Fatal("nothing to run: name an image");
-    for (const MachineKind& kind : kinds_)
-      if (chosen == nullptr && kind.claims(image->data)) chosen = &kind;
+    // Any file may tell: firmware is often raw bytes while the kernel beside it is not.
+    const MachineFile* first = nullptr;
+    for (const char* role : {"bios", "kernel", "image", "load"})
+      for (const MachineFile& file : config.files) {
+        if (file.role != role) continue;
+        if (first == nullptr) first = &file;
+        for (const MachineKind& kind : kinds_)
+          if (chosen == nullptr && kind.claims(file.data)) chosen = &kind;
+      }
+    if (first == nullptr) throw Fatal("nothing to run: name an image");
     if (chosen == nullptr)
-      throw Fatal("'" + image->name +
+      throw Fatal("'" + first->name +
                   "' does not say which machine it is for; choose one with -M (known are: " + known + ")");
   }
   config.machine = chosen->name;

@@ -74,6 +74,14 @@ TEST_F(Virt, DefaultsAreFilledIn) {
   EXPECT_EQ(built.memory_bytes, machines::kVirtDefaultMemory);
 }
 
+TEST_F(Virt, AnyFileMayNameTheMachine) {
+  MachineConfig c = config(ElfBuilder().segment(kRam + 0x200000, idle_program()).build());
+  c.machine.clear();
+  c.files.push_back({"bios", "raw", kNever, idle_program()});
+  build(c);
+  EXPECT_EQ(built.machine, "virt");
+}
+
 TEST_F(Virt, ElfClassChoosesTheCpu) {
   ElfBuilder elf;
   elf.wide = false;
