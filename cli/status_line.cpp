@@ -11,6 +11,12 @@
 namespace hindcast::cli {
 namespace {
 
+// Terminal control (ECMA-48, and the DEC functions that every terminal has).
+constexpr const char* kSaveCursor = "\x1b\x37";
+constexpr const char* kRestoreCursor = "\x1b\x38";
+constexpr const char* kIndex = "\x1b\x44";  // a line feed that keeps the column
+constexpr const char* kEraseToEnd = "\x1b[K";
+
 constexpr auto kInterval = std::chrono::milliseconds(500);
 
 void write_terminal(const std::string& text) {
@@ -64,24 +70,17 @@ bool StatusLine::reserve_row() {
   if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row < 4) return false;
   if (size.ws_row == rows_) return true;
   rows_ = size.ws_row;
-  // A line feed at the bottom makes room; then the scrolling region leaves the bottom row out.
-  write_terminal(
-      fmt::format("\n\x1b[1A\x1b"
-                  "7\x1b[1;{}r\x1b"
-                  "8",
-                  rows_ - 1));
+  // The index at the bottom makes room; then the scrolling region leaves the bottom row out.
+  write_terminal(fmt::format("{}\x1b[1A{}\x1b[1;{}r{}", kIndex, kSaveCursor, rows_ - 1, kRestoreCursor));
   return true;
 }
 
 void StatusLine::draw(const std::string& text) {
   if (!shared_) {
-    write_terminal("\r" + text + "\x1b[K");
+    write_terminal("\r" + text + kEraseToEnd);
   } else if (reserve_row()) {
-    write_terminal(
-        fmt::format("\x1b"
-                    "7\x1b[{};1H\x1b[7m{}\x1b[0m\x1b[K\x1b"
-                    "8",
-                    rows_, text));
+    write_terminal(fmt::format("{}\x1b[{};1H\x1b[7m{}\x1b[0m{}{}", kSaveCursor, rows_, text, kEraseToEnd,
+                               kRestoreCursor));
   } else {
     return;
   }
@@ -92,13 +91,10 @@ void StatusLine::clear() {
   if (!shown_) return;
   shown_ = false;
   if (shared_)
-    write_terminal(
-        fmt::format("\x1b"
-                    "7\x1b[{};1H\x1b[K\x1b[r\x1b"
-                    "8",
-                    std::exchange(rows_, 0)));
+    write_terminal(fmt::format("{}\x1b[{};1H{}\x1b[r{}", kSaveCursor, std::exchange(rows_, 0), kEraseToEnd,
+                               kRestoreCursor));
   else
-    write_terminal("\r\x1b[K");
+    write_terminal(std::string("\r") + kEraseToEnd);
 }
 
 Log::Log(const std::string& path) : file_(stderr) {
