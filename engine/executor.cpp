@@ -295,6 +295,7 @@ bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
         header.budget += site.rest;
         GuestFault fault;
         vcpu.take_fault(fault);
+        if (std::exception_ptr error = vcpu.take_host_error()) std::rethrow_exception(error);
         deliver(vcpu, fault);
         return false;
       }
@@ -319,6 +320,19 @@ void Executor::run(Vcpu& vcpu, u64 budget) {
   vcpu.running_ = true;
   clock.set_live([&vcpu] { return vcpu.icount(); });
   machine_.memory().take_touched_device();
+  // Settles the counts however the slice ends, also by an exception of the host.
+  struct Settle {
+    Vcpu& vcpu;
+    VirtualClock& clock;
+    u64 budget;
+    ~Settle() {
+      vcpu.running_ = false;
+      clock.set_live({});
+      const u64 done = budget - static_cast<u64>(vcpu.header_->budget);
+      vcpu.executed_base_ += done;
+      clock.set_icount(vcpu.slice_start_ + done);
+    }
+  } settle{vcpu, clock, budget};
 
   jit::Context* context = &context_of(machine_.arch().context(vcpu));
   header.tlb = tlb_of(*context, vcpu.index());
@@ -340,12 +354,6 @@ void Executor::run(Vcpu& vcpu, u64 budget) {
     const u32 rest = static_cast<u32>(std::min<i64>(header.budget, kInterpInsns));
     if (!(use_jit ? step_jit(vcpu, *context) : interpret(vcpu, *context, rest))) break;
   }
-
-  vcpu.running_ = false;
-  clock.set_live({});
-  const u64 done = budget - static_cast<u64>(header.budget);
-  vcpu.executed_base_ += done;
-  clock.set_icount(vcpu.slice_start_ + done);
 }
 
 }  // namespace hindcast

@@ -1,5 +1,6 @@
 // One virtual CPU: its state block, and what helpers and devices may ask of it.
 #pragma once
+#include <exception>
 #include <memory>
 
 #include "engine/arch.h"
@@ -54,6 +55,12 @@ class Vcpu final : public IrqSink {
     fault_ = fault;
     header_->exit_request |= kExitFault | kExitBoundary;
   }
+  /// For translated code: a host exception that a helper threw, to be thrown again once the code has been left.
+  void leave_with(std::exception_ptr error) {
+    host_error_ = std::move(error);
+    header_->exit_request |= kExitFault | kExitBoundary;
+  }
+  std::exception_ptr take_host_error() { return std::exchange(host_error_, nullptr); }
   /// For executors: takes the exception that a helper raised, if any.
   bool take_fault(GuestFault& fault) {
     if ((header_->exit_request & kExitFault) == 0) return false;
@@ -92,6 +99,7 @@ class Vcpu final : public IrqSink {
   bool halted_ = false;
   bool parked_ = false;
   GuestFault fault_;
+  std::exception_ptr host_error_;
   bool running_ = false;    // inside Executor::run
   u64 executed_base_ = 0;   // attempts before the current slice
   i64 slice_budget_ = 0;    // header().budget at the start of the current slice

@@ -10,6 +10,18 @@ using ir::Op;
 using ir::Type;
 
 namespace {
+
+/// What translated code calls a helper through: its frames cannot be unwound, so an exception (a full disk while
+/// recording, a divergence in a replay) waits until they have been left.
+u64 call_guarded(Vcpu* vcpu, u64 a, u64 b, u64 c, HelperFn fn) {
+  try {
+    return fn(*vcpu, a, b, c);
+  } catch (...) {
+    vcpu->leave_with(std::current_exception());
+    return 0;
+  }
+}
+
 constexpr u8 kRax = 0, kRcx = 1, kRdx = 2;
 }
 
@@ -174,7 +186,7 @@ void Emitter::emit_call(Value v) {
   const ir::Inst& i = inst(v);
   const bool pure = i.op == Op::CallPure;
   const Helper& h = helper(static_cast<u32>(i.imm));
-  const void* fn = pure ? reinterpret_cast<const void*>(h.pure) : reinterpret_cast<const void*>(h.fn);
+  const void* fn = pure ? reinterpret_cast<const void*>(h.pure) : reinterpret_cast<const void*>(&call_guarded);
 
   // Arguments to stack slots while everything is still in place, then into the argument registers.
   int slots[3] = {-1, -1, -1};
@@ -213,6 +225,7 @@ void Emitter::emit_call(Value v) {
     else a_.xor_(x86::gpd(kArgs[n]), x86::gpd(kArgs[n]));
     ++n;
   }
+  if (!pure) a_.mov(x86::r8, reinterpret_cast<u64>(h.fn));
   a_.mov(x86::rax, reinterpret_cast<u64>(fn));
   a_.call(x86::rax);
   if (pure) {
