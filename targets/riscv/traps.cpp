@@ -108,7 +108,8 @@ Translation RiscvArch::translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access
     t.value = fault.value;
     return t;
   }
-  // The page, if one permission holds for all of it; else the largest aligned block around the address that has one.
+  // The page, if one permission holds for all of it; else the largest aligned block around the address that
+  // has one.
   for (u64 block = u64{1} << page_bits(); block > 1; block >>= 1) {
     bool uniform = false;
     const u8 allowed = pmp_permissions(*this, s, privilege, va & ~(block - 1), block, &uniform);
