@@ -126,21 +126,67 @@ std::string print_program(const std::string& text) {
   return a.elf(std::string(0x100, '\0') + text + '\0');
 }
 
+namespace {
+
+/// SYS_OPEN of the name at data + `name`; the handle goes to `handle`.
+void open(A& a, int name, std::size_t length, unsigned mode, A::Register handle) {
+  a.addi(A::t0, A::s1, name);
+  a.sd(A::t0, A::s1, 0);
+  a.li(A::t0, static_cast<int>(mode));
+  a.sd(A::t0, A::s1, 8);
+  a.li(A::t0, static_cast<int>(length));
+  a.sd(A::t0, A::s1, 16);
+  a.addi(A::a1, A::s1, 0);
+  a.semihost(0x01);
+  a.addi(handle, A::a0, 0);
+}
+
+/// SYS_READ or SYS_WRITE between `handle` and data + 0x200; the length is in `length`.
+void transfer(A& a, unsigned operation, A::Register handle, A::Register length) {
+  a.sd(handle, A::s1, 0);
+  a.addi(A::t2, A::s1, 0x200);
+  a.sd(A::t2, A::s1, 8);
+  a.sd(length, A::s1, 16);
+  a.addi(A::a1, A::s1, 0);
+  a.semihost(operation);
+}
+
+}  // namespace
+
+std::string copy_program(const std::string& from, const std::string& to) {
+  A a;
+  a.li(A::ra, -1);
+  open(a, 0x80, from.size(), 0, A::s2);
+  a.li(A::s5, 1);
+  unsigned no_from = a.beq_later(A::s2, A::ra);
+  open(a, 0x100, to.size(), 4, A::s3);
+  a.li(A::s5, 2);
+  unsigned no_to = a.beq_later(A::s3, A::ra);
+  open(a, 0x180, 3, 4, A::s4);
+  unsigned loop = a.here();
+  a.li(A::t1, 64);
+  transfer(a, 0x06, A::s2, A::t1);
+  a.li(A::t1, 64);
+  a.sub(A::t1, A::t1, A::a0);
+  unsigned end = a.beq_later(A::t1, A::zero);
+  transfer(a, 0x05, A::s3, A::t1);
+  transfer(a, 0x05, A::s4, A::t1);
+  a.jump(loop);
+  a.bind(end);
+  a.li(A::s5, 0);
+  a.bind(no_from);
+  a.bind(no_to);
+  a.exit(A::s5);
+  std::string data(0x180, '\0');
+  data.replace(0x80, from.size(), from);
+  data.replace(0x100, to.size(), to);
+  return a.elf(data + ":tt");
+}
+
 std::string echo_program() {
-  Assembler a;
-  auto open = [&a](unsigned mode, A::Register handle) {  // ":tt" is at data + 0x80
-    a.addi(A::t0, A::s1, 0x80);
-    a.sd(A::t0, A::s1, 0);
-    a.li(A::t0, static_cast<int>(mode));
-    a.sd(A::t0, A::s1, 8);
-    a.li(A::t0, 3);
-    a.sd(A::t0, A::s1, 16);
-    a.addi(A::a1, A::s1, 0);
-    a.semihost(0x01);
-    a.addi(handle, A::a0, 0);
-  };
-  open(0, A::s2);
-  open(4, A::s3);
+  A a;
+  open(a, 0x80, 3, 0, A::s2);
+  open(a, 0x80, 3, 4, A::s3);
   unsigned loop = a.here();
   a.sd(A::s2, A::s1, 0);
   a.addi(A::t0, A::s1, 0x100);

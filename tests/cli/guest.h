@@ -77,6 +77,9 @@ std::string exit_program(int code);
 std::string print_program(const std::string& text);
 /// Copies semihosting stdin to stdout until the end of input; then exits with 7.
 std::string echo_program();
+/// Copies the host file `from` to the host file `to` and to the console, and exits with 0; with 1 if `from`,
+/// with 2 if `to` cannot be opened.
+std::string copy_program(const std::string& from, const std::string& to);
 /// Copies the serial port to itself; 'q' powers the board off.
 std::string serial_echo_program();
 /// Prints lines of eight hex digits, counting up from 1 to `lines` (0: for ever), with `delay` loop turns
