@@ -5,6 +5,7 @@ Needs riscv64-unknown-elf-gcc, qemu-riscv64 and qemu-riscv32. Run it again after
 cases that QEMU or the assembler do not know are written by hand in the other files of this folder.
 """
 import pathlib
+import random
 import struct
 import subprocess
 import sys
@@ -184,6 +185,58 @@ def cases(xlen):
     return out
 
 
+INT_EDGES = [0, 1, 2, 3, 7, 31, 32, 63, 64, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF,
+             0x100000000, 0x7FFFFFFFFFFFFFFF, 0x8000000000000000, M64, M64 - 1, 0x5555555555555555]
+
+
+def random_float(rng, fmt):
+    """Edge patterns, random ones, and small numbers whose sums and products are inexact or cancel."""
+    width, exponent = {"s": (32, 8), "d": (64, 11), "h": (16, 5)}[fmt]
+    fraction = width - 1 - exponent
+    sign = rng.getrandbits(1) << (width - 1)
+    kind = rng.randrange(8)
+    if kind == 0:
+        bits = rng.choice([0, 1, (1 << fraction) - 1, 1 << fraction, ((1 << exponent) - 1) << fraction,
+                           (((1 << exponent) - 1) << fraction) - 1, (((1 << exponent) - 1) << fraction) | 1,
+                           ((1 << (exponent + 1)) - 1) << (fraction - 1)])
+    elif kind <= 2:
+        bits = rng.getrandbits(width - 1)
+    elif kind == 3:
+        bits = rng.getrandbits(fraction)
+    else:
+        bias = (1 << (exponent - 1)) - 1
+        top = rng.choice([bias, bias + 1, bias + 2, bias - 1, bias + fraction, bias + fraction + 1, bias + 31, bias + 63])
+        mask = rng.choice([(1 << fraction) - 1, 1 << (fraction - 1), 3, (1 << fraction) - 4])
+        bits = (min(top, (1 << exponent) - 2) << fraction) | (rng.getrandbits(fraction) & mask)
+    bits |= sign
+    if width < 64 and rng.randrange(20):
+        bits |= M64 << width & M64  # else not boxed
+    return bits
+
+
+def randomized(table, rng, count):
+    """Each distinct instruction `count` times with random operands, in random rounding modes."""
+    out, seen = [], set()
+    for asm, text, inputs, outputs, flags in table:
+        if asm in seen or asm.startswith("ctzw"):
+            continue
+        seen.add(asm)
+        source = asm.split()[0].split(".")[-1] if flags else "d"
+        for _ in range(count):
+            given = {}
+            for place, value in inputs.items():
+                if place.startswith("f") and place != "frm":
+                    value = random_float(rng, source if source in "sdh" else rng.choice("sdh"))
+                elif value & ~0xFFFF != DATA and not place.startswith("frm"):
+                    value = rng.choice([rng.choice(INT_EDGES), rng.getrandbits(64), rng.getrandbits(rng.randrange(1, 65)),
+                                        M64 ^ rng.getrandbits(rng.randrange(1, 65))])
+                given[place] = value
+            if flags and "rm" not in inputs:
+                given["frm"] = rng.randrange(5)
+            out.append((asm, text, given, outputs, flags))
+    return out
+
+
 def program(xlen, table):
     store, size = ("sd", 8) if xlen == 64 else ("sw", 4)
     lines = [".option norelax", ".globl _start", "_start:", "la gp,results"]
@@ -226,8 +279,7 @@ def program(xlen, table):
     return "\n".join(lines) + "\n"
 
 
-def run(xlen, work):
-    table = cases(xlen)
+def run(xlen, work, table):
     source = work / f"cases{xlen}.s"
     image = work / f"cases{xlen}"
     source.write_text(program(xlen, table))
@@ -263,9 +315,18 @@ def run(xlen, work):
 
 
 def main():
+    """Without arguments: riscv.ins. With COUNT SEED FILE: a random campaign into FILE, for the test InsnFile."""
     target = pathlib.Path(__file__).parent / "riscv.ins"
+    tables = {xlen: cases(xlen) for xlen in (64, 32)}
+    if len(sys.argv) == 4:
+        rng = random.Random(int(sys.argv[2]))
+        tables = {xlen: randomized(table, rng, int(sys.argv[1])) for xlen, table in tables.items()}
+        target = pathlib.Path(sys.argv[3])
+    lines = []
     with tempfile.TemporaryDirectory() as work:
-        lines = run(64, pathlib.Path(work)) + run(32, pathlib.Path(work))
+        for xlen, table in tables.items():
+            for first in range(0, len(table), 5000):
+                lines += run(xlen, pathlib.Path(work), table[first:first + 5000])
     header = ["# Written by make_riscv.py: the assembler's encodings and QEMU's results. The format is in",
               "# tests/riscv/insn_cases.h."]
     target.write_text("\n".join(header + lines) + "\n")

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <map>
 
 #include "tests/riscv/insn_cases.h"
@@ -110,19 +111,33 @@ class Runner {
   std::map<std::string, std::unique_ptr<TestMachine>> machines_;
 };
 
-void run_all(bool jit) {
+void run_files(bool jit, const std::vector<std::string>& paths) {
   Runner runner(jit);
-  for (const char* file : kFiles) {
-    for (const InsnCase& c : read_insn_cases(path_of(file))) {
-      SCOPED_TRACE(fmt::format("{}:{}: {}", file, c.line, c.text));
+  for (const std::string& path : paths) {
+    for (const InsnCase& c : read_insn_cases(path)) {
+      SCOPED_TRACE(fmt::format("{}:{}: {}", path, c.line, c.text));
       runner.run(c);
       if (::testing::Test::HasFatalFailure()) return;
     }
   }
 }
 
-TEST(Insns, CasesInTheInterpreter) { run_all(false); }
-TEST(Insns, CasesInTranslatedCode) { run_all(true); }
+std::vector<std::string> all_files() {
+  std::vector<std::string> paths;
+  for (const char* file : kFiles) paths.push_back(path_of(file));
+  return paths;
+}
+
+TEST(Insns, CasesInTheInterpreter) { run_files(false, all_files()); }
+TEST(Insns, CasesInTranslatedCode) { run_files(true, all_files()); }
+
+/// A file of one's own, for instance a random campaign from make_riscv.py.
+TEST(InsnFile, FromTheEnvironment) {
+  const char* path = std::getenv("HINDCAST_INSN_FILE");
+  if (path == nullptr) GTEST_SKIP() << "HINDCAST_INSN_FILE names no file";
+  run_files(false, {path});
+  run_files(true, {path});
+}
 
 TEST(Insns, CasesDisassemble) {
   std::map<std::string, std::unique_ptr<riscv::RiscvArch>> archs;
