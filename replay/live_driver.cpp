@@ -138,7 +138,7 @@ std::optional<StopKind> LiveDriver::idle() {
         deliver();
         return std::nullopt;
       }
-      if (end_reason() || !console_.input_open()) return std::nullopt;
+      if (end_reason() || !watches_input()) return std::nullopt;
     }
     const u64 after = host_now_ns();
     pacer_.slept(until, after);
@@ -151,7 +151,7 @@ std::optional<StopKind> LiveDriver::idle() {
 }
 
 bool LiveDriver::sleep_for_input(u64 host_deadline) {
-  const bool watch = console_.interactive() || (input_.empty() && has_receiver());
+  const bool watch = watches_input();
   for (;;) {
     const u64 now = host_now_ns();
     if (now >= host_deadline || interrupts_.pending() != 0) return false;
@@ -165,12 +165,15 @@ bool LiveDriver::sleep_for_input(u64 host_deadline) {
 
 // ---- Input ---------------------------------------------------------------------------------------------
 
-void LiveDriver::poll_host() {
-  if (!console_.input_open()) return;
+bool LiveDriver::watches_input() const {
+  if (!console_.input_open()) return false;
   // A terminal is always read, because of the key that ends the run; others only when somebody wants the
   // bytes.
-  if (!console_.interactive() && (!input_.empty() || !has_receiver())) return;
-  if (console_.wait(0, -1)) read_host();
+  return console_.interactive() || (input_.empty() && has_receiver());
+}
+
+void LiveDriver::poll_host() {
+  if (watches_input() && console_.wait(0, -1)) read_host();
 }
 
 void LiveDriver::read_host() {
@@ -180,7 +183,8 @@ void LiveDriver::read_host() {
 }
 
 bool LiveDriver::has_receiver() const {
-  return !port_.waiting().empty() || port_.first_channel(InputKind::Serial).has_value();
+  return !port_.waiting().empty() ||
+         (port_.reads_serial() && port_.first_channel(InputKind::Serial).has_value());
 }
 
 std::optional<LiveDriver::Target> LiveDriver::target() const {
@@ -190,7 +194,7 @@ std::optional<LiveDriver::Target> LiveDriver::target() const {
     if (sink != nullptr && sink->receivable() != 0)
       return Target{InputKind::SemihostConsole, channel, sink->receivable()};
   }
-  if (auto channel = port_.first_channel(InputKind::Serial)) {
+  if (auto channel = port_.first_channel(InputKind::Serial); channel && port_.reads_serial()) {
     const std::size_t room = port_.sink(*channel, InputKind::Serial)->receivable();
     if (room != 0) return Target{InputKind::Serial, *channel, room};
   }

@@ -38,6 +38,8 @@ class LiveDriver {
   bool sleep_for_input(u64 host_deadline);
 
   // Input.
+  /// More input is of use now.
+  bool watches_input() const;
   void poll_host();
   void read_host();
   /// Whether the guest has anything that input could go to.

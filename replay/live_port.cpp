@@ -25,10 +25,13 @@ Bytes LivePort::answer(InputKind kind, Channel channel, ByteView request) {
 }
 
 void LivePort::ask(InputKind kind, Channel channel, ByteView) {
-  if (kind == InputKind::SemihostConsole) waiting_.insert(channel);
+  if (kind != InputKind::SemihostConsole) return;
+  waiting_.insert(channel);
+  reads_serial_ = false;
 }
 
-void LivePort::ready(Channel) {
+void LivePort::ready(Channel channel) {
+  if (sink(channel, InputKind::Serial) != nullptr) reads_serial_ = true;
   ready_ = true;
   if (stop_when_ready_ && machine() != nullptr) stop_soon();
 }

@@ -31,7 +31,10 @@ class LivePort : public PortBase {
 
   /// Channels that wait for a deferred answer from the console.
   const std::set<Channel>& waiting() const { return waiting_; }
-  void forget_waiting(Channel channel) { waiting_.erase(channel); }
+  /// The guest reads its input from the serial port, as far as can be told: it took a byte there, or took the
+  /// port into use, after it last asked for input through semihosting. Where it does not, bytes for it wait
+  /// until it asks again.
+  bool reads_serial() const { return reads_serial_; }
 
   /// Input is waiting on the host's side: ready() stops the machine, so that it can be given.
   void stop_when_ready(bool on) { stop_when_ready_ = on; }
@@ -58,6 +61,7 @@ class LivePort : public PortBase {
 
   HostServices services_;
   std::set<Channel> waiting_;
+  bool reads_serial_ = true;
   bool stop_when_ready_ = false;
   bool ready_ = false;
   Bytes pending_;

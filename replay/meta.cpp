@@ -7,7 +7,7 @@
 #include <set>
 
 #include "replay/event_format.h"
-#include "replay/session.h"
+#include "replay/run_result.h"
 
 namespace hindcast::replay {
 namespace {

@@ -162,6 +162,7 @@ void Player::check_end() {
              fmt::format("the guest did not ask for the recorded '{}' on channel {}", kind_name(next->kind),
                          next->channel));
   const bool exits = end->reason == static_cast<u8>(StopKind::GuestExit);
+  if (exits) reach_exit();
   if (exits != machine_->exited())
     diverged(at, exits ? "the guest runs on, where it ended the run when it was recorded"
                        : "the guest ends the run, where it did not when it was recorded");
@@ -176,6 +177,13 @@ void Player::check_end() {
   if (root != end->state_root)
     diverged(at,
              fmt::format("the hash of memory and state is {}, recorded {}", hex(root), hex(end->state_root)));
+}
+
+void Player::reach_exit() {
+  while (!machine_->exited() && machine_->icount() == end_icount_) {
+    if (machine_->run(end_icount_ + 1) != StopReason::Idle || machine_->next_wakeup() == kNever) return;
+    machine_->warp_to(machine_->next_wakeup());
+  }
 }
 
 void Player::check_departure() {

@@ -5,7 +5,7 @@
 
 #include "replay/meta.h"
 #include "replay/replay_port.h"
-#include "replay/session.h"
+#include "replay/run_result.h"
 #include "storage/event_store.h"
 
 namespace hindcast::replay {
@@ -51,6 +51,8 @@ class Player {
   void check_root(const storage::EventRecord& event);
   [[noreturn]] void diverged(Position position, const std::string& what);
   void check_departure();
+  /// The recording ends where a device ends the run between two instructions: lets it.
+  void reach_exit();
 
   std::string path_;
   EngineOptions engine_;

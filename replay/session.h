@@ -2,7 +2,6 @@
 // configuration, runs it to its end and returns how it ended. Errors of the host or of the recording throw
 // Fatal or storage::StoreError.
 #pragma once
-#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -11,6 +10,7 @@
 
 #include "engine/registry.h"
 #include "replay/host_services.h"
+#include "replay/run_result.h"
 
 namespace hindcast::replay {
 
@@ -30,8 +30,8 @@ struct HostOptions {
   SerialOptions serial;
   Pace pace = Pace::Max;
   Icount max_icount = kNever;
-  std::string
-      semihost_root;  // empty: the guest gets no host file (for whoever registers the Semihost service)
+  /// For whoever registers the Semihost service. Empty: the guest gets no host file.
+  std::string semihost_root;
   /// Who answers which kind of request. Entropy and RealTime are added when missing; the command registers
   /// Semihost.
   HostServices services;
@@ -57,27 +57,6 @@ struct RecordOptions {
   Icount hash_grid = Icount{1} << 26;
 };
 
-/// How a run ended. The numbers are part of the recording format.
-enum class StopKind : u8 {
-  GuestExit = 0,     // exit_code is the guest's
-  MaxIcount = 1,     // --max-icount / --until
-  WaitsForever = 2,  // idle and no input can come
-  Interrupted = 3,   // Ctrl-C or SIGTERM; the recording was closed properly
-  CutShort = 4,      // replay only: the recorder was killed; replayed to the last instruction covered
-};
-
-struct RunResult {
-  StopKind kind = StopKind::GuestExit;
-  int exit_code = 0;
-  int signal = 0;  // Interrupted: which signal; 0 if asked for from the keyboard
-  Icount icount = 0;
-  std::array<u8, 16> state_root{};  // final state hash
-  std::array<u8, 16> output_hash{};
-  std::string message;  // one line for stderr; empty: nothing to say
-  /// The exit status of the command (the table in the command-line documentation).
-  int status() const;
-};
-
 RunResult run_live(MachineConfig config, const HostOptions& host);
 RunResult record(MachineConfig config, const HostOptions& host, const RecordOptions& options);
 
@@ -91,15 +70,6 @@ struct ReplayOptions {
 };
 /// Throws Divergence when the run leaves the recorded path.
 RunResult replay(const std::string& path, const ReplayOptions& options);
-
-/// Replay left the recorded path: position, pc and what differs, in one line.
-class Divergence : public Fatal {
- public:
-  using Fatal::Fatal;
-};
-
-/// Behaviour of CPU and device models; raised when a change makes old recordings replay differently.
-inline constexpr u32 kModelVersion = 1;
 
 /// Facts for `hindcast info`.
 struct RecordingInfo {
