@@ -132,6 +132,7 @@ std::unique_ptr<Machine> build(MachineConfig& config, const EngineOptions& engin
     semihosting.command_line = config.guest_args;
     semihosting.heap_base = plan->free_begin;
     semihosting.heap_limit = plan->free_end;
+    semihosting.set_result = &riscv::set_semihosting_result;
     auto& service = machine->add_device<semihost::Service>(*machine, semihosting);
     machine->set_extension("semihosting", std::shared_ptr<void>(std::shared_ptr<void>(), &service));
   }

@@ -97,6 +97,9 @@ struct Fetched {
 };
 Fetched fetch(ByteView code);
 
+/// Puts the result of a semihosting call where the convention has it (semihost::Options::set_result).
+void set_semihosting_result(Vcpu& vcpu, u64 value);
+
 /// The privilege that loads and stores use now: MPP's while mstatus.MPRV is set.
 u64 data_privilege(const RiscvState& s);
 

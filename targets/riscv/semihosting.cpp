@@ -12,11 +12,6 @@ namespace {
 constexpr u8 kSequence[] = {0x13, 0x10, 0xf0, 0x01, 0x73, 0x00, 0x10, 0x00, 0x13, 0x50, 0x70, 0x40};
 constexpr unsigned kA0 = 10, kA1 = 11;
 
-void set_result(Vcpu& vcpu, u64 value) {
-  const auto& arch = static_cast<const RiscvArch&>(vcpu.arch());
-  vcpu.state<RiscvState>().x[kA0] = arch.truncate(value);
-}
-
 /// The manual asks for the three instructions to lie in one page, so that they can be read without a fault.
 bool is_call(Vcpu& vcpu, GuestAddr ebreak) {
   u8 code[sizeof kSequence];
@@ -24,6 +19,11 @@ bool is_call(Vcpu& vcpu, GuestAddr ebreak) {
 }
 
 }  // namespace
+
+void set_semihosting_result(Vcpu& vcpu, u64 value) {
+  const auto& arch = static_cast<const RiscvArch&>(vcpu.arch());
+  vcpu.state<RiscvState>().x[kA0] = arch.truncate(value);
+}
 
 u64 ebreak_helper(Vcpu& vcpu, u64 next, u64, u64) {
   const auto& arch = static_cast<const RiscvArch&>(vcpu.arch());
@@ -36,7 +36,7 @@ u64 ebreak_helper(Vcpu& vcpu, u64 next, u64, u64) {
   vcpu.set_pc(next);
   semihost::Convention convention;
   convention.word_bytes = arch.xlen() / 8;
-  convention.set_result = &set_result;
+  convention.set_result = &set_semihosting_result;
   service->call(vcpu, s.x[kA0], s.x[kA1], convention);
   return 0;
 }
