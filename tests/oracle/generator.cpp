@@ -81,6 +81,7 @@ bool has_field(const InsnRow& row, const char* letters) {
   return false;
 }
 
+constexpr u32 kSystemOpcode = 0x73, kMiscMemOpcode = 0x0f;
 constexpr u16 kCsrs[] = {0x001, 0x002, 0x003, 0x5c0};  // fflags, frm, fcsr, none
 constexpr u16 kReadOnlyCsr = 0xf14;                    // mhartid
 
@@ -142,6 +143,7 @@ Block Generator::block() {
   choose_inputs(b);
   std::vector<u16> postponed;
   while (b.items.size() < kItems) {
+    if (random_.chance(options_.illegal_percent)) b.items.push_back({{illegal()}, {}});
     const u16 row = next_row();
     if (!add(b, row)) postponed.push_back(row);  // for a block with other base registers
     if (postponed.size() > 40) break;
@@ -274,6 +276,23 @@ Item::Piece Generator::filler() {
     Item::Piece piece;
     if (options_.spare_qemu && is_spared(row)) continue;
     if (!is_control(row) && row.insn_class != InsnClass::Atomic && encode(row, piece)) return piece;
+  }
+}
+
+Item::Piece Generator::illegal() {
+  for (;;) {
+    u32 bits = static_cast<u32>(random_.next());
+    if (random_.chance(50)) {  // next to a row: one bit of an encoding is wrong
+      const InsnRow& row = *riscv::all_rows()[rows_[random_.below(static_cast<u32>(rows_.size()))]];
+      bits = (row.match | (bits & ~row.mask)) ^ u32 { 1 } << random_.below(row.length * 8u);
+    }
+    const u8 length = (bits & 3) == 3 ? 4 : 2;
+    if (length == 2) bits &= 0xffff;
+    if (length == 2 && arch_.insn_alignment() == 4) continue;  // the code would go on misaligned
+    // Where the other side may know extensions and privilege levels that we do not.
+    const u32 opcode = bits & 0x7f;
+    if (length == 4 && (opcode == kSystemOpcode || opcode == kMiscMemOpcode)) continue;
+    if (arch_.decode(bits) == nullptr) return {bits, length};
   }
 }
 

@@ -18,6 +18,8 @@ struct GeneratorOptions {
   /// Avoids what QEMU 7.2 is known to get wrong: ctzw of a zero word, read-only CSRs "written" with a
   /// register that holds 0.
   bool spare_qemu = false;
+  /// How often, in percent, a bit pattern that is no instruction comes before the next instruction.
+  unsigned illegal_percent = 4;
 };
 
 class Generator {
@@ -59,6 +61,8 @@ class Generator {
   /// A random encoding of the row that respects the block's base registers; false if none was found.
   bool encode(const riscv::InsnRow& row, Item::Piece& piece);
   bool try_encode(const riscv::InsnRow& row, Item::Piece& piece);
+  /// A bit pattern that is no instruction of the CPU.
+  Item::Piece illegal();
   /// An instruction without effect on control, to be skipped by a jump.
   Item::Piece filler();
   u32 random_float_register(FpFormat format);

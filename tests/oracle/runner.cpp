@@ -92,7 +92,7 @@ ProgramResult run_here(const Program& program, const EngineOptions& engine, cons
   return read_results(program, {ram, kRamBytes});
 }
 
-std::optional<Qemu> Qemu::find(unsigned xlen) {
+std::optional<Qemu> Qemu::find(unsigned xlen, const std::vector<std::string>& off) {
   Qemu q;
   q.command_ = "qemu-system-riscv" + std::to_string(xlen);
   q.version_ = output_of(q.command_ + " --version");
@@ -122,6 +122,8 @@ std::optional<Qemu> Qemu::find(unsigned xlen) {
       break;
     }
   }
+  for (const std::string& name : off)
+    q.cpu_ += "," + (name.starts_with("zfh") ? "Z" + name.substr(1) : name) + "=false";
   return q;
 }
 

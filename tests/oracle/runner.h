@@ -2,6 +2,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/machine.h"
 #include "tests/oracle/program.h"
@@ -14,8 +15,8 @@ ProgramResult run_here(const Program& program, const EngineOptions& engine, cons
 /// Debian's qemu-system-riscv32/64. RAM is a file that both share, so no output is needed.
 class Qemu {
  public:
-  /// Empty if the emulator is not installed.
-  static std::optional<Qemu> find(unsigned xlen);
+  /// Empty if the emulator is not installed. `off`: extensions to switch off ("c", "zbb").
+  static std::optional<Qemu> find(unsigned xlen, const std::vector<std::string>& off = {});
   /// Extensions (riscv::ext bits) that this version does not know.
   u64 missing() const { return missing_; }
   const std::string& version() const { return version_; }

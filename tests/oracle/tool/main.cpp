@@ -21,6 +21,8 @@ struct Options {
   u64 per_row = 1000, seed = 1;
   std::string side = "jit", against = "qemu";
   unsigned blocks = 400, loops = 1, most_reports = 20;
+  unsigned illegal = 4;
+  std::vector<std::string> off;
   bool coverage = false;
 };
 
@@ -32,12 +34,13 @@ EngineOptions engine_of(const std::string& name, u64 seed) {
 }
 
 int run(const Options& o) {
-  const std::string cpu = fmt::format("rv{}", o.xlen);
+  std::string cpu = fmt::format("rv{}", o.xlen);
+  for (const std::string& name : o.off) cpu += "," + name + "=off";
   const auto arch = riscv::make_riscv_arch(cpu);
   std::optional<Qemu> qemu;
   CompareOptions compare_options;
   if (o.against == "qemu") {
-    qemu = Qemu::find(o.xlen);
+    qemu = Qemu::find(o.xlen, o.off);
     if (!qemu) {
       fmt::print(stderr, "oracle: no qemu-system-riscv{} (package qemu-system-misc)\n", o.xlen);
       return 125;
@@ -45,7 +48,9 @@ int run(const Options& o) {
     compare_options.tolerate_qemu = true;
     fmt::print("{}\n", qemu->version());
   }
-  Generator generator(*arch, o.seed, {.without = qemu ? qemu->missing() : 0, .spare_qemu = qemu.has_value()});
+  Generator generator(
+      *arch, o.seed,
+      {.without = qemu ? qemu->missing() : 0, .spare_qemu = qemu.has_value(), .illegal_percent = o.illegal});
   const Side here = [&](const Program& p) { return run_here(p, engine_of(o.side, o.seed), cpu); };
   const Side there = [&](const Program& p) {
     return qemu ? qemu->run(p) : run_here(p, engine_of(o.against, o.seed), cpu);
@@ -96,6 +101,9 @@ int main(int argc, char** argv) {
   app.add_option("--against", o.against)->check(CLI::IsMember({"qemu", "jit", "interp", "chaos"}));
   app.add_option("--blocks", o.blocks, "blocks in a program")->check(CLI::Range(1, 512));
   app.add_option("--loops", o.loops, "how often a block runs")->check(CLI::Range(1, 2000));
+  app.add_option("--illegal", o.illegal, "percent of bit patterns that are no instruction")
+      ->check(CLI::Range(0, 95));
+  app.add_option("--off", o.off, "extensions that the CPU does not have (a, c, m, zba, ...)");
   app.add_option("--reports", o.most_reports, "stop after this many differences");
   app.add_flag("--coverage", o.coverage, "print how often each row was drawn");
   CLI11_PARSE(app, argc, argv);
