@@ -65,7 +65,7 @@ RamBlock& AddressSpace::add_block(std::string name, GuestAddr base, u64 size, bo
   void* p = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, block->fd, 0);
   if (p == MAP_FAILED) fail("no memory for " + hex(size) + " bytes of '" + block->name + "'");
   block->host = static_cast<u8*>(p);
-  block->code_pages.assign(size / kPage, 0);
+  block->page_flags.assign(size / kPage, 0);
   ram_.push_back(std::move(block));
   return *ram_.back();
 }
@@ -114,6 +114,7 @@ bool AddressSpace::access_device(GuestAddr pa, unsigned size, u64* value, bool w
     touched_device_ = true;
     if (write) d.handler->mmio_write(pa - d.base, size, *value);
     else *value = d.handler->mmio_read(pa - d.base, size);
+    if (watching()) note_watch(pa, size, write, *value, *value);
     return true;
   }
   return false;
@@ -128,6 +129,7 @@ bool AddressSpace::read(GuestAddr pa, unsigned size, u64* value) {
     } else {
       *value = load_le(r->host + (pa - r->base), size);
     }
+    if (watching()) note_watch(pa, size, false, *value, *value);
     return true;
   }
   if ((pa & (size - 1)) != 0) return split(pa, size, value, false);
@@ -144,6 +146,7 @@ bool AddressSpace::write(GuestAddr pa, unsigned size, u64 value) {
       return true;
     }
     note_write(*r, pa, size);
+    if (watching()) note_watch(pa, size, true, load_le(r->host + (pa - r->base), size), value);
     std::memcpy(r->host + (pa - r->base), &value, size);
     return true;
   }
@@ -169,7 +172,7 @@ bool AddressSpace::split(GuestAddr pa, unsigned size, u64* value, bool write_acc
 void AddressSpace::note_write(RamBlock& block, GuestAddr pa, std::size_t size) {
   u64 first = (pa - block.base) / kPage, last = (pa - block.base + size - 1) / kPage;
   for (u64 page = first; page <= last; ++page) {
-    if (block.code_pages[page] == 0) continue;
+    if ((block.page_flags[page] & RamBlock::kCode) == 0) continue;
     if (code_write_) code_write_(pa, size);
     return;
   }
@@ -223,33 +226,72 @@ void AddressSpace::build_window() {
 }
 
 void AddressSpace::protect(const RamBlock& block, GuestAddr at, u64 size) {
-  int prot = block.direct ? PROT_READ : PROT_NONE;
-  if (!block.rom) prot = PROT_READ | PROT_WRITE;
-  if (::mprotect(window_ + at, size, prot) != 0) fail("cannot protect '" + block.name + "'");
+  for (u64 done = 0; done < size;) {
+    // Runs of pages with equal flags go together.
+    const u64 first = (at + done - block.base) / kPage;
+    u64 count = 1;
+    while (done + count * kPage < size && block.page_flags[first + count] == block.page_flags[first]) ++count;
+    const u8 flags = block.page_flags[first];
+    int prot = PROT_READ | PROT_WRITE;
+    if ((block.rom && !block.direct) || (flags & RamBlock::kWatchLoads) != 0) prot = PROT_NONE;
+    else if (block.rom || flags != 0) prot = PROT_READ;
+    if (::mprotect(window_ + at + done, count * kPage, prot) != 0) fail("cannot protect '" + block.name + "'");
+    done += count * kPage;
+  }
+}
+
+void AddressSpace::set_flags(RamBlock& block, u64 page, u8 flags) {
+  if (block.page_flags[page] == flags) return;
+  block.page_flags[page] = flags;
+  if (window_ != nullptr) protect(block, block.base + page * kPage, kPage);
 }
 
 void AddressSpace::protect_code_page(GuestAddr page) {
   RamBlock* r = ram_at(page);
   if (r == nullptr) return;
-  u8& flag = r->code_pages[(page - r->base) / kPage];
-  if (flag != 0) return;
-  flag = 1;
-  if (r->rom || window_ == nullptr) return;
-  if (::mprotect(window_ + (page & ~(kPage - 1)), kPage, PROT_READ) != 0) fail("cannot protect a page of code");
+  const u64 index = (page - r->base) / kPage;
+  set_flags(*r, index, r->page_flags[index] | RamBlock::kCode);
 }
 
 void AddressSpace::unprotect_code_page(GuestAddr page) {
   RamBlock* r = ram_at(page);
   if (r == nullptr) return;
-  u8& flag = r->code_pages[(page - r->base) / kPage];
-  if (flag == 0) return;
-  flag = 0;
-  if (window_ != nullptr) protect(*r, page & ~(kPage - 1), kPage);
+  const u64 index = (page - r->base) / kPage;
+  set_flags(*r, index, r->page_flags[index] & static_cast<u8>(~RamBlock::kCode));
 }
 
 bool AddressSpace::is_code_page(GuestAddr pa) const {
   const RamBlock* r = ram_at(pa);
-  return r != nullptr && r->code_pages[(pa - r->base) / kPage] != 0;
+  return r != nullptr && (r->page_flags[(pa - r->base) / kPage] & RamBlock::kCode) != 0;
+}
+
+// ---- watching ----------------------------------------------------------------------------------------------------
+
+void AddressSpace::set_watches(std::vector<Watch> watches) {
+  watches_ = std::move(watches);
+  watch_hit_.reset();
+  for (auto& block : ram_) {
+    const u64 pages = block->page_flags.size();
+    std::vector<u8> wanted(watches_.empty() ? 0 : pages, 0);
+    for (const Watch& w : watches_) {
+      if (w.size == 0 || w.base >= block->base + block->size || w.base + w.size <= block->base) continue;
+      const u64 first = (std::max(w.base, block->base) - block->base) / kPage;
+      const u64 last = (std::min(w.base + w.size, block->base + block->size) - 1 - block->base) / kPage;
+      for (u64 page = first; page <= last; ++page)
+        wanted[page] |= static_cast<u8>((w.stores ? RamBlock::kWatchStores : 0) | (w.loads ? RamBlock::kWatchLoads : 0));
+    }
+    for (u64 page = 0; page < pages; ++page)
+      set_flags(*block, page, static_cast<u8>((block->page_flags[page] & RamBlock::kCode) | (wanted.empty() ? 0 : wanted[page])));
+  }
+}
+
+void AddressSpace::note_watch(GuestAddr pa, unsigned size, bool store, u64 old_value, u64 new_value) {
+  for (const Watch& w : watches_) {
+    if (!(store ? w.stores : w.loads) || pa >= w.base + w.size || w.base >= pa + size) continue;
+    if (!watch_hit_) watch_hit_ = WatchHit{pa, size, store, old_value, new_value};
+    touched_device_ = true;  // ends the interpreter's run at the instruction's end
+    return;
+  }
 }
 
 }  // namespace hindcast

@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/device.h"
@@ -20,8 +21,11 @@ struct RamBlock {
   int fd = -1;
   MmioHandler* device = nullptr;  // ROM: receives stores (flash commands); null: stores fault
   bool direct = true;             // ROM: reads see the bytes; else they go to `device`
-  /// One byte a page: 1 if translations were made from it. Translated code may look at it.
-  std::vector<u8> code_pages;
+  /// Page bits, one byte a page. Translated code looks at them.
+  static constexpr u8 kCode = 1;        // translations were made from it: stores are noticed
+  static constexpr u8 kWatchStores = 2;
+  static constexpr u8 kWatchLoads = 4;
+  std::vector<u8> page_flags;
 };
 
 class AddressSpace {
@@ -57,6 +61,26 @@ class AddressSpace {
   /// Name of whatever is at `pa` ("ram", "uart0"), empty for nothing.
   std::string name_at(GuestAddr pa) const;
 
+  // Watching (debuggers). Never visible to the guest.
+  struct Watch {
+    GuestAddr base;
+    u64 size;
+    bool loads, stores;
+  };
+  /// Replaces what is watched (physical addresses). An access that touches a watched byte completes, and the machine
+  /// then stops with StopReason::Watchpoint.
+  void set_watches(std::vector<Watch> watches);
+  bool watching() const { return !watches_.empty(); }
+  struct WatchHit {
+    GuestAddr address;  // first byte of the access
+    unsigned size;
+    bool store;
+    u64 old_value, new_value;  // of the access, as far as it is RAM or a store
+  };
+  bool watch_hit() const { return watch_hit_.has_value(); }
+  /// The first hit since the last call.
+  std::optional<WatchHit> take_watch_hit() { return std::exchange(watch_hit_, std::nullopt); }
+
   // The window (engine internal).
   u8* window() const { return window_; }
   u64 window_limit() const { return window_limit_; }
@@ -79,6 +103,8 @@ class AddressSpace {
   RamBlock* ram_at(GuestAddr pa) const;
   RamBlock& add_block(std::string name, GuestAddr base, u64 size, bool rom, MmioHandler* stores);
   void check_free(const std::string& name, GuestAddr base, u64 size) const;
+  void note_watch(GuestAddr pa, unsigned size, bool store, u64 old_value, u64 new_value);
+  void set_flags(RamBlock& block, u64 page, u8 flags);
   void note_write(RamBlock& block, GuestAddr pa, std::size_t size);
   bool access_device(GuestAddr pa, unsigned size, u64* value, bool write);
   bool split(GuestAddr pa, unsigned size, u64* value, bool write_access);
@@ -92,6 +118,8 @@ class AddressSpace {
   u64 window_map_size_ = 0;
   u64 window_limit_ = 0;
   bool touched_device_ = false;
+  std::vector<Watch> watches_;
+  std::optional<WatchHit> watch_hit_;
   std::function<void(GuestAddr, std::size_t)> code_write_;
 };
 

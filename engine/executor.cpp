@@ -123,7 +123,7 @@ bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns,
     }
     // Blocks stay within a page, but for one instruction that crosses into the next.
     const bool first = n == 0;
-    if (!first && ((pc ^ start) & ~(kPage - 1)) != 0) break;
+    if (!first && (((pc ^ start) & ~(kPage - 1)) != 0 || machine_.breakpoints_.contains(pc))) break;
     if (available == 0) {
       if (first) {
         fault = why;
@@ -236,6 +236,12 @@ bool Executor::interpret(Vcpu& vcpu, jit::Context& context, u32 max) {
   }
 }
 
+bool Executor::at_breakpoint(Vcpu& vcpu) {
+  if (machine_.breakpoints_.empty() || !machine_.breakpoints_.contains(vcpu.pc())) return false;
+  const Icount now = vcpu.slice_start_ + static_cast<u64>(vcpu.slice_budget_ - vcpu.header().budget);
+  return now != machine_.resumed_at_;
+}
+
 u32 Executor::find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc) {
   if (auto it = context.blocks.find(pc); it != context.blocks.end()) return it->second;
   ir::Unit unit;
@@ -261,7 +267,7 @@ bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
         return interpret(vcpu, context, static_cast<u32>(std::min<i64>(header.budget, kBlockInsns)));
       case ExitKind::Link: {
         header.pc = jit_->link_at(exit.index).target;
-        if (header.budget <= 0) return true;
+        if (header.budget <= 0 || at_breakpoint(vcpu)) return true;
         const std::size_t known = context.blocks.size();
         const u32 from = jit_->link_at(exit.index).from;
         const bool from_live = jit_->block(from).live;
@@ -271,7 +277,7 @@ bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
         continue;
       }
       case ExitKind::Indirect:
-        if (header.budget <= 0) return true;
+        if (header.budget <= 0 || at_breakpoint(vcpu)) return true;
         block = find_block(vcpu, context, header.pc);
         if (block != Jit::kNone) jit_->cache_jump(context, block);
         continue;
@@ -350,6 +356,10 @@ void Executor::run(Vcpu& vcpu, u64 budget) {
         if (jit_) jit_->clear();
       }
       use_jit = use_jit && (r >> 20) % 3 != 0;
+    }
+    if (at_breakpoint(vcpu)) {
+      machine_.at_breakpoint_ = true;
+      break;
     }
     const u32 rest = static_cast<u32>(std::min<i64>(header.budget, kInterpInsns));
     if (!(use_jit ? step_jit(vcpu, *context) : interpret(vcpu, *context, rest))) break;

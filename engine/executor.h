@@ -40,6 +40,8 @@ class Executor {
   bool interpret(Vcpu& vcpu, jit::Context& context, u32 max);
   /// The translated block at `pc`, made if need be; Jit::kNone with the fault delivered or for the interpreter.
   u32 find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc);
+  /// Whether to stop before the instruction at header().pc.
+  bool at_breakpoint(Vcpu& vcpu);
   void deliver(Vcpu& vcpu, const GuestFault& fault);
   void code_written(GuestAddr pa, std::size_t size);
   void flush();

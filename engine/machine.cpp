@@ -55,7 +55,14 @@ bool Machine::pick_runnable() {
   return false;
 }
 
+void Machine::set_breakpoints(std::set<GuestAddr> pcs) {
+  if (pcs == breakpoints_) return;
+  breakpoints_ = std::move(pcs);
+  flush_translations();  // blocks end before breakpoints
+}
+
 StopReason Machine::run(Icount limit) {
+  resumed_at_ = clock_.icount();
   Icount begun_at = kNever;
   for (;;) {
     if (exit_code_) return StopReason::Exit;
@@ -83,6 +90,11 @@ StopReason Machine::run(Icount limit) {
     Icount end = std::min(limit, clock_.icount_of(clock_.next_deadline()));
     if (vcpu_count() > 1) end = std::min(end, quantum_end_);
     executor_->run(vcpu, end - clock_.icount());
+    if (at_breakpoint_) {
+      at_breakpoint_ = false;
+      return StopReason::Breakpoint;
+    }
+    if (memory_.watch_hit()) return StopReason::Watchpoint;
   }
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "engine/address_space.h"
@@ -40,6 +41,8 @@ enum class StopReason : u8 {
   Exit,         // the guest ended the run: exit_code()
   Idle,         // every vCPU waits; next_wakeup() says until when
   Stopped,      // somebody called request_stop()
+  Breakpoint,   // before the instruction at a breakpoint
+  Watchpoint,   // after the instruction that touched watched memory: memory().take_watch_hit()
 };
 
 class Machine {
@@ -77,6 +80,10 @@ class Machine {
   /// Runs until icount() == limit exactly, or an earlier reason. May be called again after any reason but Exit.
   StopReason run(Icount limit);
   Icount icount() const { return clock_.icount(); }
+  /// Breakpoints at virtual pcs, of any vCPU. Costs nothing at other instructions. The instruction at which run() starts
+  /// is executed even if it has one, so that a run stopped there goes on.
+  void set_breakpoints(std::set<GuestAddr> pcs);
+  const std::set<GuestAddr>& breakpoints() const { return breakpoints_; }
   /// Idle only: the virtual time of the next timer, kNever if only outside input can end the wait.
   VirtualNs next_wakeup() const { return clock_.next_deadline(); }
   /// Idle only: virtual time jumps to `when` (not before now). Timers due fire.
@@ -129,6 +136,9 @@ class Machine {
   bool reset_requested_ = false;
   std::atomic<bool> stop_requested_ = false;
   std::optional<int> exit_code_;
+  std::set<GuestAddr> breakpoints_;
+  Icount resumed_at_ = 0;  // where run() began
+  bool at_breakpoint_ = false;
 };
 
 }  // namespace hindcast

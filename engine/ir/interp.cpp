@@ -144,7 +144,7 @@ bool Frame::load(const Inst& inst, u64& value, GuestFault& fault) {
   const MemAttr attr = MemAttr::unpack(inst.imm);
   const unsigned bits = bits_of(inst.type);
   if (GuestAddr pa = 0; plain(inst, attr, bits / 8, pa)) {
-    if (find_ram(pa, bits / 8) && ram_->direct) {
+    if (!memory_.watching() && find_ram(pa, bits / 8) && ram_->direct) {
       value = read_sized(ram_->host + (pa - ram_->base), bits);
       if (attr.big_endian) value = swap_bytes(value, bits / 8);
       return true;
@@ -162,8 +162,8 @@ bool Frame::store(const Inst& inst, GuestFault& fault) {
   if (GuestAddr pa = 0; plain(inst, attr, bits / 8, pa)) {
     if (find_ram(pa, bits / 8) && !ram_->rom) {
       const u64 at = pa - ram_->base;
-      const std::vector<u8>& code = ram_->code_pages;
-      if (code[at / AddressSpace::kPage] == 0 && code[(at + bits / 8 - 1) / AddressSpace::kPage] == 0) {
+      const std::vector<u8>& flags = ram_->page_flags;
+      if (flags[at / AddressSpace::kPage] == 0 && flags[(at + bits / 8 - 1) / AddressSpace::kPage] == 0) {
         if (attr.big_endian) value = swap_bytes(value, bits / 8);
         write_sized(ram_->host + at, bits, value);
         return true;

@@ -42,7 +42,7 @@ struct Link {
 enum class Slow : u8 {
   No,       // straight to the window
   Device,   // has met a device: compare with the RAM range first
-  Code,     // has stored into a page of code: look at the page's flag as well
+  Code,     // has stored into a page of code, or met a watched page: look at the page's flags as well
 };
 
 /// An architecture context with everything derived from it.

@@ -86,13 +86,15 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
       a_.cmp(x86::gpq(s), x86::gpq(limit));
     }
     a_.ja(site_exit(ExitKind::Site, pc_, insn_ - 1));
-    if (slow == Slow::Code && i.op == Op::Store) {
+    if (slow == Slow::Code) {
+      const u8 mask = i.op == Op::Store ? RamBlock::kCode | RamBlock::kWatchStores | RamBlock::kWatchLoads
+                                        : RamBlock::kWatchLoads;
       a_.shr(x86::gpq(s), 12);
-      const u64 flags = reinterpret_cast<u64>(ram.code_pages.data());
+      const u64 flags = reinterpret_cast<u64>(ram.page_flags.data());
       u8 f = last <= 0x7fffffff ? alloc_gpr() : limit;
       mov_imm(f, flags);
-      a_.cmp(x86::ptr(x86::gpq(f), x86::gpq(s), 0, 0, 1), 0);
-      a_.jne(site_exit(ExitKind::Site, pc_, insn_ - 1));
+      a_.test(x86::ptr(x86::gpq(f), x86::gpq(s), 0, 0, 1), mask);
+      a_.jnz(site_exit(ExitKind::Site, pc_, insn_ - 1));
       if (last <= 0x7fffffff) locked_ &= ~(1u << f);
     }
     locked_ &= ~(1u << s);
