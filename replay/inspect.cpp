@@ -8,7 +8,7 @@
 
 namespace hindcast::replay {
 
-RecordingInfo info(const std::string& path) {
+RecordingInfo info(const std::string& path) try {
   const auto reader = storage::Reader::open(path);
   Meta meta = decode_meta(reader->meta(), path, true);
   RecordingInfo out;
@@ -36,10 +36,12 @@ RecordingInfo info(const std::string& path) {
   out.page_bytes = stats.page_bytes;
   out.disk_bytes = stats.disk_bytes;
   return out;
+} catch (const storage::NeverBegun&) {
+  return {};  // an empty recording that was cut short
 }
 
 void events(const std::string& path, Icount from, Icount to,
-            const std::function<bool(const EventLine&)>& fn) {
+            const std::function<bool(const EventLine&)>& fn) try {
   const auto reader = storage::Reader::open(path);
   reader->events(from, [&](const storage::EventRecord& event) {
     if (event.icount > to) return false;
@@ -54,6 +56,8 @@ void events(const std::string& path, Icount from, Icount to,
     line.text = describe(event);
     return fn(line);
   });
+} catch (const storage::NeverBegun&) {
+  // Then there are none.
 }
 
 namespace {
@@ -76,7 +80,7 @@ std::string event_problem(const storage::EventRecord& event) {
 
 }  // namespace
 
-bool verify(const std::string& path, const std::function<void(const std::string&)>& problem) {
+bool verify(const std::string& path, const std::function<void(const std::string&)>& problem) try {
   const auto reader = storage::Reader::open(path);
   bool sound = reader->verify(problem);
   auto report = [&](const std::string& line) {
@@ -107,6 +111,8 @@ bool verify(const std::string& path, const std::function<void(const std::string&
     // Damaged chunks: the store's own check has named them.
   }
   return sound;
+} catch (const storage::NeverBegun&) {
+  return true;  // nothing is in it, and nothing is missing
 }
 
 }  // namespace hindcast::replay

@@ -60,9 +60,11 @@ bool Player::run(Icount limit, Icount slice) {
   const Icount until = slice < limit - std::min(start, limit) ? start + slice : limit;
   while (machine_->icount() < until && !machine_->exited()) {
     EventCursor& cursor = port_->cursor();
-    const Icount bound = std::min(limit, cursor.run_bound());
-    if (cursor.front() == nullptr && cursor.damaged()) {
-      if (machine_->icount() >= cursor.last_icount()) cursor.rethrow_damage();
+    Icount bound = std::min(limit, cursor.run_bound());
+    if (cursor.damaged()) {
+      // Up to the last event that could be read, everything is known.
+      bound = std::min(bound, cursor.last_icount());
+      if (machine_->icount() >= bound) cursor.rethrow_damage();
     }
     const Icount before = machine_->icount();
     const StopReason reason = machine_->run(std::min(bound, until));

@@ -32,7 +32,7 @@ class StoreReader final : public Reader {
     mark_ = folder_->read_mark(&marks_sound_);
     for (int attempt = 1; !try_open(); attempt++) {
       if (!folder_->growing() || attempt == kOpenAttempts) {
-        if (!mark_ || !mark_->created) fail("was cut short while being created: there is nothing to replay");
+        if (!mark_ || !mark_->created) never_begun();
         fail(fmt::format("is damaged: {}", damage_));
       }
       sched_yield();
@@ -242,11 +242,16 @@ class StoreReader final : public Reader {
     return !folder_->growing() || !mark_ || database_->sequence() >= mark_->db_sequence;
   }
 
+  [[noreturn]] void never_begun() const {
+    throw NeverBegun(
+        fmt::format("recording {} was cut short while being created: there is nothing to replay", path_));
+  }
+
   void read_meta() {
     const auto value = guarded("its description", [&] { return find(Family::Meta, kMetaKey); });
     if (!value) {
       if (mark_ && mark_->created) fail("is damaged: its description is missing");
-      fail("was cut short while being created: there is nothing to replay");
+      never_begun();
     }
     meta_ = guarded("its description",
                     [&] { return unseal(name_of(Family::Meta), kMetaKey, *value, kMaxValue); });

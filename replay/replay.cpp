@@ -1,0 +1,111 @@
+// Replaying a recording from its beginning, or a checkpoint, to its end, with the guest's console on standard
+// output.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "replay/checkpoint.h"
+#include "replay/console_tcp.h"
+#include "replay/host_clock.h"
+#include "replay/player.h"
+#include "replay/session.h"
+
+namespace hindcast::replay {
+namespace {
+
+/// Host time between two looks at output and status line.
+constexpr u64 kSliceNs = 10'000'000;
+constexpr u64 kProgressNs = 100'000'000;
+constexpr Icount kMinSlice = 10'000, kMaxSlice = Icount{1} << 30;
+
+/// Gives the guest's output to standard output. False: nobody reads it any more.
+bool show_output(ReplayPort& port) {
+  const bool shown =
+      port.pending_output().empty() || write_all(STDOUT_FILENO, port.pending_output(), [] { return false; });
+  port.clear_output();
+  return shown;
+}
+
+void report_progress(const Player& player, const ReplayOptions& options, u64 now, u64& last) {
+  if (!options.progress || now - last < kProgressNs) return;
+  last = now;
+  Progress progress;
+  progress.icount = player.icount();
+  progress.total = player.end_icount();
+  options.progress(progress);
+}
+
+/// Runs to the end or options.until. False: standard output was closed.
+bool play(Player& player, const ReplayOptions& options) {
+  Icount slice = 1'000'000;
+  u64 last_progress = host_now_ns();
+  for (bool more = true; more;) {
+    const u64 before = host_now_ns();
+    std::exception_ptr problem;
+    try {
+      more = player.run(options.until, slice);
+    } catch (...) {
+      problem = std::current_exception();  // to be thrown after what led to it was shown
+    }
+    if (!show_output(player.port())) return false;
+    if (problem) std::rethrow_exception(problem);
+    const u64 after = host_now_ns();
+    if (after - before < kSliceNs)
+      slice = std::min(slice * 2, kMaxSlice);
+    else if (after - before > 2 * kSliceNs)
+      slice = std::max(slice / 2, kMinSlice);
+    report_progress(player, options, after, last_progress);
+  }
+  return true;
+}
+
+RunResult cut_short(Icount icount) {
+  RunResult result;
+  result.kind = StopKind::CutShort;
+  result.icount = icount;
+  result.message =
+      fmt::format("the recording was cut short at icount {} (its recorder did not close it)", icount);
+  return result;
+}
+
+}  // namespace
+
+RunResult replay(const std::string& path, const ReplayOptions& options) try {
+  Player player(path, options.engine);
+  if (player.empty()) return cut_short(0);
+  if (options.from_checkpoint) player.restore_before(*options.from_checkpoint);
+  player.port().keep_output(options.print_output);
+
+  RunResult result;
+  if (!play(player, options)) {
+    result.kind = StopKind::Interrupted;
+    result.signal = SIGPIPE;
+    result.icount = player.icount();
+    return result;
+  }
+  const auto end = player.reader().end();
+  const bool at_end = options.until >= player.end_icount();
+  if (at_end && !end) result = cut_short(player.end_icount());
+  result.icount = player.icount();
+  result.state_root = state_root(player.machine(), player.port());
+  result.output_hash = player.port().output_hash().digest();
+  if (!at_end) {
+    result.kind = StopKind::MaxIcount;
+  } else if (end) {
+    player.check_end();
+    result.kind = static_cast<StopKind>(end->reason);
+    if (result.kind == StopKind::GuestExit) result.exit_code = static_cast<int>(end->exit_code);
+    if (result.kind == StopKind::Interrupted) result.signal = static_cast<int>(end->exit_code) & 0x7f;
+    if (result.kind == StopKind::WaitsForever)
+      result.message =
+          fmt::format("the guest waits for ever at icount {}, and no input can come", result.icount);
+  }
+  return result;
+} catch (const storage::NeverBegun&) {
+  // Nothing was ever shown of that run, so nothing is missing.
+  return cut_short(0);
+}
+
+}  // namespace hindcast::replay
