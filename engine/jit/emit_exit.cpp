@@ -44,9 +44,7 @@ bool Emitter::emit_end(Value v) {
       return !failed_;
     case Op::ExitDispatch: {
       refund();
-      u8 r = use(i.args[0]);
-      a_.mov(field(offsetof(CpuHeader, pc), 8), x86::gpq(r));
-      leave(0, ExitKind::Dispatch);
+      dispatch_to(i.args[0]);
       return !failed_;
     }
     case Op::ExitInterp:
@@ -112,11 +110,16 @@ void Emitter::emit_exit_pc(GuestAddr pc) {
   });
 }
 
+void Emitter::dispatch_to(Value target) {
+  load_to(kRax, target);
+  if (!wide(type(target))) a_.mov(x86::eax, x86::eax);
+  a_.mov(field(offsetof(CpuHeader, pc), 8), x86::rax);
+  leave(0, ExitKind::Dispatch);
+}
+
 void Emitter::emit_indirect(Value target) {
   if (after_call_) {
-    u8 r = use(target);
-    a_.mov(field(offsetof(CpuHeader, pc), 8), x86::gpq(r));
-    leave(0, ExitKind::Dispatch);
+    dispatch_to(target);
     return;
   }
   // Nothing of the block's values is needed after this: take all three temporaries.

@@ -154,6 +154,7 @@ class Emitter {
   void emit_call(Value v);
   void emit_exit_pc(GuestAddr pc);
   void emit_indirect(Value target);
+  void dispatch_to(Value target);
   void emit_branch(Value v);
   void refund();
   asmjit::Label site_exit(ExitKind kind, GuestAddr pc, u32 done);
