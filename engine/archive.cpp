@@ -26,6 +26,7 @@ void SaveArchive::blob(std::string_view, Bytes& data, std::size_t) {
 
 void LoadArchive::take(void* data, std::size_t size, std::string_view name) {
   if (size > in_.size() - pos_) throw Fatal("saved state ends early, in field '" + std::string(name) + "'");
+  if (size == 0) return;
   std::memcpy(data, in_.data() + pos_, size);
   pos_ += size;
 }
