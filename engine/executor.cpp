@@ -35,10 +35,11 @@ u64 Executor::random() {
   return chaos_;
 }
 
-jit::Context& Executor::context_of(u64 value) {
-  auto& slot = contexts_[value];
+jit::Context& Executor::context_of(u64 value, unsigned vcpu) {
+  // Protection and paging are each vCPU's own: what one may execute another may not.
+  const Architecture& arch = machine_.arch();
+  auto& slot = contexts_[{value, arch.memory_mode(value) == MemoryMode::Flat ? 0 : vcpu}];
   if (!slot) {
-    const Architecture& arch = machine_.arch();
     slot = std::make_unique<jit::Context>();
     slot->value = value;
     slot->flat = arch.memory_mode(value) == MemoryMode::Flat;
@@ -340,7 +341,7 @@ void Executor::run(Vcpu& vcpu, u64 budget) {
     }
   } settle{vcpu, clock, budget};
 
-  jit::Context* context = &context_of(machine_.arch().context(vcpu));
+  jit::Context* context = &context_of(machine_.arch().context(vcpu), vcpu.index());
   header.tlb = tlb_of(*context, vcpu.index());
   while (header.budget > 0) {
     if (flush_requested_) {

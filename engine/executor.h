@@ -28,7 +28,8 @@ class Executor {
   void request_flush() { flush_requested_ = true; }
 
  private:
-  jit::Context& context_of(u64 value);
+  /// The context `value` of `vcpu`; vCPUs share those in which they are all alike.
+  jit::Context& context_of(u64 value, unsigned vcpu);
   SoftTlb* tlb_of(jit::Context& context, unsigned vcpu) const;
   /// Builds the unit that starts at the vCPU's pc. False: the fetch faults (`fault` says how).
   bool build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns, bool interpreting, ir::Unit& unit,
@@ -50,7 +51,7 @@ class Executor {
   Machine& machine_;
   ir::Interpreter interpreter_;
   std::unique_ptr<jit::Jit> jit_;
-  std::unordered_map<u64, std::unique_ptr<jit::Context>> contexts_;
+  std::map<std::pair<u64, unsigned>, std::unique_ptr<jit::Context>> contexts_;
   /// What was made from each page of guest physical memory.
   struct Made {
     jit::Context* context;
