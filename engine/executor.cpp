@@ -194,6 +194,7 @@ void Executor::code_written(GuestAddr pa, std::size_t size) {
 
 void Executor::flush() {
   flush_requested_ = false;
+  ++flushes_;
   for (auto& [value, context] : contexts_) {
     for (auto& [pc, block] : context->interp) graveyard_.push_back(std::move(block));
     context->interp.clear();
@@ -269,12 +270,12 @@ bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
       case ExitKind::Link: {
         header.pc = jit_->link_at(exit.index).target;
         if (header.budget <= 0 || at_breakpoint(vcpu)) return true;
-        const std::size_t known = context.blocks.size();
+        const u64 flushes = flushes_;
         const u32 from = jit_->link_at(exit.index).from;
         const bool from_live = jit_->block(from).live;
         block = find_block(vcpu, context, header.pc);
         // If the arena was emptied meanwhile, the link is gone.
-        if (block != Jit::kNone && from_live && context.blocks.size() >= known) jit_->link(exit.index, block);
+        if (block != Jit::kNone && from_live && flushes_ == flushes) jit_->link(exit.index, block);
         continue;
       }
       case ExitKind::Indirect:

@@ -63,6 +63,7 @@ class Executor {
   std::map<GuestAddr, std::vector<Made>> pages_;
   std::vector<std::unique_ptr<jit::IrBlock>> graveyard_;  // may still be running
   bool flush_requested_ = false;
+  u64 flushes_ = 0;
   u64 chaos_ = 0;
 };
 
