@@ -35,7 +35,8 @@ bool Machine::runnable(unsigned i) const {
   return !v.parked_ && (!v.halted_ || arch_.wakes(v));
 }
 
-/// Chooses the vCPU that runs next: the current one until its quantum ends or it waits, then the next in turn.
+/// Chooses the vCPU that runs next: the current one until its quantum ends or it waits, then the next in
+/// turn.
 bool Machine::pick_runnable() {
   const unsigned n = vcpu_count();
   const bool expired = n > 1 && clock_.icount() >= quantum_end_;
@@ -61,8 +62,8 @@ void Machine::set_breakpoints(std::set<GuestAddr> pcs) {
   flush_translations();  // blocks end before breakpoints
 }
 
-StopReason Machine::run(Icount limit) {
-  resumed_at_ = clock_.icount();
+StopReason Machine::run(Icount limit, bool stop_here) {
+  resumed_at_ = stop_here ? kNever : clock_.icount();
   Icount begun_at = kNever;
   for (;;) {
     if (exit_code_) return StopReason::Exit;
@@ -71,13 +72,15 @@ StopReason Machine::run(Icount limit) {
       reset();
     }
     if (clock_.icount() >= limit) return StopReason::Limit;
-    // Not where timers have fired or a vCPU was chosen already: a stop in the middle of a boundary could not be told
-    // from one before it, so whoever replays to this icount would find another state.
+    // Not where timers have fired or a vCPU was chosen already: a stop in the middle of a boundary could not
+    // be told from one before it, so whoever replays to this icount would find another state.
     if (begun_at != clock_.icount() && stop_requested_.exchange(false)) return StopReason::Stopped;
     begun_at = clock_.icount();
     clock_.fire_due();
     if (exit_code_ || reset_requested_) continue;
+    const u32 last = current_;
     if (!pick_runnable()) return StopReason::Idle;
+    if (stop_at_switches_ && current_ != last) return StopReason::Switch;
 
     Vcpu& vcpu = current();
     if (arch_.interrupt_pending(vcpu)) {

@@ -37,12 +37,13 @@ struct MachineOptions {
 };
 
 enum class StopReason : u8 {
-  Limit,        // the icount asked for was reached
-  Exit,         // the guest ended the run: exit_code()
-  Idle,         // every vCPU waits; next_wakeup() says until when
-  Stopped,      // somebody called request_stop()
-  Breakpoint,   // before the instruction at a breakpoint
-  Watchpoint,   // after the instruction that touched watched memory: memory().take_watch_hit()
+  Limit,       // the icount asked for was reached
+  Exit,        // the guest ended the run: exit_code()
+  Idle,        // every vCPU waits; next_wakeup() says until when
+  Stopped,     // somebody called request_stop()
+  Breakpoint,  // before the instruction at a breakpoint
+  Watchpoint,  // after the instruction that touched watched memory: memory().take_watch_hit()
+  Switch,  // current() takes over from another vCPU, before its instruction; only after stop_at_switches()
 };
 
 class Machine {
@@ -77,13 +78,16 @@ class Machine {
   void reset();
 
   // Running.
-  /// Runs until icount() == limit exactly, or an earlier reason. May be called again after any reason but Exit.
-  StopReason run(Icount limit);
+  /// Runs until icount() == limit exactly, or an earlier reason. May be called again after any reason but
+  /// Exit. `stop_here`: a breakpoint at the instruction where it starts counts too.
+  StopReason run(Icount limit, bool stop_here = false);
   Icount icount() const { return clock_.icount(); }
-  /// Breakpoints at virtual pcs, of any vCPU. Costs nothing at other instructions. The instruction at which run() starts
-  /// is executed even if it has one, so that a run stopped there goes on.
+  /// Breakpoints at virtual pcs, of any vCPU. Costs nothing at other instructions. The instruction at which
+  /// run() starts is executed even if it has one, so that a run stopped there goes on.
   void set_breakpoints(std::set<GuestAddr> pcs);
   const std::set<GuestAddr>& breakpoints() const { return breakpoints_; }
+  /// Whether run() returns Switch when another vCPU takes over. Invisible to the guest.
+  void stop_at_switches(bool on) { stop_at_switches_ = on; }
   /// Idle only: the virtual time of the next timer, kNever if only outside input can end the wait.
   VirtualNs next_wakeup() const { return clock_.next_deadline(); }
   /// Idle only: virtual time jumps to `when` (not before now). Timers due fire.
@@ -108,7 +112,9 @@ class Machine {
   void state(Archive& ar);
 
   /// Hooks that targets may carry for others by name (for instance "semihosting"). Not guest state.
-  void set_extension(const std::string& name, std::shared_ptr<void> object) { extensions_[name] = std::move(object); }
+  void set_extension(const std::string& name, std::shared_ptr<void> object) {
+    extensions_[name] = std::move(object);
+  }
   template <typename T>
   T* extension(const std::string& name) const {
     auto it = extensions_.find(name);
@@ -137,8 +143,9 @@ class Machine {
   std::atomic<bool> stop_requested_ = false;
   std::optional<int> exit_code_;
   std::set<GuestAddr> breakpoints_;
-  Icount resumed_at_ = 0;  // where run() began
+  Icount resumed_at_ = 0;  // where run() began, if a breakpoint there does not count
   bool at_breakpoint_ = false;
+  bool stop_at_switches_ = false;
 };
 
 }  // namespace hindcast

@@ -49,8 +49,13 @@ void Player::restore_before(Icount icount) {
   const storage::CheckpointRecord record = reader_->checkpoint(best->icount);
   restore_checkpoint(*machine_, *port_, record,
                      [this](const storage::PageId& id) { return reader_->page(id); });
-  port_->set_cursor(std::make_unique<EventCursor>(*reader_, record.icount, record.seq));
-  checked_icount_ = record.icount;
+  resume_from(std::make_unique<EventCursor>(*reader_, record.icount, record.seq));
+}
+
+void Player::resume_from(std::unique_ptr<EventCursor> cursor) {
+  port_->set_cursor(std::move(cursor));
+  port_->forget_departure();
+  checked_icount_ = machine_->icount();
 }
 
 bool Player::run(Icount limit, Icount slice) {
@@ -58,7 +63,17 @@ bool Player::run(Icount limit, Icount slice) {
   apply_events();
   const Icount start = machine_->icount();
   const Icount until = slice < limit - std::min(start, limit) ? start + slice : limit;
-  while (machine_->icount() < until && !machine_->exited()) {
+  while (machine_->icount() < until && advance(until) != StopReason::Exit) {
+  }
+  return machine_->icount() < limit;
+}
+
+StopReason Player::advance(Icount limit, bool stop_here) {
+  limit = std::min(limit, end_icount_);
+  apply_events();
+  const Icount start = machine_->icount();
+  StopReason reason = StopReason::Limit;
+  while (machine_->icount() < limit && !machine_->exited()) {
     EventCursor& cursor = port_->cursor();
     Icount bound = std::min(limit, cursor.run_bound());
     if (cursor.damaged()) {
@@ -67,7 +82,7 @@ bool Player::run(Icount limit, Icount slice) {
       if (machine_->icount() >= bound) cursor.rethrow_damage();
     }
     const Icount before = machine_->icount();
-    const StopReason reason = machine_->run(std::min(bound, until));
+    reason = machine_->run(bound, stop_here || before != start);
     check_departure();
     const Icount now = machine_->icount();
     if (const auto* next = cursor.front(); next != nullptr && next->icount < now)
@@ -83,10 +98,11 @@ bool Player::run(Icount limit, Icount slice) {
     apply_events();
     if (now == before && reason == StopReason::Limit)
       diverged({now, 0}, "a recorded answer was never asked for");
+    if (reason != StopReason::Limit && reason != StopReason::Idle && reason != StopReason::Exit) return reason;
   }
   if (machine_->exited() && machine_->icount() < end_icount_)
     diverged({machine_->icount(), 0}, "the guest ended the run, where it ran on when it was recorded");
-  return machine_->icount() < limit;
+  return machine_->exited() ? StopReason::Exit : StopReason::Limit;
 }
 
 void Player::apply_events() {

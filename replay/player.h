@@ -38,6 +38,13 @@ class Player {
   /// Runs until `limit`, at most to the end of the recording, or for at most `slice` instructions. True while
   /// there is more to run. All recorded events at the position reached have then happened.
   bool run(Icount limit, Icount slice);
+  /// Runs until `limit`, at most to the end of the recording (Limit), or until the guest ends the run there
+  /// (Exit), or to whatever else the machine stops for: Breakpoint, Watchpoint, Switch, Stopped. All recorded
+  /// events at the position reached have then happened. `stop_here`: as in Machine::run().
+  StopReason advance(Icount limit, bool stop_here = false);
+  /// The machine and the port were given a state of this recording's path, after which the event at the front
+  /// of `cursor` is the next. Also makes the player usable again after a Divergence.
+  void resume_from(std::unique_ptr<EventCursor> cursor);
   /// Compares the final state with what a cleanly closed recording says. At the end only.
   void check_end();
 

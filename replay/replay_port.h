@@ -1,5 +1,6 @@
 // The port of a replay: what the guest asks for is read from the recording. Has no way to the host.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -30,11 +31,15 @@ class ReplayPort final : public PortBase {
   /// translated code has called: the machine is stopped, and whoever runs it looks here.
   const std::optional<Departure>& departure() const { return departure_; }
   void depart(Position position, std::string what);
+  /// The machine was put back on the recorded path.
+  void forget_departure() { departure_.reset(); }
 
   /// Console output since clear_output(). Collected only if `keep`.
   void keep_output(bool keep) { keep_ = keep; }
   const Bytes& pending_output() const { return pending_; }
   void clear_output() { pending_.clear(); }
+  /// All output goes here as it is produced; an empty function: nowhere.
+  void on_output(std::function<void(Channel, ByteView)> fn) { on_output_ = std::move(fn); }
 
  protected:
   void emit(Channel channel, ByteView data) override;
@@ -44,6 +49,7 @@ class ReplayPort final : public PortBase {
   std::optional<Departure> departure_;
   bool keep_ = false;
   Bytes pending_;
+  std::function<void(Channel, ByteView)> on_output_;
 };
 
 }  // namespace hindcast::replay
