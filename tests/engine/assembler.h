@@ -9,8 +9,38 @@
 namespace hindcast::test {
 
 enum Reg : u32 {
-  zero, ra, sp, gp, tp, t0, t1, t2, s0, s1, a0, a1, a2, a3, a4, a5, a6, a7,
-  s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, t3, t4, t5, t6
+  zero,
+  ra,
+  sp,
+  gp,
+  tp,
+  t0,
+  t1,
+  t2,
+  s0,
+  s1,
+  a0,
+  a1,
+  a2,
+  a3,
+  a4,
+  a5,
+  a6,
+  a7,
+  s2,
+  s3,
+  s4,
+  s5,
+  s6,
+  s7,
+  s8,
+  s9,
+  s10,
+  s11,
+  t3,
+  t4,
+  t5,
+  t6
 };
 
 namespace csr {
@@ -140,7 +170,8 @@ class Assembler {
       const u32 d = static_cast<u32>(at(f.to) - f.where);
       switch (f.form) {
         case Form::Branch:
-          patch(f.where, (d >> 12 & 1) << 31 | (d >> 5 & 0x3f) << 25 | (d >> 1 & 15) << 8 | (d >> 11 & 1) << 7);
+          patch(f.where,
+                (d >> 12 & 1) << 31 | (d >> 5 & 0x3f) << 25 | (d >> 1 & 15) << 8 | (d >> 11 & 1) << 7);
           break;
         case Form::Jump:
           patch(f.where, (d >> 20 & 1) << 31 | (d >> 1 & 0x3ff) << 21 | (d >> 11 & 1) << 20 | (d & 0xff000));

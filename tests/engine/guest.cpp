@@ -91,13 +91,16 @@ EngineOptions chaos(u64 seed) {
 }
 
 std::vector<Engine> engines() {
-  std::vector<Engine> all = {{"jit", jit()},         {"interpreter", interpreter()}, {"chaos 1", chaos(1)},
-                             {"chaos 77", chaos(77)}, {"chaos 4242", chaos(4242)}};
+  std::vector<Engine> all = {{"jit", jit()},
+                             {"interpreter", interpreter()},
+                             {"chaos 1", chaos(1)},
+                             {"chaos 77", chaos(77)},
+                             {"chaos 4242", chaos(4242)}};
   Engine small{"small cache", jit()};
   small.options.code_cache_bytes = 256u << 10;
   all.push_back(small);
-  const std::vector<std::string> features = {"avx512", "bmi1", "bmi2", "fma", "lzcnt", "popcnt", "movbe", "avx",
-                                             "fsgsbase"};
+  const std::vector<std::string> features = {"avx512", "bmi1",  "bmi2", "fma",     "lzcnt",
+                                             "popcnt", "movbe", "avx",  "fsgsbase"};
   for (const std::string& feature : features) {
     all.push_back({"no " + feature, jit()});
     all.back().options.host_features_off = {feature};
@@ -130,8 +133,8 @@ std::string difference(Guest& got, Guest& want) {
     if (a.fields().size() != b.fields().size()) return "another number of fields";
     for (std::size_t i = 0; i < a.fields().size(); ++i)
       if (a.fields()[i].value != b.fields()[i].value)
-        text += a.fields()[i].section + "." + a.fields()[i].name + " is " + hex(a.fields()[i].value) + ", not " +
-                hex(b.fields()[i].value) + "\n";
+        text += a.fields()[i].section + "." + a.fields()[i].name + " is " + hex(a.fields()[i].value) +
+                ", not " + hex(b.fields()[i].value) + "\n";
     if (text.empty()) text = "the state differs\n";
   }
   const auto a = got.ram(), b = want.ram();
@@ -140,10 +143,12 @@ std::string difference(Guest& got, Guest& want) {
     std::size_t at = 0;
     while (a[block][at] == b[block][at]) ++at;
     char line[80];
-    std::snprintf(line, sizeof line, "RAM at offset 0x%zx is %02x, not %02x\n", at, a[block][at], b[block][at]);
+    std::snprintf(line, sizeof line, "RAM at offset 0x%zx is %02x, not %02x\n", at, a[block][at],
+                  b[block][at]);
     text += line;
   }
-  if (got.output() != want.output()) text += "output is '" + got.output() + "', not '" + want.output() + "'\n";
+  if (got.output() != want.output())
+    text += "output is '" + got.output() + "', not '" + want.output() + "'\n";
   return text;
 }
 

@@ -11,8 +11,8 @@
 
 namespace hindcast::test {
 
-inline constexpr GuestAddr kRam = 0x8000'0000, kClint = 0x0200'0000, kUart = 0x1000'0000, kFinisher = 0x10'0000,
-                           kMtime = kClint + 0xbff8, kMtimecmp = kClint + 0x4000;
+inline constexpr GuestAddr kRam = 0x8000'0000, kClint = 0x0200'0000, kUart = 0x1000'0000,
+                           kFinisher = 0x10'0000, kMtime = kClint + 0xbff8, kMtimecmp = kClint + 0x4000;
 
 /// What is built, but for the engine.
 struct Board {
@@ -79,12 +79,12 @@ std::vector<Engine> engines();
 std::string difference(Guest& got, Guest& want);
 
 /// Runs both to `limit` and compares. Stops at the first difference.
-#define EXPECT_SAME_AT(got, want, limit)                                                         \
-  do {                                                                                           \
-    const Icount at_ = (limit);                                                                  \
-    const StopReason got_reason_ = (got).run_to(at_), want_reason_ = (want).run_to(at_);         \
+#define EXPECT_SAME_AT(got, want, limit)                                                          \
+  do {                                                                                            \
+    const Icount at_ = (limit);                                                                   \
+    const StopReason got_reason_ = (got).run_to(at_), want_reason_ = (want).run_to(at_);          \
     ASSERT_EQ(static_cast<int>(got_reason_), static_cast<int>(want_reason_)) << "icount " << at_; \
-    ASSERT_EQ(difference((got), (want)), "") << "icount " << at_;                                \
+    ASSERT_EQ(difference((got), (want)), "") << "icount " << at_;                                 \
   } while (false)
 
 /// The ELF of a guest program; empty if it was not built.

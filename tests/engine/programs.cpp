@@ -113,18 +113,18 @@ void float_work(Assembler& a) {
   a.label("floats");
   a.addi(t0, zero, 9);
   a.label("float_loop");
-  a.fp(0x69, 1, s3, 0);         // fcvt.d.w f1
+  a.fp(0x69, 1, s3, 0);  // fcvt.d.w f1
   a.fp(0x69, 2, t0, 0);
-  a.fp(0x0d, 3, 1, 2);          // div
-  a.fp(0x01, 4, 4, 3);          // add
-  a.fp(0x2d, 5, 3, 0);          // sqrt: of negative ones too
-  a.fp(0x09, 6, 4, 5);          // mul
+  a.fp(0x0d, 3, 1, 2);  // div
+  a.fp(0x01, 4, 4, 3);  // add
+  a.fp(0x2d, 5, 3, 0);  // sqrt: of negative ones too
+  a.fp(0x09, 6, 4, 5);  // mul
   a.fsd(6, gp, 0x300);
   a.fld(7, gp, 0x300);
-  a.fp(0x05, 4, 7, 1);          // sub
-  a.fp(0x61, t2, 4, 0, 1);      // fcvt.w.d, towards zero
+  a.fp(0x05, 4, 7, 1);      // sub
+  a.fp(0x61, t2, 4, 0, 1);  // fcvt.w.d, towards zero
   a.add(s3, s3, t2);
-  a.fp(0x51, t3, 4, 1, 1);      // flt
+  a.fp(0x51, t3, 4, 1, 1);  // flt
   a.add(s4, s4, t3);
   a.addi(t0, t0, -1);
   a.bne(t0, zero, "float_loop");
@@ -133,7 +133,7 @@ void float_work(Assembler& a) {
   a.addi(s8, s8, 1);
   a.andi(t4, s8, 3);
   a.slli(t4, t4, 5);
-  a.csrw(csr::fcsr, t4);        // another rounding mode for the next round
+  a.csrw(csr::fcsr, t4);  // another rounding mode for the next round
   a.ret();
 }
 

@@ -48,8 +48,10 @@ TEST(TranslationState, ACacheThatOverflowsIsInvisible) {
   for (int f = 0; f < kFunctions; ++f) {
     for (int i = 0; i < kInsns; ++i) {
       const u32 rd = a0 + static_cast<u32>(random.below(8)), rs = a0 + static_cast<u32>(random.below(8));
-      if (random.chance(50)) a.addi(rd, rs, static_cast<i32>(random.below(4096)) - 2048);
-      else a.mul(rd, rd, rs);
+      if (random.chance(50))
+        a.addi(rd, rs, static_cast<i32>(random.below(4096)) - 2048);
+      else
+        a.mul(rd, rd, rs);
     }
     a.ret();
   }
@@ -221,6 +223,10 @@ TEST(TranslationState, ProtectionThatChanges) {
   a.addi(t0, t0, -8);
   a.beq(t0, zero, "call");
   a.addi(s5, s5, 1);  // refused
+  a.csrr(t0, csr::mepc);
+  a.addi(t0, t0, 4);
+  a.csrw(csr::mepc, t0);
+  a.word(kMret);
   a.label("call");
   a.csrr(t0, csr::mepc);
   a.addi(t0, t0, 4);
