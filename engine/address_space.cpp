@@ -45,13 +45,16 @@ void AddressSpace::check_free(const std::string& name, GuestAddr base, u64 size)
     throw Fatal("'" + name + "' at " + hex(base) + " does not fit the physical address space");
   auto overlaps = [&](GuestAddr b, u64 s) { return base <= b + (s - 1) && b <= base + (size - 1); };
   for (const auto& r : ram_)
-    if (overlaps(r->base, r->size)) throw Fatal("'" + name + "' at " + hex(base) + " overlaps '" + r->name + "'");
+    if (overlaps(r->base, r->size))
+      throw Fatal("'" + name + "' at " + hex(base) + " overlaps '" + r->name + "'");
   for (const auto& d : devices_)
-    if (overlaps(d.base, d.size)) throw Fatal("'" + name + "' at " + hex(base) + " overlaps '" + d.name + "'");
+    if (overlaps(d.base, d.size))
+      throw Fatal("'" + name + "' at " + hex(base) + " overlaps '" + d.name + "'");
 }
 
 RamBlock& AddressSpace::add_block(std::string name, GuestAddr base, u64 size, bool rom, MmioHandler* stores) {
-  if (base % kPage != 0 || size % kPage != 0) throw Fatal("'" + name + "': base and size must be multiples of 4 KiB");
+  if (base % kPage != 0 || size % kPage != 0)
+    throw Fatal("'" + name + "': base and size must be multiples of 4 KiB");
   check_free(name, base, size);
   auto block = std::make_unique<RamBlock>();
   block->name = std::move(name);
@@ -105,15 +108,18 @@ std::string AddressSpace::name_at(GuestAddr pa) const {
   return {};
 }
 
-// ---- the guest's slow path ---------------------------------------------------------------------------------------
+// ---- the guest's slow path
+// ---------------------------------------------------------------------------------------
 
 bool AddressSpace::access_device(GuestAddr pa, unsigned size, u64* value, bool write) {
   for (const auto& d : devices_) {
     if (pa - d.base >= d.size) continue;
     if (pa - d.base + size > d.size) return false;
     touched_device_ = true;
-    if (write) d.handler->mmio_write(pa - d.base, size, *value);
-    else *value = d.handler->mmio_read(pa - d.base, size);
+    if (write)
+      d.handler->mmio_write(pa - d.base, size, *value);
+    else
+      *value = d.handler->mmio_read(pa - d.base, size);
     if (watching()) note_watch(pa, size, write, *value, *value);
     return true;
   }
@@ -155,8 +161,8 @@ bool AddressSpace::write(GuestAddr pa, unsigned size, u64 value) {
 }
 
 bool AddressSpace::split(GuestAddr pa, unsigned size, u64* value, bool write_access) {
-  // A misaligned access that is not all in one RAM block goes byte by byte, as hardware without a wider path would.
-  // Nothing may happen at all if one byte has no home.
+  // A misaligned access that is not all in one RAM block goes byte by byte, as hardware without a wider path
+  // would. Nothing may happen at all if one byte has no home.
   for (unsigned i = 0; i < size; ++i)
     if (name_at(pa + i).empty()) return false;
   u64 result = 0;
@@ -178,7 +184,8 @@ void AddressSpace::note_write(RamBlock& block, GuestAddr pa, std::size_t size) {
   }
 }
 
-// ---- the host's side ---------------------------------------------------------------------------------------------
+// ---- the host's side
+// ---------------------------------------------------------------------------------------------
 
 bool AddressSpace::host_write(GuestAddr pa, const void* data, std::size_t size) {
   if (size == 0) return true;
@@ -203,7 +210,8 @@ const u8* AddressSpace::peek(GuestAddr pa, std::size_t size) const {
   return r->host + (pa - r->base);
 }
 
-// ---- the window --------------------------------------------------------------------------------------------------
+// ---- the window
+// --------------------------------------------------------------------------------------------------
 
 void AddressSpace::build_window() {
   GuestAddr top = u64{1} << 32;
@@ -219,7 +227,8 @@ void AddressSpace::build_window() {
   window_map_ = static_cast<u8*>(p);
   window_ = window_map_ + kGuard;
   for (const auto& r : ram_) {
-    void* at = ::mmap(window_ + r->base, r->size, PROT_READ, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, r->fd, 0);
+    void* at =
+        ::mmap(window_ + r->base, r->size, PROT_READ, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, r->fd, 0);
     if (at == MAP_FAILED) fail("cannot map '" + r->name + "'");
     protect(*r, r->base, r->size);
   }
@@ -233,9 +242,12 @@ void AddressSpace::protect(const RamBlock& block, GuestAddr at, u64 size) {
     while (done + count * kPage < size && block.page_flags[first + count] == block.page_flags[first]) ++count;
     const u8 flags = block.page_flags[first];
     int prot = PROT_READ | PROT_WRITE;
-    if ((block.rom && !block.direct) || (flags & RamBlock::kWatchLoads) != 0) prot = PROT_NONE;
-    else if (block.rom || flags != 0) prot = PROT_READ;
-    if (::mprotect(window_ + at + done, count * kPage, prot) != 0) fail("cannot protect '" + block.name + "'");
+    if ((block.rom && !block.direct) || (flags & RamBlock::kWatchLoads) != 0)
+      prot = PROT_NONE;
+    else if (block.rom || flags != 0)
+      prot = PROT_READ;
+    if (::mprotect(window_ + at + done, count * kPage, prot) != 0)
+      fail("cannot protect '" + block.name + "'");
     done += count * kPage;
   }
 }
@@ -265,7 +277,8 @@ bool AddressSpace::is_code_page(GuestAddr pa) const {
   return r != nullptr && (r->page_flags[(pa - r->base) / kPage] & RamBlock::kCode) != 0;
 }
 
-// ---- watching ----------------------------------------------------------------------------------------------------
+// ---- watching
+// ----------------------------------------------------------------------------------------------------
 
 void AddressSpace::set_watches(std::vector<Watch> watches) {
   watches_ = std::move(watches);
@@ -278,10 +291,13 @@ void AddressSpace::set_watches(std::vector<Watch> watches) {
       const u64 first = (std::max(w.base, block->base) - block->base) / kPage;
       const u64 last = (std::min(w.base + w.size, block->base + block->size) - 1 - block->base) / kPage;
       for (u64 page = first; page <= last; ++page)
-        wanted[page] |= static_cast<u8>((w.stores ? RamBlock::kWatchStores : 0) | (w.loads ? RamBlock::kWatchLoads : 0));
+        wanted[page] |=
+            static_cast<u8>((w.stores ? RamBlock::kWatchStores : 0) | (w.loads ? RamBlock::kWatchLoads : 0));
     }
     for (u64 page = 0; page < pages; ++page)
-      set_flags(*block, page, static_cast<u8>((block->page_flags[page] & RamBlock::kCode) | (wanted.empty() ? 0 : wanted[page])));
+      set_flags(
+          *block, page,
+          static_cast<u8>((block->page_flags[page] & RamBlock::kCode) | (wanted.empty() ? 0 : wanted[page])));
   }
 }
 

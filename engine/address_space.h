@@ -15,14 +15,14 @@ namespace hindcast {
 struct RamBlock {
   std::string name;
   GuestAddr base = 0;
-  u64 size = 0;         // a multiple of the host page size
-  bool rom = false;     // guest stores do not change it (see `device`)
-  u8* host = nullptr;   // the alias; always readable and writable
+  u64 size = 0;        // a multiple of the host page size
+  bool rom = false;    // guest stores do not change it (see `device`)
+  u8* host = nullptr;  // the alias; always readable and writable
   int fd = -1;
   MmioHandler* device = nullptr;  // ROM: receives stores (flash commands); null: stores fault
   bool direct = true;             // ROM: reads see the bytes; else they go to `device`
   /// Page bits, one byte a page. Translated code looks at them.
-  static constexpr u8 kCode = 1;        // translations were made from it: stores are noticed
+  static constexpr u8 kCode = 1;  // translations were made from it: stores are noticed
   static constexpr u8 kWatchStores = 2;
   static constexpr u8 kWatchLoads = 4;
   std::vector<u8> page_flags;
@@ -43,12 +43,13 @@ class AddressSpace {
   /// A ROM whose device is in a command mode answers reads by MMIO instead of its bytes.
   void set_rom_direct(RamBlock& block, bool direct);
 
-  // Slow path of the guest's accesses: any size up to 8, any alignment; little-endian value. False: nothing there.
+  // Slow path of the guest's accesses: any size up to 8, any alignment; little-endian value. False: nothing
+  // there.
   bool read(GuestAddr pa, unsigned size, u64* value);
   bool write(GuestAddr pa, unsigned size, u64 value);
 
-  /// Writes from the host's side (loader, DMA, debugger, semihosting): into RAM and ROM, never to a device. Drops
-  /// translations made from the bytes. False: not all of it is RAM or ROM (nothing was written).
+  /// Writes from the host's side (loader, DMA, debugger, semihosting): into RAM and ROM, never to a device.
+  /// Drops translations made from the bytes. False: not all of it is RAM or ROM (nothing was written).
   bool host_write(GuestAddr pa, const void* data, std::size_t size);
   bool host_read(GuestAddr pa, void* out, std::size_t size) const;
   /// Host pointer to `size` readable bytes of RAM or ROM, null if they are not all in one block.
@@ -56,7 +57,12 @@ class AddressSpace {
 
   const std::vector<std::unique_ptr<RamBlock>>& ram_blocks() const { return ram_; }
   const RamBlock* find_ram(GuestAddr pa) const;
-  struct DeviceRange { std::string name; GuestAddr base; u64 size; MmioHandler* handler; };
+  struct DeviceRange {
+    std::string name;
+    GuestAddr base;
+    u64 size;
+    MmioHandler* handler;
+  };
   const std::vector<DeviceRange>& devices() const { return devices_; }
   /// Name of whatever is at `pa` ("ram", "uart0"), empty for nothing.
   std::string name_at(GuestAddr pa) const;
@@ -67,8 +73,8 @@ class AddressSpace {
     u64 size;
     bool loads, stores;
   };
-  /// Replaces what is watched (physical addresses). An access that touches a watched byte completes, and the machine
-  /// then stops with StopReason::Watchpoint.
+  /// Replaces what is watched (physical addresses). An access that touches a watched byte completes, and the
+  /// machine then stops with StopReason::Watchpoint.
   void set_watches(std::vector<Watch> watches);
   bool watching() const { return !watches_.empty(); }
   struct WatchHit {
@@ -94,9 +100,12 @@ class AddressSpace {
   void unprotect_code_page(GuestAddr page);
   bool is_code_page(GuestAddr pa) const;
   /// Called before bytes in a code page change.
-  void on_code_write(std::function<void(GuestAddr pa, std::size_t size)> callback) { code_write_ = std::move(callback); }
+  void on_code_write(std::function<void(GuestAddr pa, std::size_t size)> callback) {
+    code_write_ = std::move(callback);
+  }
 
-  /// Whether a device was reached since the last call (the interpreter then ends at the instruction boundary).
+  /// Whether a device was reached since the last call (the interpreter then ends at the instruction
+  /// boundary).
   bool take_touched_device() { return std::exchange(touched_device_, false); }
 
  private:

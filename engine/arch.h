@@ -32,8 +32,8 @@ enum class Access : u8 { Read, Write, Execute };
 struct Translation {
   bool ok = false;
   GuestAddr physical = 0;
-  /// The translation and its permissions hold for the whole aligned block of this many bytes around the address
-  /// (a power of two). Below the page size: never cached.
+  /// The translation and its permissions hold for the whole aligned block of this many bytes around the
+  /// address (a power of two). Below the page size: never cached.
   u64 granule = 1;
   /// When !ok: the architecture's exception code and trap value.
   u64 cause = 0;
@@ -54,7 +54,8 @@ enum class MemoryMode : u8 {
 
 /// What the translator says about the instruction it has just translated.
 struct InsnInfo {
-  unsigned length = 0;  // bytes; 0: more bytes are needed than were readable (the engine raises the fetch fault)
+  unsigned length =
+      0;  // bytes; 0: more bytes are needed than were readable (the engine raises the fetch fault)
   bool ends_block = false;
 };
 
@@ -65,15 +66,15 @@ class Architecture {
   virtual ~Architecture() = default;
 
   // Description.
-  virtual const char* name() const = 0;            // "riscv64"
+  virtual const char* name() const = 0;             // "riscv64"
   virtual std::string cpu_description() const = 0;  // model and features, part of a recording's configuration
   virtual std::span<const RegisterRow> registers() const = 0;
-  virtual unsigned pc_register() const = 0;        // a row whose offset is CpuHeader::pc
-  virtual unsigned address_bits() const = 0;       // 32 or 64: width of data addresses
+  virtual unsigned pc_register() const = 0;   // a row whose offset is CpuHeader::pc
+  virtual unsigned address_bits() const = 0;  // 32 or 64: width of data addresses
   virtual bool big_endian() const { return false; }
-  virtual unsigned insn_alignment() const = 0;     // in bytes, a power of two
+  virtual unsigned insn_alignment() const = 0;  // in bytes, a power of two
   virtual unsigned max_insn_bytes() const = 0;
-  virtual std::size_t state_bytes() const = 0;     // CpuHeader included
+  virtual std::size_t state_bytes() const = 0;  // CpuHeader included
   virtual unsigned page_bits() const { return 12; }
   virtual u64 default_nan32() const { return 0x7fc00000; }
   virtual u64 default_nan64() const { return 0x7ff8000000000000; }
@@ -90,7 +91,10 @@ class Architecture {
   /// Everything that translated code depends on beside the bytes: privilege, modes, rounding, memory mode.
   virtual u64 context(const Vcpu& vcpu) const = 0;
   virtual MemoryMode memory_mode(u64 context) const = 0;
-  virtual ir::Round rounding(u64 context) const { (void)context; return ir::Round::NearestEven; }
+  virtual ir::Round rounding(u64 context) const {
+    (void)context;
+    return ir::Round::NearestEven;
+  }
   /// Emits the IR of the one instruction at `pc`, whose bytes start at code[0] (code may be shorter than
   /// max_insn_bytes() at the end of readable memory). InsnStart has been emitted. Illegal instructions are
   /// translated too: into what raises the exception.
@@ -114,6 +118,19 @@ class Architecture {
   virtual bool wakes(const Vcpu& vcpu) const = 0;
   /// Another vCPU is about to run (reservations of load-linked/store-conditional pairs end).
   virtual void on_switch(Vcpu& vcpu) const { (void)vcpu; }
+
+  // Debuggers.
+  /// gdb's name of the architecture; null: gdb takes what its executable says.
+  virtual const char* gdb_architecture() const { return nullptr; }
+  /// gdb takes a watchpoint on this architecture to trap before the access, and steps over the instruction
+  /// itself before it looks at the value.
+  virtual bool gdb_watch_traps_before() const { return false; }
+  /// Where a debugger finds `va`, whatever protection says. False: nowhere.
+  virtual bool debug_translate(Vcpu& vcpu, GuestAddr va, GuestAddr* physical) const {
+    const Translation translation = translate(vcpu, va, 1, Access::Read);
+    *physical = translation.physical;
+    return translation.ok;
+  }
 };
 
 }  // namespace hindcast

@@ -1,5 +1,5 @@
-// State is declared once: a device or a CPU lists its fields in one function, and saving, loading, hashing and
-// comparing derive from it.
+// State is declared once: a device or a CPU lists its fields in one function, and saving, loading, hashing
+// and comparing derive from it.
 #pragma once
 #include <cstring>
 #include <deque>

@@ -11,8 +11,9 @@ namespace hindcast {
 
 class VirtualClock {
  public:
-  /// One timer of a device. At most one pending deadline; armed and cancelled by its owner. The pending deadline
-  /// is saved by the clock, so owners only recreate their timers, in the same order, before state is loaded.
+  /// One timer of a device. At most one pending deadline; armed and cancelled by its owner. The pending
+  /// deadline is saved by the clock, so owners only recreate their timers, in the same order, before state is
+  /// loaded.
   using TimerId = u32;
   using Callback = std::function<void()>;
 

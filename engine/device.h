@@ -7,8 +7,8 @@
 
 namespace hindcast {
 
-/// Registers in the physical address space. `size` is 1, 2, 4 or 8; accesses are naturally aligned or are split
-/// by the address space. Values are little-endian in the low bits. Reading may have side effects.
+/// Registers in the physical address space. `size` is 1, 2, 4 or 8; accesses are naturally aligned or are
+/// split by the address space. Values are little-endian in the low bits. Reading may have side effects.
 class MmioHandler {
  public:
   virtual ~MmioHandler() = default;
@@ -38,8 +38,8 @@ class IrqLine {
   unsigned line_ = 0;
 };
 
-/// A model of a piece of hardware. Owned by the machine. Never asks the host for anything: outside input comes
-/// through the InputPort, time from the VirtualClock.
+/// A model of a piece of hardware. Owned by the machine. Never asks the host for anything: outside input
+/// comes through the InputPort, time from the VirtualClock.
 class Device {
  public:
   explicit Device(std::string name) : name_(std::move(name)) {}

@@ -64,10 +64,11 @@ SoftTlb* Executor::tlb_of(jit::Context& context, unsigned vcpu) const {
   return context.tlbs[vcpu].get();
 }
 
-// ---- the front end -----------------------------------------------------------------------------------------------
+// ---- the front end
+// -----------------------------------------------------------------------------------------------
 
-bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns, bool interpreting, ir::Unit& unit,
-                          jit::Extent& extent, GuestFault& fault) {
+bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns, bool interpreting,
+                          ir::Unit& unit, jit::Extent& extent, GuestFault& fault) {
   const Architecture& arch = machine_.arch();
   const GuestAddr start = vcpu.pc();
   const unsigned longest = arch.max_insn_bytes();
@@ -153,7 +154,8 @@ bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns,
   return true;
 }
 
-void Executor::track(const jit::Extent& extent, jit::Context& context, GuestAddr pc, bool jit_block, u32 number) {
+void Executor::track(const jit::Extent& extent, jit::Context& context, GuestAddr pc, bool jit_block,
+                     u32 number) {
   for (int i = 0; i < 2; ++i) {
     if (extent.size[i] == 0) continue;
     const GuestAddr page = extent.pa[i] & ~(kPage - 1);
@@ -163,7 +165,8 @@ void Executor::track(const jit::Extent& extent, jit::Context& context, GuestAddr
   }
 }
 
-// ---- coherence ---------------------------------------------------------------------------------------------------
+// ---- coherence
+// ---------------------------------------------------------------------------------------------------
 
 void Executor::code_written(GuestAddr pa, std::size_t size) {
   bool any = false;
@@ -208,7 +211,8 @@ void Executor::flush() {
   pages_.clear();
 }
 
-// ---- execution ---------------------------------------------------------------------------------------------------
+// ---- execution
+// ---------------------------------------------------------------------------------------------------
 
 void Executor::deliver(Vcpu& vcpu, const GuestFault& fault) { machine_.arch().enter_exception(vcpu, fault); }
 
@@ -228,13 +232,9 @@ bool Executor::interpret(Vcpu& vcpu, jit::Context& context, u32 max) {
   }
   const ir::InterpExit exit = interpreter_.run(it->second->unit, vcpu, machine_.memory(), max);
   switch (exit.kind) {
-    case ir::InterpExit::Kind::BlockEnd:
-      return vcpu.header().exit_request == 0;
-    case ir::InterpExit::Kind::Fault:
-      deliver(vcpu, exit.fault);
-      return false;
-    default:
-      return false;
+    case ir::InterpExit::Kind::BlockEnd: return vcpu.header().exit_request == 0;
+    case ir::InterpExit::Kind::Fault: deliver(vcpu, exit.fault); return false;
+    default: return false;
   }
 }
 
@@ -283,8 +283,7 @@ bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
         block = find_block(vcpu, context, header.pc);
         if (block != Jit::kNone) jit_->cache_jump(context, block);
         continue;
-      case ExitKind::Dispatch:
-        return false;
+      case ExitKind::Dispatch: return false;
       case ExitKind::Site: {
         const jit::Site site = jit_->site(exit.index);
         header.pc = site.pc;

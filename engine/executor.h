@@ -1,5 +1,6 @@
-// Executes a vCPU's instructions: translated code for the most part, the interpreter for the last instructions before
-// an exact stop, for device accesses, and for whatever translated code hands back. All it holds is cache.
+// Executes a vCPU's instructions: translated code for the most part, the interpreter for the last
+// instructions before an exact stop, for device accesses, and for whatever translated code hands back. All it
+// holds is cache.
 #pragma once
 #include <map>
 #include <memory>
@@ -21,8 +22,8 @@ class Executor {
   explicit Executor(Machine& machine);
   ~Executor();
 
-  /// Runs `vcpu` for at most `budget` attempts (at least one), less if the run loop has to look at something. On
-  /// return the machine's clock stands at the exact icount and every caller of vcpu.icount() sees it.
+  /// Runs `vcpu` for at most `budget` attempts (at least one), less if the run loop has to look at something.
+  /// On return the machine's clock stands at the exact icount and every caller of vcpu.icount() sees it.
   void run(Vcpu& vcpu, u64 budget);
   /// All translations go, before the next instruction is looked up.
   void request_flush() { flush_requested_ = true; }
@@ -39,7 +40,8 @@ class Executor {
   bool step_jit(Vcpu& vcpu, jit::Context& context);
   /// Up to `max` instructions in the interpreter. False: the run loop has to look.
   bool interpret(Vcpu& vcpu, jit::Context& context, u32 max);
-  /// The translated block at `pc`, made if need be; Jit::kNone with the fault delivered or for the interpreter.
+  /// The translated block at `pc`, made if need be; Jit::kNone with the fault delivered or for the
+  /// interpreter.
   u32 find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc);
   /// Whether to stop before the instruction at header().pc.
   bool at_breakpoint(Vcpu& vcpu);
@@ -56,7 +58,7 @@ class Executor {
   struct Made {
     jit::Context* context;
     GuestAddr pc;
-    u32 block;       // translated block, or kInterp
+    u32 block;  // translated block, or kInterp
     jit::Extent extent;
   };
   static constexpr u32 kInterp = ~u32{0};

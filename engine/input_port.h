@@ -1,5 +1,6 @@
-// The one door. Everything that comes from outside the machine passes through an InputPort; recording is the port
-// writing down what it returned, replaying is the port reading it back (docs/architecture.md, "One door").
+// The one door. Everything that comes from outside the machine passes through an InputPort; recording is the
+// port writing down what it returned, replaying is the port reading it back (docs/architecture.md, "One
+// door").
 #pragma once
 #include "engine/archive.h"
 #include "engine/types.h"
@@ -8,17 +9,17 @@ namespace hindcast {
 
 /// What an input is. The numbers are part of the recording format: never reuse one.
 enum class InputKind : u8 {
-  Entropy = 1,         // Answer: random bytes. Request: u32 LE, how many.
-  RealTime = 2,        // Answer: the host's wall clock. Reply: u64 LE, nanoseconds since 1970 (UTC).
-  Serial = 3,          // Async: bytes typed into a serial port.
-  Semihost = 4,        // Answer: one semihosting service call. Request and reply: semihost/protocol.h.
-  SemihostConsole = 5, // Deferred answer: bytes read from the semihosting console; empty means end of file.
-  Warp = 6,            // Async: virtual time jumps because an idle guest waited for the outside. u64 LE, ns.
-  Reset = 7,           // Async: somebody pressed reset.
-  RegisterWrite = 8,   // Async: a debugger or plugin wrote a register.
-  MemoryWrite = 9,     // Async: a debugger or plugin wrote memory.
-  Network = 10,        // Async: one packet.
-  Disk = 11,           // Answer: bytes of a drive.
+  Entropy = 1,          // Answer: random bytes. Request: u32 LE, how many.
+  RealTime = 2,         // Answer: the host's wall clock. Reply: u64 LE, nanoseconds since 1970 (UTC).
+  Serial = 3,           // Async: bytes typed into a serial port.
+  Semihost = 4,         // Answer: one semihosting service call. Request and reply: semihost/protocol.h.
+  SemihostConsole = 5,  // Deferred answer: bytes read from the semihosting console; empty means end of file.
+  Warp = 6,             // Async: virtual time jumps because an idle guest waited for the outside. u64 LE, ns.
+  Reset = 7,            // Async: somebody pressed reset.
+  RegisterWrite = 8,    // Async: a debugger or plugin wrote a register.
+  MemoryWrite = 9,      // Async: a debugger or plugin wrote memory.
+  Network = 10,         // Async: one packet.
+  Disk = 11,            // Answer: bytes of a drive.
 };
 const char* to_string(InputKind kind);
 
@@ -43,7 +44,8 @@ class InputPort {
   virtual ~InputPort() = default;
   /// An answer: returns at once with the reply (from the host, or from the recording).
   virtual Bytes answer(InputKind kind, Channel channel, ByteView request) = 0;
-  /// A deferred answer: the asking vCPU is parked by the caller; the reply arrives later at the channel's sink.
+  /// A deferred answer: the asking vCPU is parked by the caller; the reply arrives later at the channel's
+  /// sink.
   virtual void ask(InputKind kind, Channel channel, ByteView request) = 0;
   /// Announces who receives on a channel. The sink must outlive the port's use of it.
   virtual void attach(Channel channel, InputKind kind, InputSink* sink) = 0;

@@ -1,4 +1,5 @@
-// How parts find targets without naming them: targets register machine kinds; replay/ and cli/ build by configuration.
+// How parts find targets without naming them: targets register machine kinds; replay/ and cli/ build by
+// configuration.
 #pragma once
 #include <map>
 #include <memory>
@@ -8,24 +9,25 @@
 
 namespace hindcast {
 
-/// One file that a machine needs, by bytes: a recording carries these, so nothing is read from the host again.
+/// One file that a machine needs, by bytes: a recording carries these, so nothing is read from the host
+/// again.
 struct MachineFile {
-  std::string role;  // "kernel", "bios", "initrd", "dtb", "load", "drive"
-  std::string name;  // as the user wrote it (for messages only)
+  std::string role;      // "kernel", "bios", "initrd", "dtb", "load", "drive"
+  std::string name;      // as the user wrote it (for messages only)
   u64 address = kNever;  // role "load"
   Bytes data;
 };
 
 /// Everything that determines a machine. Saved in the recording; equal configurations build equal machines.
 struct MachineConfig {
-  std::string machine;                 // "virt"; empty: from the image
+  std::string machine;  // "virt"; empty: from the image
   std::map<std::string, std::string> machine_options;
-  std::string cpu;                     // "rv64", "rv64,v=off"; empty: the board's default or from the image
-  u64 memory_bytes = 0;                // 0: the board's default
+  std::string cpu;       // "rv64", "rv64,v=off"; empty: the board's default or from the image
+  u64 memory_bytes = 0;  // 0: the board's default
   unsigned smp = 1;
   unsigned icount_shift = 3;
-  std::string append;                  // kernel command line
-  std::vector<std::string> guest_args; // image name first
+  std::string append;                   // kernel command line
+  std::vector<std::string> guest_args;  // image name first
   bool semihosting = false;
   std::map<std::string, std::string> semihosting_options;
   std::vector<MachineFile> files;
@@ -48,13 +50,20 @@ class Registry {
   void add_cpu(std::string target, std::string name, std::string description) {
     cpus_.push_back({std::move(target), std::move(name), std::move(description)});
   }
-  void add_device(std::string name, std::string description) { devices_.push_back({std::move(name), std::move(description)}); }
+  void add_device(std::string name, std::string description) {
+    devices_.push_back({std::move(name), std::move(description)});
+  }
   const std::vector<MachineKind>& machines() const { return kinds_; }
-  struct Cpu { std::string target, name, description; };
+  struct Cpu {
+    std::string target, name, description;
+  };
   const std::vector<Cpu>& cpus() const { return cpus_; }
-  struct DeviceModel { std::string name, description; };
+  struct DeviceModel {
+    std::string name, description;
+  };
   const std::vector<DeviceModel>& devices() const { return devices_; }
-  /// Resolves config.machine (or the image) to a kind and builds it. Fatal with the known names if there is none.
+  /// Resolves config.machine (or the image) to a kind and builds it. Fatal with the known names if there is
+  /// none.
   std::unique_ptr<Machine> build(MachineConfig& config, const EngineOptions& engine, InputPort& port) const;
 
  private:

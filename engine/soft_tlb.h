@@ -1,5 +1,5 @@
-// The soft TLB: where translated code looks up the host address of a guest page in contexts with paging or protection.
-// A pure cache of Architecture::translate for pages of RAM; never part of the state.
+// The soft TLB: where translated code looks up the host address of a guest page in contexts with paging or
+// protection. A pure cache of Architecture::translate for pages of RAM; never part of the state.
 #pragma once
 #include "engine/types.h"
 

@@ -1,4 +1,5 @@
-// The words of the field that every part shares: guest addresses, instruction counts, positions, virtual time.
+// The words of the field that every part shares: guest addresses, instruction counts, positions, virtual
+// time.
 #pragma once
 #include <compare>
 #include <cstddef>

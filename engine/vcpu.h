@@ -11,18 +11,19 @@ namespace hindcast {
 class Machine;
 struct SoftTlb;
 
-/// The start of every architecture's state block; the architecture's own fields follow (its struct derives from this).
-/// Translated code addresses the block through one host register at +128, so the first 256 bytes are cheap.
+/// The start of every architecture's state block; the architecture's own fields follow (its struct derives
+/// from this). Translated code addresses the block through one host register at +128, so the first 256 bytes
+/// are cheap.
 struct CpuHeader {
-  u64 pc = 0;          // the current or next instruction; exact whenever C++ code runs
-  i64 budget = 0;      // attempts left after the current instruction; exact whenever C++ code runs
+  u64 pc = 0;            // the current or next instruction; exact whenever C++ code runs
+  i64 budget = 0;        // attempts left after the current instruction; exact whenever C++ code runs
   u64 window_limit = 0;  // guest addresses below it may be accessed through the flat window
-  u32 fp_flags = 0;    // accrued exception flags, fp::Flag bits
+  u32 fp_flags = 0;      // accrued exception flags, fp::Flag bits
   u32 exit_request = 0;  // kExit bits: leave translated code at the next instruction boundary
   u32 mxcsr = 0x1f80;    // x86 host: control word of the translated code's context, no flags set
   u32 spare = 0;
-  void* vcpu = nullptr;  // the Vcpu that owns the block
-  u64 scratch[2] = {};   // translated code's own
+  void* vcpu = nullptr;    // the Vcpu that owns the block
+  u64 scratch[2] = {};     // translated code's own
   SoftTlb* tlb = nullptr;  // of the running context; null where memory is flat
 };
 static_assert(sizeof(CpuHeader) == 72);
@@ -39,15 +40,19 @@ class Vcpu final : public IrqSink {
   Machine& machine() const { return machine_; }
   const Architecture& arch() const { return arch_; }
   CpuHeader& header() const { return *header_; }
-  /// The architecture's own struct, which derives from CpuHeader and is standard memory (memset to 0 at reset).
+  /// The architecture's own struct, which derives from CpuHeader and is standard memory (memset to 0 at
+  /// reset).
   template <typename T>
-  T& state() const { return *static_cast<T*>(header_); }
+  T& state() const {
+    return *static_cast<T*>(header_);
+  }
   GuestAddr pc() const { return header_->pc; }
   void set_pc(GuestAddr pc) { header_->pc = pc; }
 
   /// Exact global icount: attempts completed before the current instruction.
   Icount icount() const;
-  /// Attempts executed by this vCPU (before the current instruction); the base of its retired-instruction counters.
+  /// Attempts executed by this vCPU (before the current instruction); the base of its retired-instruction
+  /// counters.
   u64 executed() const;
 
   /// For helpers: the current instruction raises a synchronous exception.
@@ -55,7 +60,8 @@ class Vcpu final : public IrqSink {
     fault_ = fault;
     header_->exit_request |= kExitFault | kExitBoundary;
   }
-  /// For translated code: a host exception that a helper threw, to be thrown again once the code has been left.
+  /// For translated code: a host exception that a helper threw, to be thrown again once the code has been
+  /// left.
   void leave_with(std::exception_ptr error) {
     host_error_ = std::move(error);
     header_->exit_request |= kExitFault | kExitBoundary;
@@ -71,10 +77,16 @@ class Vcpu final : public IrqSink {
   /// For helpers: stop at the next instruction boundary and look at interrupts, deadlines and requests.
   void request_exit() { header_->exit_request |= kExitBoundary; }
   /// For helpers of wait instructions: no instruction runs until arch().wakes().
-  void halt() { halted_ = true; request_exit(); }
+  void halt() {
+    halted_ = true;
+    request_exit();
+  }
   bool halted() const { return halted_; }
   /// Waits for a deferred answer; unpark() is called by whoever receives it.
-  void park() { parked_ = true; request_exit(); }
+  void park() {
+    parked_ = true;
+    request_exit();
+  }
   void unpark() { parked_ = false; }
   bool parked() const { return parked_; }
 

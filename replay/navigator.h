@@ -1,9 +1,10 @@
-// Going anywhere in a recording: seek to any instruction, step back, run back to the last moment at which something
-// stopped the run. gdb and compare stand on it.
+// Going anywhere in a recording: seek to any instruction, step back, run back to the last moment at which
+// something stopped the run. gdb and compare stand on it.
 //
-// Between the checkpoints of the recording it keeps checkpoints of its own around the cursor, in memory and bounded, so
-// that the cost of a move depends on how far it goes and not on how long the recording is. Searches backwards replay one
-// segment after the other at full speed with breakpoints and watches set, and remember the last stop in each.
+// Between the checkpoints of the recording it keeps checkpoints of its own around the cursor, in memory and
+// bounded, so that the cost of a move depends on how far it goes and not on how long the recording is.
+// Searches backwards replay one segment after the other at full speed with breakpoints and watches set, and
+// remember the last stop in each.
 #pragma once
 #include <memory>
 #include <optional>
@@ -21,11 +22,11 @@ struct NavStop {
   enum class Kind : u8 {
     Arrived,     // at the position asked for
     Breakpoint,  // before the instruction at a breakpoint
-    Watchpoint,  // going forward: after the instruction that touched watched memory; going back: likewise, so that
-                 // the values seen are those just after the access
+    Watchpoint,  // going forward: after the instruction that touched watched memory; going back: likewise, so
+                 // that the values seen are those just after the access
     Begin,       // the beginning of the recording
     End,         // its end: a stop, never an exit
-    Interrupted, // request_stop() was called
+    Interrupted,  // request_stop() was called
   };
   Kind kind = Kind::Arrived;
   unsigned vcpu = 0;
@@ -45,8 +46,8 @@ class Navigator {
   virtual Icount begin() const = 0;
   virtual Icount end() const = 0;
   virtual Icount position() const = 0;
-  /// Console output produced while moving goes here (channel, bytes); by default nowhere. It is called for every
-  /// pass over the place where it is produced, also while searching, unless `silent` says otherwise.
+  /// Console output produced while moving goes here (channel, bytes); by default nowhere. It is called for
+  /// every pass over the place where it is produced, also while searching, unless `silent` says otherwise.
   virtual void on_output(std::function<void(Channel, ByteView)> fn) = 0;
 
   virtual void set_breakpoints(std::set<GuestAddr> pcs) = 0;

@@ -1,5 +1,5 @@
-// The code arena: one memfd mapped twice, executable and writable at different addresses. Bounded; filled from the
-// start, and emptied whole.
+// The code arena: one memfd mapped twice, executable and writable at different addresses. Bounded; filled
+// from the start, and emptied whole.
 #pragma once
 #include "engine/types.h"
 

@@ -31,18 +31,18 @@ struct Site {
 
 /// A direct exit; jumps to its stub until it is linked to a block.
 struct Link {
-  u32 from = 0;           // block
-  u32 to = ~u32{0};       // block, once linked
+  u32 from = 0;      // block
+  u32 to = ~u32{0};  // block, once linked
   GuestAddr target = 0;
-  u32 jump_offset = 0;    // of the rel32 field in the arena
+  u32 jump_offset = 0;  // of the rel32 field in the arena
   u32 stub_offset = 0;
 };
 
 /// How much is known about an access that faulted: what its next translation assumes.
 enum class Slow : u8 {
-  No,       // straight to the window
-  Device,   // has met a device: compare with the RAM range first
-  Code,     // has stored into a page of code, or met a watched page: look at the page's flags as well
+  No,      // straight to the window
+  Device,  // has met a device: compare with the RAM range first
+  Code,    // has stored into a page of code, or met a watched page: look at the page's flags as well
 };
 
 /// An architecture context with everything derived from it.
@@ -57,10 +57,10 @@ struct Context {
   };
   static constexpr u32 kJumpEntries = 4096;
   std::unique_ptr<JumpEntry[]> jump_cache;
-  std::unordered_map<GuestAddr, u32> blocks;               // pc -> live translated block
+  std::unordered_map<GuestAddr, u32> blocks;  // pc -> live translated block
   std::unordered_map<GuestAddr, std::unique_ptr<struct IrBlock>> interp;
   std::unordered_map<GuestAddr, Slow> slow;
-  std::vector<std::unique_ptr<SoftTlb>> tlbs;              // by vCPU; contexts that are not flat only
+  std::vector<std::unique_ptr<SoftTlb>> tlbs;  // by vCPU; contexts that are not flat only
 };
 
 /// The physical bytes that a translation was made from (at most two pieces, in two pages).

@@ -11,8 +11,8 @@ using ir::Type;
 
 namespace {
 
-/// What translated code calls a helper through: its frames cannot be unwound, so an exception (a full disk while
-/// recording, a divergence in a replay) waits until they have been left.
+/// What translated code calls a helper through: its frames cannot be unwound, so an exception (a full disk
+/// while recording, a divergence in a replay) waits until they have been left.
 u64 call_guarded(Vcpu* vcpu, u64 a, u64 b, u64 c, HelperFn fn) {
   try {
     return fn(*vcpu, a, b, c);
@@ -23,17 +23,13 @@ u64 call_guarded(Vcpu* vcpu, u64 a, u64 b, u64 c, HelperFn fn) {
 }
 
 constexpr u8 kRax = 0, kRcx = 1, kRdx = 2;
-}
+}  // namespace
 
 bool Emitter::emit_end(Value v) {
   const ir::Inst& i = inst(v);
   switch (i.op) {
-    case Op::Jump:
-      a_.jmp(labels_[i.aux]);
-      return true;
-    case Op::Branch:
-      emit_branch(v);
-      return !failed_;
+    case Op::Jump: a_.jmp(labels_[i.aux]); return true;
+    case Op::Branch: emit_branch(v); return !failed_;
     case Op::ExitPc:
       refund();
       emit_exit_pc(i.imm);
@@ -47,11 +43,8 @@ bool Emitter::emit_end(Value v) {
       dispatch_to(i.args[0]);
       return !failed_;
     }
-    case Op::ExitInterp:
-      a_.jmp(site_exit(ExitKind::Site, i.imm, insn_ - 1));
-      return true;
-    default:
-      return false;
+    case Op::ExitInterp: a_.jmp(site_exit(ExitKind::Site, i.imm, insn_ - 1)); return true;
+    default: return false;
   }
 }
 
@@ -129,8 +122,10 @@ void Emitter::emit_indirect(Value target) {
   for (unsigned align = env_.arch.insn_alignment(); align > 1; align >>= 1) ++shift;
   // Entry index = (pc >> shift) mod entries; an entry is 16 bytes.
   static_assert(sizeof(Context::JumpEntry) == 16 && offsetof(Context::JumpEntry, code) == 8);
-  if (shift <= 3) a_.lea(x86::ecx, x86::ptr(0, x86::rax, 4 - shift > 3 ? 3 : 4 - shift));
-  else a_.mov(x86::ecx, x86::eax);
+  if (shift <= 3)
+    a_.lea(x86::ecx, x86::ptr(0, x86::rax, 4 - shift > 3 ? 3 : 4 - shift));
+  else
+    a_.mov(x86::ecx, x86::eax);
   if (shift == 0) a_.add(x86::ecx, x86::ecx);
   a_.and_(x86::ecx, (Context::kJumpEntries - 1) << 4);
   a_.mov(x86::rdx, reinterpret_cast<u64>(env_.context.jump_cache.get()));
@@ -171,7 +166,8 @@ void Emitter::save_for_c() {
   const auto rows = env_.arch.registers();
   for (std::size_t row = 0; row < rows.size(); ++row) {
     if (i8 g = env_.homes.gpr[row]; g >= 0)
-      a_.mov(home_mem(static_cast<unsigned>(row), wide(rows[row].type) ? 8 : 4), gp(static_cast<u8>(g), rows[row].type));
+      a_.mov(home_mem(static_cast<unsigned>(row), wide(rows[row].type) ? 8 : 4),
+             gp(static_cast<u8>(g), rows[row].type));
     if (i8 x = env_.homes.xmm[row]; x >= 0) a_.vmovsd(home_mem(static_cast<unsigned>(row), 8), x86::xmm(x));
   }
 }
@@ -180,7 +176,8 @@ void Emitter::restore_after_c(u32 keep_mask) {
   const auto rows = env_.arch.registers();
   for (std::size_t row = 0; row < rows.size(); ++row) {
     if (i8 g = env_.homes.gpr[row]; g >= 0 && ((keep_mask >> g) & 1) == 0)
-      a_.mov(gp(static_cast<u8>(g), rows[row].type), home_mem(static_cast<unsigned>(row), wide(rows[row].type) ? 8 : 4));
+      a_.mov(gp(static_cast<u8>(g), rows[row].type),
+             home_mem(static_cast<unsigned>(row), wide(rows[row].type) ? 8 : 4));
     if (i8 x = env_.homes.xmm[row]; x >= 0) a_.vmovsd(x86::xmm(x), home_mem(static_cast<unsigned>(row), 8));
   }
 }
@@ -189,7 +186,8 @@ void Emitter::emit_call(Value v) {
   const ir::Inst& i = inst(v);
   const bool pure = i.op == Op::CallPure;
   const Helper& h = helper(static_cast<u32>(i.imm));
-  const void* fn = pure ? reinterpret_cast<const void*>(h.pure) : reinterpret_cast<const void*>(&call_guarded);
+  const void* fn =
+      pure ? reinterpret_cast<const void*>(h.pure) : reinterpret_cast<const void*>(&call_guarded);
 
   // Arguments to stack slots while everything is still in place, then into the argument registers.
   int slots[3] = {-1, -1, -1};
@@ -224,8 +222,10 @@ void Emitter::emit_call(Value v) {
     }
   }
   for (int slot : slots) {
-    if (slot >= 0) a_.mov(x86::gpq(kArgs[n]), spill_mem(slot, 8));
-    else a_.xor_(x86::gpd(kArgs[n]), x86::gpd(kArgs[n]));
+    if (slot >= 0)
+      a_.mov(x86::gpq(kArgs[n]), spill_mem(slot, 8));
+    else
+      a_.xor_(x86::gpd(kArgs[n]), x86::gpd(kArgs[n]));
     ++n;
   }
   if (!pure) a_.mov(x86::r8, reinterpret_cast<u64>(h.fn));

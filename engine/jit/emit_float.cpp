@@ -61,28 +61,34 @@ bool Emitter::emit_float(Value v) {
       }
       return !failed_;
     case Op::FMulAdd:
-      if (!host_rounds || !env_.host.fma) emit_soft(v);
-      else emit_fma(v);
+      if (!host_rounds || !env_.host.fma)
+        emit_soft(v);
+      else
+        emit_fma(v);
       return !failed_;
     case Op::FCmpEq:
     case Op::FCmpLt:
-    case Op::FCmpLe:
-      emit_fp_compare(v);
-      return !failed_;
+    case Op::FCmpLe: emit_fp_compare(v); return !failed_;
     case Op::FConvert:
-      if (!host_rounds && i.type == Type::F32) emit_soft(v);  // widening is exact
-      else emit_fp_convert(v);
+      if (!host_rounds && i.type == Type::F32)
+        emit_soft(v);  // widening is exact
+      else
+        emit_fp_convert(v);
       return !failed_;
     case Op::FToS:
     case Op::FToU:
-      if ((!host_rounds && rounding(i) != Round::TowardZero) || (i.op == Op::FToU && !env_.host.avx512)) emit_soft(v);
-      else emit_float_to_int(v);
+      if ((!host_rounds && rounding(i) != Round::TowardZero) || (i.op == Op::FToU && !env_.host.avx512))
+        emit_soft(v);
+      else
+        emit_float_to_int(v);
       return !failed_;
     case Op::SToF:
     case Op::UToF: {
       const bool exact = type(i.args[0]) == Type::I32 && i.type == Type::F64;
-      if ((!host_rounds && !exact) || (i.op == Op::UToF && !env_.host.avx512)) emit_soft(v);
-      else emit_int_to_float(v);
+      if ((!host_rounds && !exact) || (i.op == Op::UToF && !env_.host.avx512))
+        emit_soft(v);
+      else
+        emit_int_to_float(v);
       return !failed_;
     }
     default:  // FMin, FMax
@@ -99,8 +105,10 @@ void Emitter::load_const_f(u8 xmm, u64 bits, Type t) {
   }
   u8 r = alloc_gpr();
   mov_imm(r, bits);
-  if (wide(t)) a_.vmovq(x, x86::gpq(r));
-  else a_.vmovd(x, x86::gpd(r));
+  if (wide(t))
+    a_.vmovq(x, x86::gpq(r));
+  else
+    a_.vmovd(x, x86::gpd(r));
   locked_ &= ~(1u << r);
 }
 
@@ -116,8 +124,10 @@ void Emitter::fix_nan(u8 xmm, Type t) {
     a_.bind(nan);
     a_.mov(field(offsetof(CpuHeader, scratch) + 8, 8), x86::rax);
     a_.mov(x86::rax, w ? env_.arch.default_nan64() : env_.arch.default_nan32());
-    if (w) a_.vmovq(x, x86::rax);
-    else a_.vmovd(x, x86::eax);
+    if (w)
+      a_.vmovq(x, x86::rax);
+    else
+      a_.vmovd(x, x86::eax);
     a_.mov(x86::rax, field(offsetof(CpuHeader, scratch) + 8, 8));
     a_.jmp(done);
   });
@@ -147,11 +157,10 @@ void Emitter::emit_fma(Value v) {
   if (failed_) return;
   a_.vmovapd(x86::xmm(t), x86::xmm(xa));
   // flags bit 0: minus the product; bit 1: minus the addend.
-  static constexpr x86::Inst::Id kIds[4][2] = {
-      {x86::Inst::kIdVfmadd213ss, x86::Inst::kIdVfmadd213sd},
-      {x86::Inst::kIdVfnmadd213ss, x86::Inst::kIdVfnmadd213sd},
-      {x86::Inst::kIdVfmsub213ss, x86::Inst::kIdVfmsub213sd},
-      {x86::Inst::kIdVfnmsub213ss, x86::Inst::kIdVfnmsub213sd}};
+  static constexpr x86::Inst::Id kIds[4][2] = {{x86::Inst::kIdVfmadd213ss, x86::Inst::kIdVfmadd213sd},
+                                               {x86::Inst::kIdVfnmadd213ss, x86::Inst::kIdVfnmadd213sd},
+                                               {x86::Inst::kIdVfmsub213ss, x86::Inst::kIdVfmsub213sd},
+                                               {x86::Inst::kIdVfnmsub213ss, x86::Inst::kIdVfnmsub213sd}};
   a_.emit(kIds[i.flags & 3][w ? 1 : 0], x86::xmm(t), x86::xmm(xb), x86::xmm(xc));
   Label nan = a_.newLabel(), done = a_.newLabel();
   w ? a_.vucomisd(x86::xmm(t), x86::xmm(t)) : a_.vucomiss(x86::xmm(t), x86::xmm(t));
@@ -159,7 +168,8 @@ void Emitter::emit_fma(Value v) {
   a_.bind(done);
   cold([this, t, xa, xb, nan, done, w] {
     a_.bind(nan);
-    const Mem mxcsr = field(offsetof(CpuHeader, scratch), 4), save = field(offsetof(CpuHeader, scratch) + 8, 8);
+    const Mem mxcsr = field(offsetof(CpuHeader, scratch), 4),
+              save = field(offsetof(CpuHeader, scratch) + 8, 8);
     const Xmm x = x86::xmm(t);
     Label settled = a_.newLabel();
     // inf * 0 alone is invalid; any other flag of the bare product is not the fma's, hence put back.
@@ -171,8 +181,10 @@ void Emitter::emit_fma(Value v) {
     a_.bind(settled);
     a_.mov(save, x86::rax);
     a_.mov(x86::rax, w ? env_.arch.default_nan64() : env_.arch.default_nan32());
-    if (w) a_.vmovq(x, x86::rax);
-    else a_.vmovd(x, x86::eax);
+    if (w)
+      a_.vmovq(x, x86::rax);
+    else
+      a_.vmovd(x, x86::eax);
     a_.mov(x86::rax, save);
     a_.jmp(done);
   });
@@ -198,8 +210,10 @@ void Emitter::emit_fp_compare(Value v) {
     locked_ &= ~(1u << p);
   } else {
     a_.emit(w ? x86::Inst::kIdVcomisd : x86::Inst::kIdVcomiss, x86::xmm(x1), o2);
-    if (i.op == Op::FCmpLt) a_.seta(x86::gpb_lo(d));
-    else a_.setae(x86::gpb_lo(d));
+    if (i.op == Op::FCmpLt)
+      a_.seta(x86::gpb_lo(d));
+    else
+      a_.setae(x86::gpb_lo(d));
   }
   a_.movzx(x86::gpd(d), x86::gpb_lo(d));
   define(v, d);
@@ -210,8 +224,10 @@ void Emitter::emit_fp_convert(Value v) {
   const u8 x = use_f(i.args[0]);
   consume_args(i);
   u8 d = dest_f(v);
-  if (i.type == Type::F64) a_.vcvtss2sd(x86::xmm(d), x86::xmm(x), x86::xmm(x));
-  else a_.vcvtsd2ss(x86::xmm(d), x86::xmm(x), x86::xmm(x));
+  if (i.type == Type::F64)
+    a_.vcvtss2sd(x86::xmm(d), x86::xmm(x), x86::xmm(x));
+  else
+    a_.vcvtsd2ss(x86::xmm(d), x86::xmm(x), x86::xmm(x));
   fix_nan(d, i.type);
   define_f(v, d);
 }
@@ -225,7 +241,8 @@ void Emitter::emit_float_to_int(Value v) {
   const Type operand = type(i.args[0]);
   u8 d = alloc_gpr();
   const Gp g = gp(d, i.type);
-  // The host sets only `invalid` when out of range, as IR wants; its result then is replaced by the saturated one.
+  // The host sets only `invalid` when out of range, as IR wants; its result then is replaced by the saturated
+  // one.
   Label odd = a_.newLabel(), done = a_.newLabel();
   if (i.op == Op::FToS) {
     x86::Inst::Id id = wide_float ? (truncate ? x86::Inst::kIdVcvttsd2si : x86::Inst::kIdVcvtsd2si)
@@ -319,7 +336,8 @@ void Emitter::emit_bitcast(Value v) {
 
 /// Calls the soft implementation. Every host register but `result` keeps its value.
 /// args: xmm numbers of the operands (0xff: none), or general registers where marked below by +32.
-void Emitter::soft_call(u64 packed, const u8* args, bool wide_operand, u8 result, bool to_gpr, bool wide_result) {
+void Emitter::soft_call(u64 packed, const u8* args, bool wide_operand, u8 result, bool to_gpr,
+                        bool wide_result) {
   const auto rows = env_.arch.registers();
   // Operands and all that C destroys go to memory. Homes have their slots; temporaries get stack slots.
   int arg_slots[3];
@@ -327,22 +345,27 @@ void Emitter::soft_call(u64 packed, const u8* args, bool wide_operand, u8 result
     arg_slots[k] = -1;
     if (args[k] == 0xff) continue;
     arg_slots[k] = new_spill();
-    if (args[k] >= 32) a_.mov(spill_mem(arg_slots[k], 8), x86::gpq(args[k] - 32u));
-    else a_.vmovq(spill_mem(arg_slots[k], 8), x86::xmm(args[k]));
+    if (args[k] >= 32)
+      a_.mov(spill_mem(arg_slots[k], 8), x86::gpq(args[k] - 32u));
+    else
+      a_.vmovq(spill_mem(arg_slots[k], 8), x86::xmm(args[k]));
   }
   int gpr_slots[3], xmm_slots[4];
   for (u8 r : kTempGprs) a_.mov(spill_mem(gpr_slots[r] = new_spill(), 8), x86::gpq(r));
   for (u8 x : kTempXmms) a_.vmovq(spill_mem(xmm_slots[x] = new_spill(), 8), x86::xmm(x));
   for (std::size_t row = 0; row < rows.size(); ++row) {
     if (i8 g = env_.homes.gpr[row]; g >= 0 && is_caller_saved(static_cast<u8>(g)))
-      a_.mov(home_mem(static_cast<unsigned>(row), wide(rows[row].type) ? 8 : 4), gp(static_cast<u8>(g), rows[row].type));
+      a_.mov(home_mem(static_cast<unsigned>(row), wide(rows[row].type) ? 8 : 4),
+             gp(static_cast<u8>(g), rows[row].type));
     if (i8 x = env_.homes.xmm[row]; x >= 0) a_.vmovsd(home_mem(static_cast<unsigned>(row), 8), x86::xmm(x));
   }
   constexpr u8 kArgs[] = {6, 2, 1};  // rsi rdx rcx
   for (int k = 0; k < 3; ++k) {
     if (arg_slots[k] < 0) continue;
-    if (wide_operand) a_.mov(x86::gpq(kArgs[k]), spill_mem(arg_slots[k], 8));
-    else a_.mov(x86::gpd(kArgs[k]), spill_mem(arg_slots[k], 4));
+    if (wide_operand)
+      a_.mov(x86::gpq(kArgs[k]), spill_mem(arg_slots[k], 8));
+    else
+      a_.mov(x86::gpd(kArgs[k]), spill_mem(arg_slots[k], 4));
   }
   a_.mov(x86::rdi, packed);
   a_.lea(x86::r8, field(offsetof(CpuHeader, fp_flags), 4));
@@ -352,14 +375,19 @@ void Emitter::soft_call(u64 packed, const u8* args, bool wide_operand, u8 result
   a_.mov(spill_mem(result_slot, 8), x86::rax);
   for (std::size_t row = 0; row < rows.size(); ++row) {
     if (i8 g = env_.homes.gpr[row]; g >= 0 && is_caller_saved(static_cast<u8>(g)))
-      a_.mov(gp(static_cast<u8>(g), rows[row].type), home_mem(static_cast<unsigned>(row), wide(rows[row].type) ? 8 : 4));
+      a_.mov(gp(static_cast<u8>(g), rows[row].type),
+             home_mem(static_cast<unsigned>(row), wide(rows[row].type) ? 8 : 4));
     if (i8 x = env_.homes.xmm[row]; x >= 0) a_.vmovsd(x86::xmm(x), home_mem(static_cast<unsigned>(row), 8));
   }
   for (u8 r : kTempGprs) a_.mov(x86::gpq(r), spill_mem(gpr_slots[r], 8));
   for (u8 x : kTempXmms) a_.vmovq(x86::xmm(x), spill_mem(xmm_slots[x], 8));
-  if (to_gpr) a_.mov(wide_result ? x86::gpq(result) : Gp(x86::gpd(result)), spill_mem(result_slot, wide_result ? 8 : 4));
-  else if (wide_result) a_.vmovsd(x86::xmm(result), spill_mem(result_slot, 8));
-  else a_.vmovss(x86::xmm(result), spill_mem(result_slot, 4));
+  if (to_gpr)
+    a_.mov(wide_result ? x86::gpq(result) : Gp(x86::gpd(result)),
+           spill_mem(result_slot, wide_result ? 8 : 4));
+  else if (wide_result)
+    a_.vmovsd(x86::xmm(result), spill_mem(result_slot, 8));
+  else
+    a_.vmovss(x86::xmm(result), spill_mem(result_slot, 4));
   spills_ -= 1 + 3 + 4;
   for (int slot : arg_slots) spills_ -= slot >= 0 ? 1 : 0;
 }
@@ -378,8 +406,10 @@ void Emitter::emit_soft(Value v) {
   unlock_all();
   const u8 d = to_gpr ? alloc_gpr() : alloc_xmm();
   soft_call(soft.pack(), args, wide(operand), d, to_gpr, wide(i.type));
-  if (to_gpr) define(v, d);
-  else define_f(v, d);
+  if (to_gpr)
+    define(v, d);
+  else
+    define_f(v, d);
 }
 
 }  // namespace hindcast::jit

@@ -9,12 +9,6 @@ using ir::Type;
 
 namespace {
 
-bool fits_i32(u64 value, Type t) {
-  if (t != Type::I64) return true;
-  return static_cast<i64>(value) == static_cast<i32>(static_cast<u32>(value));
-}
-Imm imm_of(u64 value) { return Imm(static_cast<i32>(static_cast<u32>(value))); }
-
 x86::Inst::Id alu_id(Op op) {
   switch (op) {
     case Op::Add: return x86::Inst::kIdAdd;
@@ -33,31 +27,53 @@ bool Emitter::emit_integer(Value v) {
   const ir::Inst& i = inst(v);
   const bool word = i.type == Type::I32 || i.type == Type::I64;
   switch (i.op) {
-    case Op::Add: case Op::Sub: case Op::And: case Op::Or: case Op::Xor: case Op::Mul:
+    case Op::Add:
+    case Op::Sub:
+    case Op::And:
+    case Op::Or:
+    case Op::Xor:
+    case Op::Mul:
       // Logic on I1 keeps to bit 0; on I8 and I16 everything stays right in the low bits.
       if (i.type == Type::I1 && (i.op == Op::Add || i.op == Op::Sub || i.op == Op::Mul)) return false;
       emit_binary(v);
       return true;
-    case Op::Shl: case Op::Shr: case Op::Sar: case Op::Rotl: case Op::Rotr:
+    case Op::Shl:
+    case Op::Shr:
+    case Op::Sar:
+    case Op::Rotl:
+    case Op::Rotr:
       if (!word) return false;
       emit_shift(v);
       return true;
-    case Op::MulHiS: case Op::MulHiU: case Op::MulHiSU:
+    case Op::MulHiS:
+    case Op::MulHiU:
+    case Op::MulHiSU:
       if (!word) return false;
       emit_mul_high(v);
       return true;
-    case Op::DivS: case Op::DivU: case Op::RemS: case Op::RemU:
+    case Op::DivS:
+    case Op::DivU:
+    case Op::RemS:
+    case Op::RemU:
       if (!word) return false;
       emit_divide(v);
       return true;
-    case Op::Clz: case Op::Ctz: case Op::Popcnt: case Op::Bswap:
+    case Op::Clz:
+    case Op::Ctz:
+    case Op::Popcnt:
+    case Op::Bswap:
       if (!word) return false;
       emit_bits(v);
       return !failed_;
-    case Op::Trunc: case Op::ZExt: case Op::SExt:
-      emit_extend(v);
-      return true;
-    case Op::CmpEq: case Op::CmpNe: case Op::CmpLtS: case Op::CmpLtU: case Op::CmpGeS: case Op::CmpGeU:
+    case Op::Trunc:
+    case Op::ZExt:
+    case Op::SExt: emit_extend(v); return true;
+    case Op::CmpEq:
+    case Op::CmpNe:
+    case Op::CmpLtS:
+    case Op::CmpLtU:
+    case Op::CmpGeS:
+    case Op::CmpGeU:
       if (!word) return false;
       emit_compare_value(v);
       return true;
@@ -65,19 +81,13 @@ bool Emitter::emit_integer(Value v) {
       if (ir::is_float(i.type) || i.type == Type::I1) return false;
       emit_select(v);
       return true;
-    case Op::Bitcast:
-      emit_bitcast(v);
-      return true;
-    case Op::NanBox: case Op::NanUnbox:
-      emit_box(v);
-      return true;
-    case Op::FpGetFlags: case Op::FpSetFlags:
-      return emit_float(v);
-    case Op::CallPure:
-      emit_call(v);
-      return !failed_;
-    default:
-      return false;
+    case Op::Bitcast: emit_bitcast(v); return true;
+    case Op::NanBox:
+    case Op::NanUnbox: emit_box(v); return true;
+    case Op::FpGetFlags:
+    case Op::FpSetFlags: return emit_float(v);
+    case Op::CallPure: emit_call(v); return !failed_;
+    default: return false;
   }
 }
 
@@ -119,8 +129,10 @@ void Emitter::emit_set_reg(Value v) {
     a_.mov(home_mem(row, wide(t) ? 8 : 4), imm_of(const_of(arg)));
   } else {
     u8 from = use(arg);
-    if (uses_[arg] == 1) consume(arg), lock(from);
-    else consume(arg);
+    if (uses_[arg] == 1)
+      consume(arg), lock(from);
+    else
+      consume(arg);
     save_aliases(row, arg);
     switch (ir::bits_of(t)) {
       case 64: a_.mov(home_mem(row, 8), x86::gpq(from)); break;
@@ -129,7 +141,8 @@ void Emitter::emit_set_reg(Value v) {
       default: a_.mov(home_mem(row, 1), x86::gpb_lo(from)); break;
     }
   }
-  // The home holds the value too, from now on (narrow slots excepted: reading them back as words would be wrong).
+  // The home holds the value too, from now on (narrow slots excepted: reading them back as words would be
+  // wrong).
   if (!is_const(arg) && ir::bits_of(t) >= 32) {
     if (Loc& l = locs_[arg]; l.home < 0) {
       l.home = static_cast<i16>(row);
@@ -160,9 +173,12 @@ void Emitter::emit_binary(Value v) {
     consume_args(i);
     const bool reuse = !is_pinned(ra) && uses_[a] == 0;
     u8 d;
-    if (hint_[v] >= 0 && env_.homes.gpr[hint_[v]] >= 0) d = dest(v);
-    else if (reuse) d = ra;
-    else d = alloc_gpr();
+    if (hint_[v] >= 0 && env_.homes.gpr[hint_[v]] >= 0)
+      d = dest(v);
+    else if (reuse)
+      d = ra;
+    else
+      d = alloc_gpr();
     if (d != ra && (op == Op::Add || (op == Op::Sub && k != INT32_MIN))) {
       a_.lea(gp(d, t), x86::ptr(x86::gpq(ra), op == Op::Add ? k : -k));
     } else {
@@ -177,9 +193,12 @@ void Emitter::emit_binary(Value v) {
   Operand ob = use_rm(b);
   consume_args(i);
   u8 d;
-  if (hint_[v] >= 0 && env_.homes.gpr[hint_[v]] >= 0) d = dest(v);
-  else if (!is_pinned(ra) && uses_[a] == 0) d = ra;
-  else d = alloc_gpr();
+  if (hint_[v] >= 0 && env_.homes.gpr[hint_[v]] >= 0)
+    d = dest(v);
+  else if (!is_pinned(ra) && uses_[a] == 0)
+    d = ra;
+  else
+    d = alloc_gpr();
   const bool b_is_d = ob.isReg() && ob.as<x86::Reg>().id() == d;
   if (d == ra) {
     a_.emit(alu_id(op), gp(d, t), ob);
@@ -207,8 +226,8 @@ void Emitter::emit_shift(Value v) {
     u8 ra = use(a);
     consume_args(i);
     u8 d = hint_[v] >= 0 && env_.homes.gpr[hint_[v]] >= 0 ? dest(v)
-           : !is_pinned(ra) && uses_[a] == 0             ? ra
-                                                         : alloc_gpr();
+           : !is_pinned(ra) && uses_[a] == 0              ? ra
+                                                          : alloc_gpr();
     if (i.op == Op::Shl && k >= 1 && k <= 3 && d != ra) {
       x86::Mem m = k == 1 ? x86::ptr(x86::gpq(ra), x86::gpq(ra)) : x86::ptr(0, x86::gpq(ra), k);
       a_.lea(gp(d, t), m);
@@ -230,7 +249,9 @@ void Emitter::emit_shift(Value v) {
     Operand oa = is_const(a) ? Operand(gp(use(a), t)) : use_rm(a);
     consume_args(i);
     u8 d = dest(v);
-    x86::Inst::Id id = i.op == Op::Shl ? x86::Inst::kIdShlx : i.op == Op::Shr ? x86::Inst::kIdShrx : x86::Inst::kIdSarx;
+    x86::Inst::Id id = i.op == Op::Shl   ? x86::Inst::kIdShlx
+                       : i.op == Op::Shr ? x86::Inst::kIdShrx
+                                         : x86::Inst::kIdSarx;
     a_.emit(id, gp(d, t), oa, gp(rb, t));
     define(v, d);
     return;
@@ -297,8 +318,10 @@ void Emitter::emit_divide(Value v) {
   if (is_signed) {
     a_.cmp(b, -1);
     a_.jz(minus_one);
-    if (wide(t)) a_.cqo();
-    else a_.cdq();
+    if (wide(t))
+      a_.cqo();
+    else
+      a_.cdq();
     a_.idiv(b);
   } else {
     a_.xor_(x86::edx, x86::edx);
@@ -309,13 +332,17 @@ void Emitter::emit_divide(Value v) {
   cold([this, a, b, d, zero, done, minus_one, rem, is_signed] {
     (void)b;
     a_.bind(zero);  // quotient: all ones; remainder: the dividend
-    if (rem) a_.mov(d, a);
-    else a_.mov(a, -1);
+    if (rem)
+      a_.mov(d, a);
+    else
+      a_.mov(a, -1);
     a_.jmp(done);
     if (!is_signed) return;
     a_.bind(minus_one);  // never overflows: 0 - a wraps
-    if (rem) a_.xor_(d, d);
-    else a_.neg(a);
+    if (rem)
+      a_.xor_(d, d);
+    else
+      a_.neg(a);
     a_.jmp(done);
   });
   define(v, result);
@@ -333,7 +360,9 @@ void Emitter::emit_bits(Value v) {
     define(v, d);
     return;
   }
-  const bool have = i.op == Op::Popcnt ? env_.host.popcnt : i.op == Op::Clz ? env_.host.lzcnt : env_.host.bmi1;
+  const bool have = i.op == Op::Popcnt ? env_.host.popcnt
+                    : i.op == Op::Clz  ? env_.host.lzcnt
+                                       : env_.host.bmi1;
   if (!have) {
     failed_ = true;
     return;
@@ -341,7 +370,9 @@ void Emitter::emit_bits(Value v) {
   Operand from = is_const(i.args[0]) ? Operand(gp(use(i.args[0]), t)) : use_rm(i.args[0]);
   consume_args(i);
   u8 d = dest(v);
-  x86::Inst::Id id = i.op == Op::Clz ? x86::Inst::kIdLzcnt : i.op == Op::Ctz ? x86::Inst::kIdTzcnt : x86::Inst::kIdPopcnt;
+  x86::Inst::Id id = i.op == Op::Clz   ? x86::Inst::kIdLzcnt
+                     : i.op == Op::Ctz ? x86::Inst::kIdTzcnt
+                                       : x86::Inst::kIdPopcnt;
   a_.emit(id, gp(d, t), from);
   define(v, d);
 }
@@ -378,95 +409,27 @@ void Emitter::emit_extend(Value v) {
     mov(d, ra, Type::I32);
     if (to == Type::I1) a_.and_(d32, 1);
   } else if (i.op == Op::ZExt) {
-    if (bits == 32) a_.mov(d32, x86::gpd(ra));
-    else if (bits == 16) a_.movzx(d32, x86::gpw(ra));
-    else if (bits == 8) a_.movzx(d32, x86::gpb_lo(ra));
-    else mov(d, ra, Type::I32);
+    if (bits == 32)
+      a_.mov(d32, x86::gpd(ra));
+    else if (bits == 16)
+      a_.movzx(d32, x86::gpw(ra));
+    else if (bits == 8)
+      a_.movzx(d32, x86::gpb_lo(ra));
+    else
+      mov(d, ra, Type::I32);
   } else {
     const bool w = to == Type::I64;
-    if (bits == 32) a_.movsxd(d64, x86::gpd(ra));
-    else if (bits == 16) w ? a_.movsx(d64, x86::gpw(ra)) : a_.movsx(d32, x86::gpw(ra));
-    else if (bits == 8) w ? a_.movsx(d64, x86::gpb_lo(ra)) : a_.movsx(d32, x86::gpb_lo(ra));
+    if (bits == 32)
+      a_.movsxd(d64, x86::gpd(ra));
+    else if (bits == 16)
+      w ? a_.movsx(d64, x86::gpw(ra)) : a_.movsx(d32, x86::gpw(ra));
+    else if (bits == 8)
+      w ? a_.movsx(d64, x86::gpb_lo(ra)) : a_.movsx(d32, x86::gpb_lo(ra));
     else {  // I1: 0 or -1
       mov(d, ra, Type::I32);
       w ? a_.neg(d64) : a_.neg(d32);
     }
   }
-  define(v, d);
-}
-
-x86::CondCode Emitter::emit_compare(Value v) {
-  const ir::Inst& i = inst(v);
-  const Type t = i.type;
-  Value a = i.args[0], b = i.args[1];
-  Op op = i.op;
-  const bool imm_b = is_const(b) && fits_i32(const_of(b), t);
-  u8 ra = use(a);
-  if (imm_b && const_of(b) == 0 && (op == Op::CmpEq || op == Op::CmpNe || op == Op::CmpLtS || op == Op::CmpGeS)) {
-    a_.test(gp(ra, t), gp(ra, t));
-  } else if (imm_b) {
-    a_.cmp(gp(ra, t), imm_of(const_of(b)));
-  } else {
-    Operand ob = use_rm(b);
-    a_.emit(x86::Inst::kIdCmp, gp(ra, t), ob);
-  }
-  consume_args(i);
-  switch (op) {
-    case Op::CmpEq: return x86::CondCode::kE;
-    case Op::CmpNe: return x86::CondCode::kNE;
-    case Op::CmpLtS: return x86::CondCode::kL;
-    case Op::CmpLtU: return x86::CondCode::kB;
-    case Op::CmpGeS: return x86::CondCode::kGE;
-    default: return x86::CondCode::kAE;
-  }
-}
-
-bool Emitter::fused_compare(Value cond, Value user) const {
-  const ir::Inst& c = inst(cond);
-  return c.op >= Op::CmpEq && c.op <= Op::CmpGeU && cond + 1 == user && uses_[cond] == 1 && !crosses_[cond] &&
-         home_block_[cond] == home_block_[user] && inst(user).args[0] == cond &&
-         (inst(user).op == Op::Branch || inst(user).op == Op::Select || inst(user).op == Op::ZExt);
-}
-
-void Emitter::emit_compare_value(Value v) {
-  // A compare that only feeds the next instruction's branch, select or extension is emitted there, next to its use.
-  if (v + 1 < unit_->insts.size() && fused_compare(v, v + 1)) return;
-  x86::CondCode cc = emit_compare(v);
-  u8 d = alloc_gpr();
-  a_.set(cc, x86::gpb_lo(d));
-  a_.movzx(x86::gpd(d), x86::gpb_lo(d));
-  define(v, d);
-}
-
-void Emitter::emit_test(Value cond) {
-  u8 r = use(cond);
-  a_.test(x86::gpd(r), 1);
-}
-
-void Emitter::emit_select(Value v) {
-  const ir::Inst& i = inst(v);
-  const Type t = wide(i.type) ? Type::I64 : Type::I32;
-  const Value cond = i.args[0], yes = i.args[1], no = i.args[2];
-  u8 d;
-  if (fused_compare(cond, v)) {
-    x86::CondCode cc = emit_compare(cond);
-    // The compare's operands are done with; what follows only moves, and a move leaves the flags alone.
-    unlock_all();
-    d = alloc_gpr();
-    load_to(d, no);
-    Operand oy = use_rm(yes);
-    a_.emit(x86::Inst::cmovccFromCond(cc), gp(d, t), oy);
-    uses_[cond] = 0;
-  } else {
-    d = alloc_gpr();
-    load_to(d, no);
-    emit_test(cond);
-    Operand oy = use_rm(yes);
-    a_.emit(x86::Inst::kIdCmovnz, gp(d, t), oy);
-    consume(cond);
-  }
-  consume(yes);
-  consume(no);
   define(v, d);
 }
 

@@ -9,7 +9,8 @@ using ir::Op;
 using ir::Type;
 
 namespace {
-// A base that was compared with the window's limit may be used with any offset this small: the window has guards.
+// A base that was compared with the window's limit may be used with any offset this small: the window has
+// guards.
 constexpr i32 kUncheckedOffset = 1 << 19;
 }  // namespace
 
@@ -28,7 +29,8 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
   const bool narrow = env_.arch.address_bits() <= 32;
   const auto slow_at = env_.context.slow.find(pc_);
   const Slow slow = slow_at == env_.context.slow.end() ? Slow::No : slow_at->second;
-  const bool computed = !env_.context.flat || slow != Slow::No || (attr.must_align && width > 1) || is_const(base) ||
+  const bool computed = !env_.context.flat || slow != Slow::No || (attr.must_align && width > 1) ||
+                        is_const(base) ||
                         (!narrow && (attr.offset >= kUncheckedOffset || attr.offset < -kUncheckedOffset));
   x86::Mem m;
   if (!computed) {
@@ -57,8 +59,10 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
     mov_imm(r, narrow ? static_cast<u32>(at) : at);
   } else {
     u8 rb = use(base);
-    if (attr.offset != 0) a_.lea(gp(r, t), x86::ptr(x86::gpq(rb), attr.offset));
-    else mov(r, rb, t);
+    if (attr.offset != 0)
+      a_.lea(gp(r, t), x86::ptr(x86::gpq(rb), attr.offset));
+    else
+      mov(r, rb, t);
     if (!is_pinned(rb)) locked_ &= ~(1u << rb);
   }
   if (attr.must_align && width > 1) {
@@ -110,7 +114,8 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
   return m;
 }
 
-/// Through the soft TLB. An access that crosses the page's end misses, since its last byte's page is compared.
+/// Through the soft TLB. An access that crosses the page's end misses, since its last byte's page is
+/// compared.
 x86::Mem Emitter::translated_address(const ir::Inst& i, u8 r, unsigned width) {
   const bool write = i.op == Op::Store || ir::MemAttr::unpack(i.imm).store_intent;
   const Type t = env_.arch.address_bits() <= 32 ? Type::I32 : Type::I64;
@@ -150,8 +155,10 @@ void Emitter::emit_load(Value v) {
   }
   if (leaves_for_access(i)) {
     consume_args(i);
-    if (ir::is_float(i.type)) define_f(v, dest_f(v));
-    else define(result, dest(result));
+    if (ir::is_float(i.type))
+      define_f(v, dest_f(v));
+    else
+      define(result, dest(result));
     return;
   }
   x86::Mem m = address(i, width);
@@ -160,8 +167,10 @@ void Emitter::emit_load(Value v) {
   if (ir::is_float(i.type)) {
     u8 d = dest_f(v);
     u32 begin = static_cast<u32>(a_.offset());
-    if (width == 8) a_.vmovsd(x86::xmm(d), m);
-    else a_.vmovss(x86::xmm(d), m);
+    if (width == 8)
+      a_.vmovsd(x86::xmm(d), m);
+    else
+      a_.vmovss(x86::xmm(d), m);
     note_access(begin);
     define_f(v, d);
     return;
@@ -180,12 +189,16 @@ void Emitter::emit_load(Value v) {
   switch (width) {
     case 8: a_.mov(x86::gpq(d), m); break;
     case 4:
-      if (sign && w) a_.movsxd(x86::gpq(d), m);
-      else a_.mov(x86::gpd(d), m);
+      if (sign && w)
+        a_.movsxd(x86::gpq(d), m);
+      else
+        a_.mov(x86::gpd(d), m);
       break;
     default:
-      if (sign) a_.movsx(w ? x86::gpq(d) : Gp(x86::gpd(d)), m);
-      else a_.movzx(x86::gpd(d), m);
+      if (sign)
+        a_.movsx(w ? x86::gpq(d) : Gp(x86::gpd(d)), m);
+      else
+        a_.movzx(x86::gpd(d), m);
       break;
   }
   note_access(begin);
@@ -206,9 +219,12 @@ void Emitter::emit_store(Value v) {
   if (ir::is_float(i.type)) {
     u8 from = use_f(value);
     begin = static_cast<u32>(a_.offset());
-    if (width == 8) a_.vmovsd(m, x86::xmm(from));
-    else a_.vmovss(m, x86::xmm(from));
-  } else if (is_const(value) && (width < 8 || static_cast<i64>(const_of(value)) == static_cast<i32>(const_of(value)))) {
+    if (width == 8)
+      a_.vmovsd(m, x86::xmm(from));
+    else
+      a_.vmovss(m, x86::xmm(from));
+  } else if (is_const(value) &&
+             (width < 8 || static_cast<i64>(const_of(value)) == static_cast<i32>(const_of(value)))) {
     begin = static_cast<u32>(a_.offset());
     const u64 c = const_of(value);
     a_.mov(m, Imm(width == 1   ? static_cast<i64>(static_cast<i8>(c))

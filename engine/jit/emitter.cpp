@@ -54,7 +54,8 @@ bool Emitter::emit(const ir::Unit& unit, Emitted& out) {
   return true;
 }
 
-// ---- analysis ----------------------------------------------------------------------------------------------------
+// ---- analysis
+// ----------------------------------------------------------------------------------------------------
 
 void Emitter::analyse() {
   const std::size_t n = unit_->insts.size();
@@ -116,8 +117,7 @@ void Emitter::begin_ir_block(u32 index) {
 bool Emitter::emit_inst(Value v) {
   const ir::Inst& i = inst(v);
   switch (i.op) {
-    case Op::Const:
-      return true;  // materialised where it is used
+    case Op::Const: return true;  // materialised where it is used
     case Op::InsnStart:
       if (after_call_) {
         after_call_ = false;
@@ -144,28 +144,16 @@ bool Emitter::emit_inst(Value v) {
       }
       return true;
     }
-    case Op::SetReg:
-      emit_set_reg(v);
-      return true;
-    case Op::Load:
-      emit_load(v);
-      return !failed_;
-    case Op::Store:
-      emit_store(v);
-      return !failed_;
-    default:
-      break;
+    case Op::SetReg: emit_set_reg(v); return true;
+    case Op::Load: emit_load(v); return !failed_;
+    case Op::Store: emit_store(v); return !failed_;
+    default: break;
   }
   switch (ir::info(i.op).effect) {
-    case ir::Effect::End:
-      return emit_end(v);
-    case ir::Effect::Call:
-      emit_call(v);
-      return !failed_;
-    case ir::Effect::Fp:
-      return emit_float(v);
-    default:
-      return emit_integer(v);
+    case ir::Effect::End: return emit_end(v);
+    case ir::Effect::Call: emit_call(v); return !failed_;
+    case ir::Effect::Fp: return emit_float(v);
+    default: return emit_integer(v);
   }
 }
 
@@ -180,7 +168,8 @@ u64 Emitter::const_of(Value v) const {
   }
 }
 
-// ---- locations ---------------------------------------------------------------------------------------------------
+// ---- locations
+// ---------------------------------------------------------------------------------------------------
 
 x86::Mem Emitter::home_mem(unsigned row, unsigned size) const {
   return x86::ptr(x86::rbp, env_.arch.registers()[row].offset - kStateBias, size);
@@ -263,8 +252,10 @@ void Emitter::mov(u8 to, u8 from, Type t) {
 
 void Emitter::mov_imm(u8 to, u64 value) {
   // Never xor: flags may be live.
-  if (value <= 0xffffffffu) a_.mov(x86::gpd(to), static_cast<u32>(value));
-  else a_.mov(x86::gpq(to), value);
+  if (value <= 0xffffffffu)
+    a_.mov(x86::gpd(to), static_cast<u32>(value));
+  else
+    a_.mov(x86::gpq(to), value);
 }
 
 void Emitter::load_to(u8 r, Value v) {
@@ -273,18 +264,23 @@ void Emitter::load_to(u8 r, Value v) {
   if (is_const(v)) return mov_imm(r, const_of(v));
   if (l.gpr >= 0) return mov(r, static_cast<u8>(l.gpr), wide(t) ? Type::I64 : Type::I32);
   if (l.home >= 0) {
-    if (i8 h = env_.homes.gpr[l.home]; h >= 0) return mov(r, static_cast<u8>(h), wide(t) ? Type::I64 : Type::I32);
+    if (i8 h = env_.homes.gpr[l.home]; h >= 0)
+      return mov(r, static_cast<u8>(h), wide(t) ? Type::I64 : Type::I32);
     if (i8 x = env_.homes.xmm[l.home]; x >= 0) {
-      if (wide(t)) a_.vmovq(x86::gpq(r), x86::xmm(x));
-      else a_.vmovd(x86::gpd(r), x86::xmm(x));
+      if (wide(t))
+        a_.vmovq(x86::gpq(r), x86::xmm(x));
+      else
+        a_.vmovd(x86::gpd(r), x86::xmm(x));
       return;
     }
     a_.mov(gp(r, t), home_mem(l.home, wide(t) ? 8 : 4));
     return;
   }
   if (l.xmm >= 0) {
-    if (wide(t)) a_.vmovq(x86::gpq(r), x86::xmm(l.xmm));
-    else a_.vmovd(x86::gpd(r), x86::xmm(l.xmm));
+    if (wide(t))
+      a_.vmovq(x86::gpq(r), x86::xmm(l.xmm));
+    else
+      a_.vmovd(x86::gpd(r), x86::xmm(l.xmm));
     return;
   }
   if (l.spill < 0) {
@@ -309,7 +305,8 @@ Operand Emitter::use_rm(Value v) {
   const Loc& l = locs_[v];
   const unsigned size = wide(type(v)) ? 8 : 4;
   if (l.gpr < 0 && uses_[v] == 1 && !is_const(v)) {
-    if (l.home >= 0 && env_.homes.gpr[l.home] < 0 && env_.homes.xmm[l.home] < 0) return home_mem(l.home, size);
+    if (l.home >= 0 && env_.homes.gpr[l.home] < 0 && env_.homes.xmm[l.home] < 0)
+      return home_mem(l.home, size);
     if (l.home < 0 && l.xmm < 0 && l.spill >= 0) return spill_mem(l.spill, size);
   }
   return gp(use(v), type(v));
@@ -324,15 +321,21 @@ u8 Emitter::use_f(Value v) {
   if (is_const(v)) {
     load_const_f(x, const_of(v), type(v));
   } else if (l.home >= 0 && env_.homes.gpr[l.home] < 0) {
-    if (w) a_.vmovsd(x86::xmm(x), home_mem(l.home, 8));
-    else a_.vmovss(x86::xmm(x), home_mem(l.home, 4));
+    if (w)
+      a_.vmovsd(x86::xmm(x), home_mem(l.home, 8));
+    else
+      a_.vmovss(x86::xmm(x), home_mem(l.home, 4));
   } else if (l.spill >= 0) {
-    if (w) a_.vmovsd(x86::xmm(x), spill_mem(l.spill, 8));
-    else a_.vmovss(x86::xmm(x), spill_mem(l.spill, 4));
+    if (w)
+      a_.vmovsd(x86::xmm(x), spill_mem(l.spill, 8));
+    else
+      a_.vmovss(x86::xmm(x), spill_mem(l.spill, 4));
   } else if (l.gpr >= 0 || l.home >= 0) {
     u8 g = l.gpr >= 0 ? static_cast<u8>(l.gpr) : static_cast<u8>(env_.homes.gpr[l.home]);
-    if (w) a_.vmovq(x86::xmm(x), x86::gpq(g));
-    else a_.vmovd(x86::xmm(x), x86::gpd(g));
+    if (w)
+      a_.vmovq(x86::xmm(x), x86::gpq(g));
+    else
+      a_.vmovd(x86::xmm(x), x86::gpd(g));
   } else {
     failed_ = true;
   }
@@ -345,7 +348,8 @@ Operand Emitter::use_fm(Value v) {
   const Loc& l = locs_[v];
   const unsigned size = wide(type(v)) ? 8 : 4;
   if (l.xmm < 0 && uses_[v] == 1 && !is_const(v)) {
-    if (l.home >= 0 && env_.homes.xmm[l.home] < 0 && env_.homes.gpr[l.home] < 0) return home_mem(l.home, size);
+    if (l.home >= 0 && env_.homes.xmm[l.home] < 0 && env_.homes.gpr[l.home] < 0)
+      return home_mem(l.home, size);
     if (l.home < 0 && l.gpr < 0 && l.spill >= 0) return spill_mem(l.spill, size);
   }
   return x86::xmm(use_f(v));
@@ -374,8 +378,10 @@ void Emitter::save_aliases(unsigned row, Value except) {
     if (uses_[v] != 0 && l.gpr < 0 && l.xmm < 0 && l.spill < 0) {
       // To the stack: it is rare, and a temporary may be needed for the instruction at hand.
       l.spill = static_cast<i16>(new_spill());
-      if (g >= 0) a_.mov(spill_mem(l.spill, 8), x86::gpq(g));
-      else if (x >= 0) a_.vmovq(spill_mem(l.spill, 8), x86::xmm(x));
+      if (g >= 0)
+        a_.mov(spill_mem(l.spill, 8), x86::gpq(g));
+      else if (x >= 0)
+        a_.vmovq(spill_mem(l.spill, 8), x86::xmm(x));
       else {
         // Memory to memory through whichever temporary is free, else through the one that is pushed aside.
         u8 t = alloc_gpr();

@@ -1,8 +1,10 @@
-// IR to x86-64, in one pass over the instructions of a unit. SSA values live in temporaries, or simply are the guest
-// register's home that holds them; a guest register's home is written where the IR sets it, so that at every
-// instruction boundary the homes are the exact guest state and a side exit needs nothing but its site.
+// IR to x86-64, in one pass over the instructions of a unit. SSA values live in temporaries, or simply are
+// the guest register's home that holds them; a guest register's home is written where the IR sets it, so that
+// at every instruction boundary the homes are the exact guest state and a side exit needs nothing but its
+// site.
 //
-// Files: emitter.cpp (driver, locations), emit_int.cpp, emit_memory.cpp, emit_float.cpp, emit_exit.cpp.
+// Files: emitter.cpp (driver, locations), emit_int.cpp, emit_compare.cpp, emit_memory.cpp, emit_float.cpp,
+// emit_exit.cpp.
 #pragma once
 #include <asmjit/x86.h>
 
@@ -22,12 +24,12 @@ struct EmitEnv {
   const AddressSpace& memory;
   const HostFeatures& host;
   const Context& context;
-  const HomeMap& homes;           // of this code
-  const RamBlock* main_ram;       // the block that Slow sites compare with; may be null
-  const u8* code_address;         // where the code will run
-  const u8* exit_common;          // in the arena: leaves with rax = index << 8 | kind
-  u32 first_site, first_link;     // numbers of the first ones emitted
-  u32 block;                      // number of the block being emitted
+  const HomeMap& homes;        // of this code
+  const RamBlock* main_ram;    // the block that Slow sites compare with; may be null
+  const u8* code_address;      // where the code will run
+  const u8* exit_common;       // in the arena: leaves with rax = index << 8 | kind
+  u32 first_site, first_link;  // numbers of the first ones emitted
+  u32 block;                   // number of the block being emitted
 };
 
 /// The result: code to be appended at code_address, and its sites and links.
@@ -42,6 +44,13 @@ struct Emitted {
   };
   std::vector<Access> accesses;  // ascending
 };
+
+/// Whether an instruction on type `t` can take the constant as a sign-extended 32-bit immediate.
+inline bool fits_i32(u64 value, ir::Type t) {
+  if (t != ir::Type::I64) return true;
+  return static_cast<i64>(value) == static_cast<i32>(static_cast<u32>(value));
+}
+inline asmjit::Imm imm_of(u64 value) { return asmjit::Imm(static_cast<i32>(static_cast<u32>(value))); }
 
 class Emitter {
  public:
@@ -171,21 +180,21 @@ class Emitter {
   Emitted* out_ = nullptr;
   std::vector<Loc> locs_;
   std::vector<u32> uses_;
-  std::vector<u32> home_block_;       // IR block that defines the value
+  std::vector<u32> home_block_;  // IR block that defines the value
   std::vector<bool> crosses_, done_;
-  std::vector<i16> hint_;             // register row that the value is set to at once, or -1
-  std::vector<Value> extended_by_;    // load -> the extension that is folded into it
+  std::vector<i16> hint_;                    // register row that the value is set to at once, or -1
+  std::vector<Value> extended_by_;           // load -> the extension that is folded into it
   std::vector<std::vector<Value>> aliases_;  // register row -> values whose loc.home it is
-  std::vector<asmjit::Label> labels_; // of IR blocks
+  std::vector<asmjit::Label> labels_;        // of IR blocks
   std::vector<std::function<void()>> cold_;
   std::vector<std::pair<Value, i32>> checked_;  // bases known to be below the window limit
   Value gpr_owner_[16] = {}, xmm_owner_[16] = {};
   u32 pinned_mask_ = 0, pinned_xmm_mask_ = 0;
   u32 locked_ = 0, locked_xmm_ = 0;
   int spills_ = 0;
-  u32 insn_ = 0;                      // instructions begun
-  GuestAddr pc_ = 0;                  // of the current one
-  bool after_call_ = false;           // an exit request must be looked at before the next instruction
+  u32 insn_ = 0;             // instructions begun
+  GuestAddr pc_ = 0;         // of the current one
+  bool after_call_ = false;  // an exit request must be looked at before the next instruction
   u32 current_block_ = 0;
   bool failed_ = false;
 };

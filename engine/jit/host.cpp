@@ -26,10 +26,10 @@ HostFeatures detect_host(const std::vector<std::string>& off) {
     const char* name;
     bool HostFeatures::*flag;
   };
-  static constexpr Name kNames[] = {{"avx", &HostFeatures::avx},     {"avx512", &HostFeatures::avx512},
-                                    {"bmi1", &HostFeatures::bmi1},   {"bmi2", &HostFeatures::bmi2},
-                                    {"fma", &HostFeatures::fma},     {"lzcnt", &HostFeatures::lzcnt},
-                                    {"movbe", &HostFeatures::movbe}, {"popcnt", &HostFeatures::popcnt},
+  static constexpr Name kNames[] = {{"avx", &HostFeatures::avx},          {"avx512", &HostFeatures::avx512},
+                                    {"bmi1", &HostFeatures::bmi1},        {"bmi2", &HostFeatures::bmi2},
+                                    {"fma", &HostFeatures::fma},          {"lzcnt", &HostFeatures::lzcnt},
+                                    {"movbe", &HostFeatures::movbe},      {"popcnt", &HostFeatures::popcnt},
                                     {"fsgsbase", &HostFeatures::fsgsbase}};
   for (const std::string& name : off) {
     bool known = false;
@@ -38,7 +38,9 @@ HostFeatures detect_host(const std::vector<std::string>& off) {
         f.*n.flag = false;
         known = true;
       }
-    if (!known) throw Fatal("no host feature '" + name + "'; known: avx avx512 bmi1 bmi2 fma fsgsbase lzcnt movbe popcnt");
+    if (!known)
+      throw Fatal("no host feature '" + name +
+                  "'; known: avx avx512 bmi1 bmi2 fma fsgsbase lzcnt movbe popcnt");
   }
   if (!f.avx) f.avx512 = f.fma = false;  // the floating-point emitter is VEX-encoded throughout
   return f;

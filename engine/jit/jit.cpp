@@ -17,7 +17,8 @@ using x86::Gp;
 
 namespace {
 
-// ---- host faults -------------------------------------------------------------------------------------------------
+// ---- host faults
+// -------------------------------------------------------------------------------------------------
 
 /// The Jit whose code this thread is running; null outside translated code.
 thread_local Jit* running_jit = nullptr;
@@ -88,7 +89,8 @@ HomeMap Jit::standard_homes() const {
       if (rows[row].pin_order != 0 && ir::is_float(rows[row].type) == floats) order.push_back(row);
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return rows[a].pin_order < rows[b].pin_order; });
-    for (std::size_t k = 0; k < order.size() && k < pins.size(); ++k) out[order[k]] = static_cast<i8>(pins[k]);
+    for (std::size_t k = 0; k < order.size() && k < pins.size(); ++k)
+      out[order[k]] = static_cast<i8>(pins[k]);
   };
   assign(false, kPinnedGprs, map.gpr);
   if (host_.avx) assign(true, kPinnedXmms, map.xmm);
@@ -100,7 +102,9 @@ void Jit::emit_stubs() {
   holder_.reset();
   holder_.init(environment_);
   x86::Assembler a(&holder_);
-  auto slot = [&](std::size_t row, unsigned size) { return x86::ptr(x86::rbp, rows[row].offset - kStateBias, size); };
+  auto slot = [&](std::size_t row, unsigned size) {
+    return x86::ptr(x86::rbp, rows[row].offset - kStateBias, size);
+  };
   auto is_wide = [&](std::size_t row) { return ir::bits_of(rows[row].type) == 64; };
   constexpr i32 kBudgetAt = static_cast<i32>(offsetof(CpuHeader, budget)) - kStateBias;
   constexpr i32 kMxcsrAt = static_cast<i32>(offsetof(CpuHeader, mxcsr)) - kStateBias;
@@ -158,9 +162,17 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent) {
     for (u32 k = 0; k < Context::kJumpEntries; ++k) context.jump_cache[k] = {kNever, nullptr};
   }
   const u32 number = static_cast<u32>(blocks_.size());
-  const EmitEnv env{machine_.arch(), machine_.memory(), host_,  context,
-                    homes_,          main_ram_,         arena_->next(), exit_common_,
-                    static_cast<u32>(sites_.size()), static_cast<u32>(links_.size()), number};
+  const EmitEnv env{machine_.arch(),
+                    machine_.memory(),
+                    host_,
+                    context,
+                    homes_,
+                    main_ram_,
+                    arena_->next(),
+                    exit_common_,
+                    static_cast<u32>(sites_.size()),
+                    static_cast<u32>(links_.size()),
+                    number};
   holder_.reset();
   holder_.init(environment_);
   Emitted out;
@@ -195,8 +207,10 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent) {
 
 Exit Jit::enter(Vcpu& vcpu, Context& context, u32 number) {
   if (current_gs != gs_base_) {
-    if (host_.fsgsbase) asm volatile("wrgsbase %0" : : "r"(gs_base_));
-    else ::syscall(SYS_arch_prctl, ARCH_SET_GS, gs_base_);
+    if (host_.fsgsbase)
+      asm volatile("wrgsbase %0" : : "r"(gs_base_));
+    else
+      ::syscall(SYS_arch_prctl, ARCH_SET_GS, gs_base_);
     current_gs = gs_base_;
   }
   CpuHeader& header = vcpu.header();

@@ -30,12 +30,12 @@ class Jit {
 
   bool usable() const { return host_.usable; }
 
-  /// Translates a unit into a block of `context` and makes it findable there. Returns its number, or kNone if the
-  /// unit needs the interpreter. May empty the arena first (all contexts' blocks go).
+  /// Translates a unit into a block of `context` and makes it findable there. Returns its number, or kNone if
+  /// the unit needs the interpreter. May empty the arena first (all contexts' blocks go).
   static constexpr u32 kNone = ~u32{0};
   u32 compile(Context& context, const ir::Unit& unit, const Extent& extent);
-  /// Runs from a block's start until something needs attention. Header fields are exact on return, but for the
-  /// budget of the exit's site or block, which the caller settles.
+  /// Runs from a block's start until something needs attention. Header fields are exact on return, but for
+  /// the budget of the exit's site or block, which the caller settles.
   Exit enter(Vcpu& vcpu, Context& context, u32 block);
 
   Block& block(u32 number) { return *blocks_[number]; }

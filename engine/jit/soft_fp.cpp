@@ -21,7 +21,8 @@ u64 arith(Op op, u8 neg, Round rm, u64 a64, u64 b64, u64 c64, u32& fl) {
     case Op::FDiv: return fp::div<F>(a, b, rm, fl);
     case Op::FSqrt: return fp::sqrt<F>(a, rm, fl);
     case Op::FMulAdd:
-      return fp::fma<F>(static_cast<B>((neg & 1) != 0 ? a ^ sign : a), b, static_cast<B>((neg & 2) != 0 ? c ^ sign : c), rm, fl);
+      return fp::fma<F>(static_cast<B>((neg & 1) != 0 ? a ^ sign : a), b,
+                        static_cast<B>((neg & 2) != 0 ? c ^ sign : c), rm, fl);
     case Op::FMin: return fp::min<F>(a, b, fl);
     case Op::FMax: return fp::max<F>(a, b, fl);
     default: return 0;
@@ -38,7 +39,8 @@ u64 to_int(Op op, bool wide, Round rm, u64 a64, u32& fl) {
 
 template <typename F>
 u64 from_int(Op op, bool wide, Round rm, u64 a, u32& fl) {
-  if (op == Op::SToF) return fp::from_i64<F>(wide ? static_cast<i64>(a) : static_cast<i32>(static_cast<u32>(a)), rm, fl);
+  if (op == Op::SToF)
+    return fp::from_i64<F>(wide ? static_cast<i64>(a) : static_cast<i32>(static_cast<u32>(a)), rm, fl);
   return fp::from_u64<F>(wide ? a : static_cast<u32>(a), rm, fl);
 }
 

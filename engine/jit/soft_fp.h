@@ -8,7 +8,7 @@ namespace hindcast::jit {
 /// Everything but the operands, packed so that translated code passes it in one register.
 struct SoftOp {
   ir::Op op;
-  ir::Type result;   // FToS/FToU: I32/I64; compares are not here
+  ir::Type result;  // FToS/FToU: I32/I64; compares are not here
   ir::Type operand;
   ir::Round round;
   u8 flags;
