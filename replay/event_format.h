@@ -1,4 +1,4 @@
-// What the payloads of a recording's events mean (docs/recording-format.md).
+// What the payloads of a recording's events mean.
 //
 //   answers          u32 LE, low half of xxh3-64 of the request; then the reply
 //   Serial, SemihostConsole, Network   the bytes

@@ -210,7 +210,7 @@ TEST(RecordReplay, CheckpointsWhileSemihostingWaits) {
   TempFolder folder;
   RecordOptions options;
   options.checkpoints = RecordOptions::Checkpoints::Every;
-  options.checkpoint_every = 37;
+  options.checkpoint_every = 197;
   const RunResult recorded =
       record_to(folder / "rec", machine_of(semihost_cat_program(), 2), typing("some text", 5), options);
   const auto checkpoints = storage::Reader::open(folder / "rec")->checkpoints();
