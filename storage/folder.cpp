@@ -195,7 +195,7 @@ std::unique_ptr<Folder> Folder::open(const std::string& path) {
   }
   const std::vector<Entry> entries = list(path);
   if (entries.empty())
-    throw NeverBegun(fmt::format("recording {} was cut short while being created: it is empty", path));
+    throw StoreError(fmt::format("recording {} was cut short while being created: it is empty", path));
   const std::string marker = path + "/" + kMarkerName;
   const int fd = ::open(marker.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0) {
@@ -213,7 +213,10 @@ std::unique_ptr<Folder> Folder::open(const std::string& path) {
   }
   const std::string text = read_marker(fd);
   if (text.size() < kSlotSize && is_title_start(text)) {
-    throw NeverBegun(fmt::format("recording {} was cut short while being created", path));
+    // A recorder writes nothing else before its marker is whole.
+    const std::string what = fmt::format("recording {} was cut short while being created", path);
+    if (entries.size() == 1) throw NeverBegun(what);
+    throw StoreError(what);
   }
   const auto schema = schema_of(text);
   if (!schema) throw StoreError(fmt::format("recording {} is damaged: {} is unreadable", path, kMarkerName));

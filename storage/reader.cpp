@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <new>
 #include <set>
 #include <type_traits>
@@ -243,8 +244,11 @@ class StoreReader final : public Reader {
   }
 
   [[noreturn]] void never_begun() const {
-    throw NeverBegun(
-        fmt::format("recording {} was cut short while being created: there is nothing to replay", path_));
+    const std::string what = "was cut short while being created: there is nothing to replay";
+    // What a killed recorder leaves, and not marks that were damaged later.
+    const bool plain = mark_ ? marks_sound_ : !std::filesystem::exists(path_ + "/CURRENT");
+    if (plain) throw NeverBegun(fmt::format("recording {} {}", path_, what));
+    fail(what);
   }
 
   void read_meta() {
