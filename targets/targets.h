@@ -3,7 +3,8 @@
 
 namespace hindcast::targets {
 
-/// Registers every target's machines, CPUs and device models (engine/registry.h). Called once, by the command and tests.
+/// Registers every target's machines, CPUs and device models (engine/registry.h). Called once, by the
+/// command and by tests.
 void register_all();
 
 }  // namespace hindcast::targets

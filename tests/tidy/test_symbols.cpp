@@ -23,9 +23,9 @@ std::string undefined_symbols(const fs::path& archive) {
 }
 
 const std::regex& banned_symbol() {
-  static const std::regex re(
-      R"( U (s?rand|rand_r|random|srandom|drand48|arc4random\w*|getrandom|getentropy|time|clock|clock_gettime|)"
-      R"(gettimeofday|getenv|secure_getenv|getpid|_ZNSt13random_device\w+|_ZNSt6chrono\w+clock3nowEv)(@\S*)?$)");
+  static const std::regex re(R"( U (s?rand|rand_r|random|srandom|drand48|arc4random\w*|getrandom|getentropy|)"
+                             R"(time|clock|clock_gettime|gettimeofday|getenv|secure_getenv|getpid|)"
+                             R"(_ZNSt13random_device\w+|_ZNSt6chrono\w+clock3nowEv)(@\S*)?$)");
   return re;
 }
 
