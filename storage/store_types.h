@@ -35,8 +35,8 @@ class StoreError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The recorder was killed while it created the recording: there is nothing in it, and nothing is missing from
-/// it.
+/// The recorder was killed while it created the recording: there is nothing in it, and nothing is
+/// missing from it.
 class NeverBegun : public StoreError {
  public:
   using StoreError::StoreError;
