@@ -67,6 +67,7 @@ StopReason Machine::run(Icount limit, bool stop_here) {
   Icount begun_at = kNever;
   for (;;) {
     if (exit_code_) return StopReason::Exit;
+    const u32 last = current_;
     if (reset_requested_) {
       reset_requested_ = false;
       reset();
@@ -78,7 +79,6 @@ StopReason Machine::run(Icount limit, bool stop_here) {
     begun_at = clock_.icount();
     clock_.fire_due();
     if (exit_code_ || reset_requested_) continue;
-    const u32 last = current_;
     if (!pick_runnable()) return StopReason::Idle;
     if (stop_at_switches_ && current_ != last) return StopReason::Switch;
 

@@ -2,51 +2,18 @@
 
 #include <fmt/format.h>
 #include <sys/random.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "replay/touched_pages.h"
 #include "storage/merkle.h"
 
 namespace hindcast::replay {
 namespace {
 
 using storage::kPageSize;
-
-/// Calls fn(first byte, end) for every stretch of the block that has memory behind it. Memory that nobody
-/// touched has none, so a large, mostly unused RAM costs nothing.
-template <typename Fn>
-void for_each_extent(const RamBlock& block, Fn fn) {
-  u64 at = 0;
-  while (at < block.size) {
-    const off_t data = ::lseek(block.fd, static_cast<off_t>(at), SEEK_DATA);
-    if (data < 0) {
-      if (errno == ENXIO) return;  // nothing more
-      fn(at, block.size);          // the file system cannot tell: all of it
-      return;
-    }
-    if (static_cast<u64>(data) >= block.size) return;
-    const off_t hole = ::lseek(block.fd, data, SEEK_HOLE);
-    const u64 end = hole < 0 ? block.size : std::min<u64>(static_cast<u64>(hole), block.size);
-    const u64 first = static_cast<u64>(data) / kPageSize * kPageSize;
-    fn(first, end);
-    at = (end + kPageSize - 1) / kPageSize * kPageSize;
-  }
-}
-
-/// Calls fn(page number, content) for every page that is not all zero, in ascending order.
-template <typename Fn>
-void for_each_page(const RamBlock& block, Fn fn) {
-  static constexpr std::array<u8, kPageSize> kZeros{};
-  for_each_extent(block, [&](u64 first, u64 end) {
-    for (u64 at = first; at < end; at += kPageSize) {
-      const ByteView content(block.host + at, std::min<u64>(kPageSize, block.size - at));
-      if (std::memcmp(content.data(), kZeros.data(), content.size()) != 0) fn(at / kPageSize, content);
-    }
-  });
-}
 
 storage::CheckpointBlock empty_block(const RamBlock& block) {
   storage::CheckpointBlock out;
@@ -97,6 +64,12 @@ Bytes save_state(Machine& machine, PortBase& port) {
   SaveArchive ar;
   archive_state(machine, port, ar);
   return ar.take();
+}
+
+void load_state(Machine& machine, PortBase& port, ByteView saved) {
+  LoadArchive ar(saved);
+  archive_state(machine, port, ar);
+  if (!ar.at_end()) throw Fatal("checkpoint: the saved state is longer than the machine's");
 }
 
 HashPoint hash_point(Machine& machine, PortBase& port) {
@@ -164,9 +137,7 @@ void restore_checkpoint(Machine& machine, PortBase& port, const storage::Checkpo
                               blocks[i]->name));
     restore_block(machine, *blocks[i], saved, page);
   }
-  LoadArchive ar(record.machine_state);
-  archive_state(machine, port, ar);
-  if (!ar.at_end()) throw Fatal("checkpoint: the saved state is longer than the machine's");
+  load_state(machine, port, record.machine_state);
   if (machine.icount() != record.icount)
     throw Fatal(
         fmt::format("checkpoint: the saved state is of icount {}, not {}", machine.icount(), record.icount));

@@ -15,6 +15,8 @@ namespace hindcast::replay {
 /// Everything but memory contents: the machine's state and the port's, as CheckpointRecord::machine_state
 /// holds it.
 Bytes save_state(Machine& machine, PortBase& port);
+/// Gives both what save_state() returned for them at another moment. Throws Fatal if it does not fit them.
+void load_state(Machine& machine, PortBase& port, ByteView saved);
 /// The cheap hashes of the icount grid.
 HashPoint hash_point(Machine& machine, PortBase& port);
 /// The state hash, CheckpointInfo::root, of the machine as it is. Reads every page that was ever touched.

@@ -33,7 +33,8 @@ struct NavStop {
   std::optional<AddressSpace::WatchHit> watch;
 };
 
-/// Decides whether a breakpoint's stop counts (a debugger's condition). Called on the stopped machine.
+/// Decides whether a stop at a breakpoint or watchpoint counts (a debugger's condition). Called on the stopped
+/// machine, also for stops that a search passes over.
 using StopFilter = std::function<bool(Machine&, const NavStop&)>;
 
 class Navigator {
@@ -46,8 +47,8 @@ class Navigator {
   virtual Icount begin() const = 0;
   virtual Icount end() const = 0;
   virtual Icount position() const = 0;
-  /// Console output produced while moving goes here (channel, bytes); by default nowhere. It is called for
-  /// every pass over the place where it is produced, also while searching, unless `silent` says otherwise.
+  /// The guest's output goes here (channel, bytes) while a move goes forward from the cursor; by default
+  /// nowhere. What a search passes over, or the way to an earlier position, is silent.
   virtual void on_output(std::function<void(Channel, ByteView)> fn) = 0;
 
   virtual void set_breakpoints(std::set<GuestAddr> pcs) = 0;
@@ -60,7 +61,9 @@ class Navigator {
   virtual NavStop run(Icount limit = kNever) = 0;
   /// `count` instructions of vCPU `vcpu` (others run in between), stopping early at breakpoints and watches.
   virtual NavStop step(unsigned vcpu, u64 count = 1) = 0;
-  /// Back to before the previous instruction of `vcpu`.
+  /// Back to before the previous attempt of `vcpu`. The entry of an interrupt is one, so the way back from a
+  /// handler's first instruction shows the interrupted pc twice: before the entry, and then the instruction
+  /// before it.
   virtual NavStop step_back(unsigned vcpu) = 0;
   /// Back to the last stop before the cursor (breakpoint: the state before that instruction; watch: the state
   /// after the access), or to the beginning.
