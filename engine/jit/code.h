@@ -56,6 +56,8 @@ struct Context {
     const u8* code;
   };
   static constexpr u32 kJumpEntries = 4096;
+  /// What entry `k` holds when it is empty: a pc that is never looked for there.
+  static constexpr JumpEntry no_jump(u32 k) { return {k == 0 ? kNever : 0, nullptr}; }
   std::unique_ptr<JumpEntry[]> jump_cache;
   std::unordered_map<GuestAddr, u32> blocks;  // pc -> live translated block
   std::unordered_map<GuestAddr, std::unique_ptr<struct IrBlock>> interp;

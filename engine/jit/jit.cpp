@@ -159,7 +159,7 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent) {
   }
   if (!context.jump_cache) {
     context.jump_cache = std::make_unique<Context::JumpEntry[]>(Context::kJumpEntries);
-    for (u32 k = 0; k < Context::kJumpEntries; ++k) context.jump_cache[k] = {kNever, nullptr};
+    for (u32 k = 0; k < Context::kJumpEntries; ++k) context.jump_cache[k] = Context::no_jump(k);
   }
   const u32 number = static_cast<u32>(blocks_.size());
   const EmitEnv env{machine_.arch(),
@@ -267,8 +267,9 @@ void Jit::kill(u32 number) {
     b.context->blocks.erase(it);
   unsigned shift = 0;
   for (unsigned align = machine_.arch().insn_alignment(); align > 1; align >>= 1) ++shift;
-  Context::JumpEntry& entry = b.context->jump_cache[(b.pc >> shift) % Context::kJumpEntries];
-  if (entry.pc == b.pc) entry = {kNever, nullptr};
+  const u32 at = static_cast<u32>((b.pc >> shift) % Context::kJumpEntries);
+  Context::JumpEntry& entry = b.context->jump_cache[at];
+  if (entry.pc == b.pc) entry = Context::no_jump(at);
 }
 
 void Jit::clear() {

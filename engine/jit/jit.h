@@ -39,6 +39,10 @@ class Jit {
   Exit enter(Vcpu& vcpu, Context& context, u32 block);
 
   Block& block(u32 number) { return *blocks_[number]; }
+  /// The block's host code, where it runs (for tests).
+  ByteView code(u32 number) const {
+    return {arena_->exec() + blocks_[number]->code_offset, blocks_[number]->code_size};
+  }
   const Site& site(u32 number) const { return sites_[number]; }
   const Link& link_at(u32 number) const { return links_[number]; }
   void link(u32 number, u32 block);
