@@ -205,7 +205,7 @@ void Executor::flush() {
     for (auto& tlb : context->tlbs)
       if (tlb) tlb->flush();
     if (context->jump_cache)
-      for (u32 k = 0; k < jit::Context::kJumpEntries; ++k) context->jump_cache[k] = {kNever, nullptr};
+      for (u32 k = 0; k < jit::Context::kJumpEntries; ++k) context->jump_cache[k] = jit::Context::no_jump(k);
   }
   for (auto& [page, made] : pages_) machine_.memory().unprotect_code_page(page);
   pages_.clear();
