@@ -29,5 +29,7 @@ Command add_info(CLI::App& app);
 Command add_events(CLI::App& app);
 Command add_verify(CLI::App& app);
 Command add_list(CLI::App& app);
+// gdb (commands_debug.cpp).
+Command add_debug(CLI::App& app);
 
 }  // namespace hindcast::cli

@@ -30,7 +30,7 @@ void fill_standard_streams() {
 }
 
 /// Commands of the command line that are not in this version.
-constexpr std::array kLaterCommands = {"debug", "analyze", "compare", "index", "export", "import"};
+constexpr std::array kLaterCommands = {"analyze", "compare", "index", "export", "import"};
 
 /// "--semihosting" may stand alone, and must not take the image for its value.
 std::string normalized(const std::string& argument) {
@@ -55,7 +55,7 @@ int run(const std::vector<std::string>& arguments) {
                        fmt::format("hindcast {} (recordings: schema {}, model {})", HINDCAST_VERSION,
                                    storage::kSchemaVersion, replay::kModelVersion));
   const std::array commands = {add_run(app),    add_record(app), add_replay(app), add_info(app),
-                               add_events(app), add_verify(app), add_list(app)};
+                               add_events(app), add_verify(app), add_list(app),   add_debug(app)};
   auto known = [&](const std::string& name) {
     return std::any_of(commands.begin(), commands.end(),
                        [&](const Command& command) { return command.app->get_name() == name; });
@@ -65,6 +65,12 @@ int run(const std::vector<std::string>& arguments) {
   auto separator = std::find(arguments.begin(), arguments.end(), "--");
   std::vector<std::string> own(arguments.begin(), separator), guest_args;
   if (separator != arguments.end()) guest_args.assign(separator + 1, arguments.end());
+  // What follows --gdb is gdb's.
+  if (!own.empty() && own.front() == "debug")
+    if (auto gdb = std::find(own.begin(), own.end(), "--gdb"); gdb != own.end()) {
+      guest_args.insert(guest_args.begin(), gdb + 1, own.end());
+      own.erase(gdb + 1, own.end());
+    }
   std::transform(own.begin(), own.end(), own.begin(), normalized);
   std::reverse(own.begin(), own.end());  // CLI11 takes them from the back
   try {

@@ -77,6 +77,15 @@ class RiscvArch final : public Architecture {
   bool wakes(const Vcpu& vcpu) const override;
   void on_switch(Vcpu& vcpu) const override;
 
+  // Debuggers.
+  const char* gdb_architecture() const override { return cpu_.xlen == 32 ? "riscv:rv32" : "riscv:rv64"; }
+  bool gdb_watch_traps_before() const override { return true; }
+  /// Without supervisor mode addresses are physical; protection (PMP) is not a debugger's concern.
+  bool debug_translate(Vcpu&, GuestAddr va, GuestAddr* physical) const override {
+    *physical = truncate(va);
+    return true;
+  }
+
  private:
   void build_registers();
   void build_decoder();

@@ -1,0 +1,64 @@
+#include "gdb/memory.h"
+
+#include <algorithm>
+
+namespace hindcast::gdb {
+namespace {
+
+constexpr u64 kBlock = 64 * 1024;
+
+}  // namespace
+
+std::string read_memory(Vcpu& vcpu, GuestAddr va, u64 size) {
+  const Architecture& arch = vcpu.arch();
+  const u64 page = u64{1} << arch.page_bits();
+  std::string out;
+  while (out.size() < size) {
+    const GuestAddr at = va + out.size();
+    const u64 piece = std::min<u64>(size - out.size(), page - (at & (page - 1)));
+    GuestAddr physical = 0;
+    if (at < va || !arch.debug_translate(vcpu, at, &physical)) break;
+    const u8* bytes = vcpu.machine().memory().peek(physical, piece);
+    if (bytes == nullptr) {
+      // The page may be there in part.
+      const RamBlock* block = vcpu.machine().memory().find_ram(physical);
+      if (block == nullptr) break;
+      const u64 left = std::min(piece, block->base + block->size - physical);
+      bytes = vcpu.machine().memory().peek(physical, left);
+      if (bytes != nullptr) out.append(reinterpret_cast<const char*>(bytes), left);
+      break;
+    }
+    out.append(reinterpret_cast<const char*>(bytes), piece);
+  }
+  return out;
+}
+
+std::optional<GuestAddr> search_memory(Vcpu& vcpu, GuestAddr va, u64 size, const std::string& pattern) {
+  if (pattern.empty() || size < pattern.size()) return std::nullopt;
+  // Blocks overlap by a pattern less one byte, so that none is missed between them.
+  for (u64 done = 0; done + pattern.size() <= size;) {
+    const u64 want = std::min(size - done, kBlock + pattern.size() - 1);
+    const std::string block = read_memory(vcpu, va + done, want);
+    if (const std::size_t found = block.find(pattern); found != std::string::npos) return va + done + found;
+    if (block.size() < want) return std::nullopt;
+    done += kBlock;
+  }
+  return std::nullopt;
+}
+
+std::optional<u32> crc_memory(Vcpu& vcpu, GuestAddr va, u64 size) {
+  u32 crc = ~u32{0};
+  for (u64 done = 0; done < size;) {
+    const u64 want = std::min(size - done, kBlock);
+    const std::string block = read_memory(vcpu, va + done, want);
+    if (block.size() != want) return std::nullopt;
+    for (char c : block) {
+      crc ^= static_cast<u32>(static_cast<u8>(c)) << 24;
+      for (unsigned bit = 0; bit < 8; ++bit) crc = crc << 1 ^ ((crc >> 31) != 0 ? 0x04c11db7u : 0u);
+    }
+    done += want;
+  }
+  return crc;
+}
+
+}  // namespace hindcast::gdb

@@ -1,0 +1,19 @@
+// Guest memory as a debugger reads it: virtual addresses of a vCPU, RAM and ROM only. Device registers are
+// not read, because reading them would change the run.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "engine/machine.h"
+
+namespace hindcast::gdb {
+
+/// At most `size` bytes from `va`, fewer where the readable memory ends.
+std::string read_memory(Vcpu& vcpu, GuestAddr va, u64 size);
+/// The address of the first occurrence of `pattern` that lies in [va, va + size).
+std::optional<GuestAddr> search_memory(Vcpu& vcpu, GuestAddr va, u64 size, const std::string& pattern);
+/// The CRC of qCRC (polynomial 0x04c11db7, most significant bit first, from all ones). Nullopt if not all of
+/// it is readable.
+std::optional<u32> crc_memory(Vcpu& vcpu, GuestAddr va, u64 size);
+
+}  // namespace hindcast::gdb

@@ -1,0 +1,232 @@
+#include "gdb/motion.h"
+
+#include <algorithm>
+#include <set>
+
+#include "gdb/agent.h"
+#include "gdb/memory.h"
+
+namespace hindcast::gdb {
+namespace {
+
+bool is_watch(PointKind kind) { return kind >= PointKind::Write; }
+
+/// Whether the access changed one of the bytes [base, base + size).
+bool changes(const AddressSpace::WatchHit& hit, GuestAddr base, u64 size) {
+  for (unsigned i = 0; i < std::min(hit.size, 8u); ++i) {
+    const u64 old_byte = hit.old_value >> (8 * i) & 0xff, new_byte = hit.new_value >> (8 * i) & 0xff;
+    if (hit.address + i - base < size && old_byte != new_byte) return true;
+  }
+  return hit.size > 8;  // more than is known
+}
+
+bool overlaps(const AddressSpace::WatchHit& hit, GuestAddr base, u64 size) {
+  return hit.address - base < size || base - hit.address < hit.size;
+}
+
+}  // namespace
+
+Motion::Motion(replay::Navigator& navigator, const RegisterMap& registers)
+    : navigator_(navigator), registers_(registers) {
+  navigator_.set_filter(
+      [this](Machine& machine, const replay::NavStop& stop) { return counts(machine, stop); });
+}
+
+bool Motion::insert(Point point) {
+  GuestAddr physical = 0;
+  Machine& machine = navigator_.machine();
+  if (is_watch(point.kind) &&
+      (point.size == 0 || point.size > kMaxWatchBytes || point.address + point.size < point.address ||
+       !machine.arch().debug_translate(machine.current(), point.address, &physical)))
+    return false;
+  remove(point.kind, point.address, point.size);
+  if (points_.size() >= kMaxPoints) return false;
+  points_.push_back(std::move(point));
+  return true;
+}
+
+void Motion::remove(PointKind kind, GuestAddr address, u64 size) {
+  std::erase_if(points_, [&](const Point& point) {
+    return point.kind == kind && point.address == address && point.size == size;
+  });
+  changed_ = true;
+}
+
+void Motion::clear() {
+  points_.clear();
+  changed_ = true;
+}
+
+void Motion::prepare() {
+  interrupted_ = false;
+  if (!changed_) return;
+  changed_ = false;
+  Machine& machine = navigator_.machine();
+  std::set<GuestAddr> pcs;
+  std::vector<AddressSpace::Watch> watches;
+  watched_.clear();
+  for (const Point& point : points_) {
+    GuestAddr physical = 0;
+    if (!is_watch(point.kind)) {
+      pcs.insert(point.address);
+    } else if (machine.arch().debug_translate(machine.current(), point.address, &physical)) {
+      watches.push_back(
+          {physical, point.size, point.kind != PointKind::Write, point.kind != PointKind::Read});
+      watched_.push_back({&point, physical});
+    }
+  }
+  navigator_.set_breakpoints(std::move(pcs));
+  navigator_.set_watches(std::move(watches));
+}
+
+replay::NavStop Motion::move(const std::function<replay::NavStop()>& make) {
+  for (;;) {
+    const replay::NavStop stop = make();
+    const bool late = stop.kind == replay::NavStop::Kind::Interrupted && !interrupted_;
+    const bool unwatched =
+        stop.kind == replay::NavStop::Kind::Watchpoint && !counts(navigator_.machine(), stop);
+    if (!late && !unwatched) return stop;
+  }
+}
+
+const Motion::Watched* Motion::touched(const AddressSpace::WatchHit& hit) const {
+  for (const Watched& watched : watched_) {
+    const PointKind kind = watched.point->kind;
+    const u64 size = watched.point->size;
+    if (!overlaps(hit, watched.physical, size)) continue;
+    if (kind == PointKind::Access || (kind == PointKind::Read && !hit.store)) return &watched;
+    // What a device does with a store is not known here.
+    if (kind == PointKind::Write && hit.store &&
+        (changes(hit, watched.physical, size) ||
+         navigator_.machine().memory().peek(hit.address, 1) == nullptr))
+      return &watched;
+  }
+  return nullptr;
+}
+
+bool Motion::condition_holds(Vcpu& vcpu, const Bytes& code) const {
+  const AgentWorld world{
+      [&](GuestAddr va, unsigned size) -> std::optional<u64> {
+        const std::string bytes = read_memory(vcpu, va, size);
+        if (bytes.size() != size) return std::nullopt;
+        return guest_value(vcpu.arch(), bytes);
+      },
+      [&](unsigned number) -> std::optional<u64> {
+        const auto row = registers_.row(number);
+        if (!row) return std::nullopt;
+        return vcpu.arch().read_register(vcpu, *row);
+      },
+  };
+  // gdb looks for itself when the answer is not known.
+  return evaluate(code, world).value_or(1) != 0;
+}
+
+bool Motion::counts(Machine& machine, const replay::NavStop& stop) const {
+  if (any_store_) return true;
+  if (stop.kind == replay::NavStop::Kind::Watchpoint) return !stop.watch || touched(*stop.watch) != nullptr;
+  if (stop.kind != replay::NavStop::Kind::Breakpoint) return true;
+  Vcpu& vcpu = machine.vcpu(stop.vcpu);
+  bool found = false;
+  for (const Point& point : points_) {
+    if (is_watch(point.kind) || point.address != vcpu.pc()) continue;
+    found = true;
+    if (point.conditions.empty()) return true;
+    for (const Bytes& condition : point.conditions)
+      if (condition_holds(vcpu, condition)) return true;
+  }
+  return !found;
+}
+
+Outcome Motion::finish(const replay::NavStop& stop, bool forwards) {
+  Outcome outcome;
+  outcome.stop = stop;
+  if (stop.kind == replay::NavStop::Kind::Breakpoint) {
+    const GuestAddr pc = navigator_.machine().vcpu(stop.vcpu).pc();
+    outcome.point = PointKind::Hardware;
+    for (const Point& point : points_)
+      if (point.kind == PointKind::Software && point.address == pc) outcome.point = PointKind::Software;
+  } else if (stop.kind == replay::NavStop::Kind::Watchpoint && stop.watch) {
+    const Watched* watched = touched(*stop.watch);
+    if (watched == nullptr) return outcome;
+    outcome.point = watched->point->kind;
+    const GuestAddr first = std::max(stop.watch->address, watched->physical);
+    outcome.address = watched->point->address + (first - watched->physical);
+    // The navigator stands after the access. gdb compares the value with the last one it has seen: where it
+    // does not step over the access itself, it must stand on the other side of it.
+    if (forwards == navigator_.machine().arch().gdb_watch_traps_before())
+      navigator_.seek(navigator_.position() - 1);
+  }
+  return outcome;
+}
+
+Outcome Motion::forward() {
+  prepare();
+  return finish(move([&] { return navigator_.run(); }), true);
+}
+
+replay::NavStop Motion::one_step(unsigned vcpu) {
+  return move([&] {
+    replay::NavStop stop = navigator_.step(vcpu);
+    // The step is done, unless it was the access of another vCPU.
+    if (stop.kind == replay::NavStop::Kind::Watchpoint && stop.vcpu == vcpu &&
+        !counts(navigator_.machine(), stop))
+      stop.kind = replay::NavStop::Kind::Arrived;
+    return stop;
+  });
+}
+
+Outcome Motion::step(unsigned vcpu) {
+  prepare();
+  return finish(one_step(vcpu), true);
+}
+
+Outcome Motion::step_range(unsigned vcpu, GuestAddr start, GuestAddr end) {
+  prepare();
+  for (;;) {
+    replay::NavStop stop = one_step(vcpu);
+    if (stop.kind == replay::NavStop::Kind::Arrived && interrupted_)
+      stop.kind = replay::NavStop::Kind::Interrupted;
+    if (stop.kind != replay::NavStop::Kind::Arrived ||
+        navigator_.machine().vcpu(vcpu).pc() - start >= end - start)
+      return finish(stop, true);
+  }
+}
+
+Outcome Motion::back() {
+  prepare();
+  return finish(move([&] { return navigator_.run_back(); }), false);
+}
+
+Outcome Motion::step_back(unsigned vcpu) {
+  prepare();
+  return finish(move([&] { return navigator_.step_back(vcpu); }), false);
+}
+
+std::optional<Store> Motion::last_store(Vcpu& vcpu, GuestAddr va, u64 size) {
+  GuestAddr physical = 0;
+  if (size == 0 || size > kMaxWatchBytes || !vcpu.arch().debug_translate(vcpu, va, &physical))
+    return std::nullopt;
+  const Icount origin = navigator_.position();
+  interrupted_ = false;
+  changed_ = true;
+  navigator_.set_breakpoints({});
+  navigator_.set_watches({{physical, size, false, true}});
+  any_store_ = true;
+  const replay::NavStop stop = move([&] { return navigator_.run_back(); });
+  any_store_ = false;
+  navigator_.set_watches({});
+  std::optional<Store> found;
+  if (stop.kind == replay::NavStop::Kind::Watchpoint && stop.watch) {
+    navigator_.seek(navigator_.position() - 1);
+    found = {navigator_.position(), stop.vcpu, navigator_.machine().vcpu(stop.vcpu).pc(), *stop.watch};
+  }
+  navigator_.seek(origin);
+  return found;
+}
+
+void Motion::interrupt() {
+  interrupted_ = true;
+  navigator_.request_stop();
+}
+
+}  // namespace hindcast::gdb

@@ -1,0 +1,97 @@
+// Breakpoints and watchpoints, and moving until one of them stops the run: the navigator's moves with the
+// conditions, and the stopping places, that gdb expects.
+#pragma once
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "gdb/description.h"
+#include "replay/navigator.h"
+
+namespace hindcast::gdb {
+
+/// The numbers are those of the packets Z0 to Z4.
+enum class PointKind : u8 { Software = 0, Hardware = 1, Write = 2, Read = 3, Access = 4 };
+
+struct Point {
+  PointKind kind = PointKind::Software;
+  GuestAddr address = 0;
+  u64 size = 0;  // watchpoints: bytes watched; breakpoints: what gdb calls the kind
+  std::vector<Bytes>
+      conditions;  // agent expressions; the point counts if one of them is true, or there is none
+};
+
+/// How a move ended.
+struct Outcome {
+  replay::NavStop stop;
+  std::optional<PointKind> point;  // which kind of point stopped it
+  GuestAddr address = 0;           // watchpoints: the first watched byte that was touched
+};
+
+/// A store that was found.
+struct Store {
+  Icount icount = 0;  // the position before it
+  unsigned vcpu = 0;
+  GuestAddr pc = 0;
+  AddressSpace::WatchHit hit;
+};
+
+class Motion {
+ public:
+  static constexpr std::size_t kMaxPoints = 10'000;
+  static constexpr u64 kMaxWatchBytes = u64{1} << 32;
+
+  Motion(replay::Navigator& navigator, const RegisterMap& registers);
+  Motion(const Motion&) = delete;
+  Motion& operator=(const Motion&) = delete;
+
+  /// Replaces a point of the same kind, address and size. False: too many, too large, or not at any memory.
+  bool insert(Point point);
+  void remove(PointKind kind, GuestAddr address, u64 size);
+  void clear();
+
+  // Moves. A write watchpoint counts only stores that change a watched byte. A stop at a watchpoint is where
+  // gdb expects it on this architecture, so that it sees the value change.
+  Outcome forward();
+  Outcome step(unsigned vcpu);
+  /// Steps while the vCPU's pc is in [start, end).
+  Outcome step_range(unsigned vcpu, GuestAddr start, GuestAddr end);
+  Outcome back();
+  Outcome step_back(unsigned vcpu);
+  void seek(Icount icount) { navigator_.seek(icount); }
+
+  /// The last store before the cursor that touched one of these bytes. The cursor stays where it is. Nullopt:
+  /// there is none, or interrupt() was called.
+  std::optional<Store> last_store(Vcpu& vcpu, GuestAddr va, u64 size);
+
+  /// From any thread: the move under way ends soon. To be repeated until it has.
+  void interrupt();
+
+ private:
+  void prepare();
+  /// Makes the move again if it ended by a request that came too late for the move before, or at an access
+  /// that no watchpoint is about.
+  replay::NavStop move(const std::function<replay::NavStop()>& make);
+  replay::NavStop one_step(unsigned vcpu);
+  bool counts(Machine& machine, const replay::NavStop& stop) const;
+  bool condition_holds(Vcpu& vcpu, const Bytes& code) const;
+  Outcome finish(const replay::NavStop& stop, bool forwards);
+
+  struct Watched {
+    const Point* point;
+    GuestAddr physical;
+  };
+  const Watched* touched(const AddressSpace::WatchHit& hit) const;
+
+  replay::Navigator& navigator_;
+  const RegisterMap& registers_;
+  std::vector<Point> points_;
+  std::vector<Watched> watched_;
+  bool changed_ = true;     // the navigator does not know points_ yet
+  bool any_store_ = false;  // last_store() is searching
+  std::atomic<bool> interrupted_ = false;
+};
+
+}  // namespace hindcast::gdb

@@ -1,0 +1,200 @@
+#include "gdb/session.h"
+
+#include <fmt/format.h>
+
+namespace hindcast::gdb {
+namespace {
+
+constexpr unsigned kSigInt = 2, kSigTrap = 5;
+constexpr std::size_t kConsolePiece = 4096;
+
+}  // namespace
+
+std::string error_text(std::string_view message) { return fmt::format("E.{}", message); }
+
+Session::Session(replay::Navigator& navigator, SessionOptions options)
+    : navigator_(navigator),
+      options_(std::move(options)),
+      registers_(navigator.machine().arch()),
+      motion_(navigator, registers_),
+      monitor_(navigator, motion_, options_.recording),
+      image_(std::move(options_.image)) {}
+
+void Session::begin() {
+  motion_.clear();
+  image_.close_all();
+  no_ack_ = false;
+  reports_breaks_ = false;
+  resumed_.reset();
+  request_ = Request::None;
+  last_ = {};
+}
+
+std::optional<std::string> Session::handle(std::string_view packet) try {
+  return dispatch(packet);
+} catch (const std::exception& error) {
+  if (notice_) notice_(error.what());
+  return kError;
+}
+
+std::optional<std::string> Session::dispatch(std::string_view packet) {
+  if (packet.empty()) return "";
+  Fields fields(packet.substr(1));
+  const unsigned selected = resumed_.value_or(current_);
+  switch (packet.front()) {
+    case '!': return "OK";
+    case '?': return stop_reply(last_);
+    case 'g': return read_registers();
+    case 'p': return read_register(fields);
+    case 'G':
+    case 'P': return refuse_write("registers");
+    case 'm': return read_memory_hex(fields);
+    case 'x': return read_memory_binary(fields);
+    case 'M': return refuse_write("memory");
+    case 'X': return write_binary(fields);
+    case 'Z': return change_point(fields, true);
+    case 'z': return change_point(fields, false);
+    case 'H': return select_thread(fields);
+    case 'T': return thread_alive(fields);
+    case 'c':
+    case 's':
+      // An address to go on at would be a change of the pc.
+      if (!fields.empty()) return refuse_write("registers");
+      [[fallthrough]];
+    case 'C':
+    case 'S':
+      if (packet.front() == 'c' || packet.front() == 'C') return resume([&] { return motion_.forward(); });
+      return resume([&] { return motion_.step(selected); });
+    case 'b':
+      if (packet == "bc") return resume([&] { return motion_.back(); });
+      if (packet == "bs") return resume([&] { return motion_.step_back(selected); });
+      return "";
+    case 'k': request_ = Request::Kill; return std::nullopt;
+    case 'D': request_ = Request::Detach; return "OK";
+    case 'R':
+      navigator_.seek(navigator_.begin());
+      last_ = {};
+      return std::nullopt;
+    case 'v':
+      if (packet == "vCont?") return "vCont;c;C;s;S;t;r";
+      if (fields.take("Cont;")) return v_cont(fields);
+      if (fields.take("File:")) return image_.handle(fields.rest());
+      if (fields.take("Run;")) {
+        navigator_.seek(navigator_.begin());
+        last_ = {};
+        return stop_reply(last_);
+      }
+      if (fields.take("Kill;")) {
+        request_ = Request::Kill;
+        return "OK";
+      }
+      return "";
+    case 'q':
+    case 'Q': return query(packet);
+    default: return "";
+  }
+}
+
+std::optional<unsigned> Session::thread(Fields& fields) {
+  if (fields.take("-1")) return current_;
+  const auto id = fields.number();
+  if (!id) return std::nullopt;
+  if (*id == 0) return current_;
+  if (*id > machine().vcpu_count()) return std::nullopt;
+  return static_cast<unsigned>(*id - 1);
+}
+
+std::string Session::select_thread(Fields fields) {
+  const bool general = fields.take('g');
+  if (!general && !fields.take('c')) return "";
+  const bool any = fields.rest() == "0" || fields.rest() == "-1";
+  const auto vcpu = thread(fields);
+  if (!vcpu || !fields.empty()) return kError;
+  if (general)
+    current_ = *vcpu;
+  else
+    resumed_ = any ? std::nullopt : vcpu;
+  return "OK";
+}
+
+std::string Session::thread_alive(Fields fields) {
+  const auto id = fields.number();
+  return id && fields.empty() && *id >= 1 && *id <= machine().vcpu_count() ? "OK" : kError;
+}
+
+// The actions of a vCont. A recording has one course: what is asked of single vCPUs decides only whose steps
+// are counted, the others run as they did.
+std::string Session::v_cont(Fields fields) {
+  std::optional<unsigned> stepped;
+  std::optional<std::pair<GuestAddr, GuestAddr>> range;
+  bool any = false;
+  while (!fields.empty()) {
+    Fields action(fields.until(';'));
+    const bool step = action.take('s'), step_signal = !step && action.take('S');
+    const bool in_range = !step && !step_signal && action.take('r');
+    const bool go = action.take('c'), go_signal = !go && action.take('C');
+    if (!step && !step_signal && !in_range && !go && !go_signal && !action.take('t')) return kError;
+    if ((step_signal || go_signal) && !action.number()) return kError;
+    std::optional<std::pair<GuestAddr, GuestAddr>> bounds;
+    if (in_range) {
+      const auto start = action.number();
+      const auto end = action.take(',') ? action.number() : std::nullopt;
+      if (!start || !end || *end < *start) return kError;
+      bounds = {*start, *end};
+    }
+    const auto who = action.take(':') ? thread(action) : current_;
+    if (!who || !action.empty()) return kError;
+    any = true;
+    if (!stepped && (step || step_signal || in_range)) {
+      stepped = who;
+      range = bounds;
+    }
+  }
+  if (!any) return kError;
+  if (!stepped) return resume([&] { return motion_.forward(); });
+  current_ = *stepped;
+  if (!range) return resume([&] { return motion_.step(*stepped); });
+  return resume([&] { return motion_.step_range(*stepped, range->first, range->second); });
+}
+
+std::string Session::resume(const std::function<Outcome()>& move) {
+  try {
+    last_ = move();
+  } catch (const std::exception& error) {
+    // The recording is damaged, or this program leaves its path: as far as it goes it can still be looked at.
+    console(fmt::format("hindcast: {}\n", error.what()));
+    if (notice_) notice_(error.what());
+    last_ = {};
+    last_.stop.vcpu = current_;
+  }
+  using Kind = replay::NavStop::Kind;
+  if (last_.stop.kind == Kind::Breakpoint || last_.stop.kind == Kind::Watchpoint) current_ = last_.stop.vcpu;
+  return stop_reply(last_);
+}
+
+std::string Session::stop_reply(const Outcome& outcome) {
+  using Kind = replay::NavStop::Kind;
+  const Kind kind = outcome.stop.kind;
+  std::string out = fmt::format("T{:02x}", kind == Kind::Interrupted ? kSigInt : kSigTrap);
+  if (const auto row = registers_.row(registers_.pc_number()))
+    out += fmt::format("{:02x}:{};", registers_.pc_number(), registers_.read(vcpu(), *row));
+  out += fmt::format("thread:{:x};", current_ + 1);
+  if (kind == Kind::Begin) out += "replaylog:begin;";
+  if (kind == Kind::End) out += "replaylog:end;";
+  if (outcome.point) switch (*outcome.point) {
+      case PointKind::Software: out += reports_breaks_ ? "swbreak:;" : ""; break;
+      case PointKind::Hardware: out += reports_breaks_ ? "hwbreak:;" : ""; break;
+      case PointKind::Write: out += fmt::format("watch:{:x};", outcome.address); break;
+      case PointKind::Read: out += fmt::format("rwatch:{:x};", outcome.address); break;
+      case PointKind::Access: out += fmt::format("awatch:{:x};", outcome.address); break;
+    }
+  return out;
+}
+
+void Session::console(std::string_view text) {
+  if (!send_) return;
+  for (std::size_t at = 0; at < text.size(); at += kConsolePiece)
+    send_("O" + to_hex(text.substr(at, kConsolePiece)));
+}
+
+}  // namespace hindcast::gdb
