@@ -135,16 +135,16 @@ void HostFiles::close_all() {
   }
 }
 
-Bytes HostFiles::serve(ByteView bytes) {
-  auto request = decode_request(bytes);
-  return encode(request ? handle(*request) : failed(Errno::Invalid));
+Bytes HostFiles::serve(ByteView request) {
+  auto decoded = decode_request(request);
+  return encode(decoded ? handle(*decoded) : failed(Errno::Invalid));
 }
 
-bool HostFiles::has_effects(ByteView bytes) {
-  auto request = decode_request(bytes);
-  if (!request) return false;
-  switch (request->op) {
-    case FileOp::Open: return request->mode >= 4;  // "w" and "a" create
+bool HostFiles::has_effects(ByteView request) {
+  auto decoded = decode_request(request);
+  if (!decoded) return false;
+  switch (decoded->op) {
+    case FileOp::Open: return decoded->mode >= 4;  // "w" and "a" create
     case FileOp::Write:
     case FileOp::Remove:
     case FileOp::Rename: return true;

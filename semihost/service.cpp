@@ -120,7 +120,7 @@ u64 Service::Impl::write_string(const Call& call) {
 u64 Service::Impl::write(const Call& call) {
   std::array<u64, 3> block;  // handle, data, length
   if (!call.block(block)) return fail(Errno::Fault);
-  auto [handle, data, length] = block;
+  const u64 handle = block[0], data = block[1], length = block[2];
   Handle* entry = handles.find(handle);
   bool console =
       entry != nullptr && (entry->kind == HandleKind::ConsoleOut || entry->kind == HandleKind::ConsoleErr);
@@ -149,7 +149,7 @@ u64 Service::Impl::write(const Call& call) {
 std::optional<u64> Service::Impl::read(const Call& call) {
   std::array<u64, 3> block;  // handle, buffer, length
   if (!call.block(block)) return fail(Errno::Fault);
-  auto [handle, buffer, length] = block;
+  const u64 handle = block[0], buffer = block[1], length = block[2];
   Handle* entry = handles.find(handle);
   if (entry != nullptr && entry->kind == HandleKind::ConsoleIn) {
     if (length == 0) return 0;
