@@ -25,12 +25,13 @@ constexpr Icount kFirstSegment = 1 << 16;
 
 class RecordingNavigator final : public Navigator {
  public:
-  RecordingNavigator(const std::string& path, const EngineOptions& engine) : player_(path, engine) {
+  RecordingNavigator(const std::string& path, const EngineOptions& engine, bool verify)
+      : player_(path, engine, verify) {
     if (player_.empty())
       throw Fatal(path + ": nothing was recorded; the recorder was killed before the machine ran");
     player_.advance(0);
     begin_ = player_.icount();
-    snapshots_.emplace(player_, kSnapshotBudget);
+    snapshots_.emplace(player_, kSnapshotBudget, verify);
   }
 
   Machine& machine() override { return player_.machine(); }
@@ -390,8 +391,9 @@ NavStop RecordingNavigator::run_back() {
 
 }  // namespace
 
-std::unique_ptr<Navigator> Navigator::open(const std::string& path, const EngineOptions& engine) {
-  return std::make_unique<RecordingNavigator>(path, engine);
+std::unique_ptr<Navigator> Navigator::open(const std::string& path, const EngineOptions& engine,
+                                           bool verify) {
+  return std::make_unique<RecordingNavigator>(path, engine, verify);
 }
 
 }  // namespace hindcast::replay

@@ -22,10 +22,11 @@ constexpr double kNear = 1 << 14;
 Snapshots::Page::Page(u64& sum) : total(sum) { total += sizeof(Page); }
 Snapshots::Page::~Page() { total -= sizeof(Page); }
 
-Snapshots::Snapshots(Player& player, u64 budget_bytes)
+Snapshots::Snapshots(Player& player, u64 budget_bytes, bool recorded)
     : player_(player), budget_(budget_bytes), bytes_(std::make_unique<u64>(0)) {
-  for (const storage::CheckpointInfo& info : player.reader().checkpoints())
-    if (info.icount <= player.end_icount()) recorded_.push_back(info);
+  if (recorded)
+    for (const storage::CheckpointInfo& info : player.reader().checkpoints())
+      if (info.icount <= player.end_icount()) recorded_.push_back(info);
   take(player.icount());
 }
 

@@ -15,8 +15,9 @@ namespace hindcast::replay {
 /// neighbours are close to each other, measured by their distance from the cursor.
 class Snapshots {
  public:
-  /// Takes the first snapshot, which is never dropped: the player stands at the beginning.
-  Snapshots(Player& player, u64 budget_bytes);
+  /// Takes the first snapshot, which is never dropped: the player stands at the beginning. `recorded`: the
+  /// recording's checkpoints are used too.
+  Snapshots(Player& player, u64 budget_bytes, bool recorded);
   Snapshots(const Snapshots&) = delete;
   Snapshots& operator=(const Snapshots&) = delete;
 

@@ -16,8 +16,9 @@ namespace hindcast::replay {
 /// for anything.
 class Player {
  public:
-  /// Refuses recordings of other versions before anything is built.
-  Player(const std::string& path, const EngineOptions& engine);
+  /// Refuses recordings of other versions before anything is built. Without `verify`, recorded hashes are not
+  /// looked at: only inputs that cannot be delivered are a Divergence.
+  Player(const std::string& path, const EngineOptions& engine, bool verify = true);
   ~Player();
   Player(const Player&) = delete;
   Player& operator=(const Player&) = delete;
@@ -63,6 +64,7 @@ class Player {
 
   std::string path_;
   EngineOptions engine_;
+  bool verify_;
   std::unique_ptr<storage::Reader> reader_;
   Meta meta_;
   Icount end_icount_ = 0;
