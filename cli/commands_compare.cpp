@@ -1,0 +1,179 @@
+// compare: where two runs part, on stdout. And `state`, which another build's compare talks to.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/values.h"
+#include "replay/compare.h"
+#include "replay/meta.h"
+#include "replay/state_server.h"
+#include "targets/loader/image.h"
+
+namespace hindcast::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using replay::CompareReport;
+
+/// "main+0x12" from the recorded image's symbols; empty if they do not tell.
+std::string symbol_of(const std::string& path, GuestAddr pc) {
+  const auto reader = storage::Reader::open(path);
+  replay::Meta meta = replay::decode_meta(reader->meta(), path);
+  if (!replay::load_files(*reader, meta, path)) return {};
+  for (const MachineFile& file : meta.config.files) {
+    if (loader::detect_format(file.data) != loader::Format::Elf) continue;
+    try {
+      const loader::Image image = loader::parse_image(file.name, file.data, 0);
+      if (const loader::Symbol* symbol = image.symbol_at(pc))
+        return pc == symbol->address ? symbol->name
+                                     : fmt::format("{}+{:#x}", symbol->name, pc - symbol->address);
+    } catch (const Fatal&) {
+      continue;  // the board may have taken it for raw bytes
+    }
+  }
+  return {};
+}
+
+const char* verdict_name(CompareReport::Verdict verdict) {
+  switch (verdict) {
+    case CompareReport::Verdict::Same: return "same";
+    case CompareReport::Verdict::Differ: return "differ";
+    case CompareReport::Verdict::Lengths: return "lengths";
+  }
+  return "unknown";
+}
+
+Json input_json(const std::optional<replay::EventLine>& input) {
+  if (!input) return nullptr;
+  return {{"icount", input->position.icount}, {"seq", input->position.seq}, {"kind", input->kind},
+          {"channel", input->channel},        {"size", input->size},        {"text", input->text}};
+}
+
+Json differences_json(const std::vector<CompareReport::Difference>& list) {
+  Json out = Json::array();
+  for (const auto& entry : list) out.push_back({{"name", entry.name}, {"a", entry.a}, {"b", entry.b}});
+  return out;
+}
+
+Json report_json(const CompareReport& report, const std::string& symbol) {
+  Json words = Json::array();
+  for (const CompareReport::Word& word : report.words)
+    words.push_back({{"block", word.block},
+                     {"address", fmt::format("{:#x}", word.address)},
+                     {"a", fmt::format("{:#018x}", word.a)},
+                     {"b", fmt::format("{:#018x}", word.b)}});
+  Json out = {{"verdict", verdict_name(report.verdict)},
+              {"end_a", report.end_a},
+              {"end_b", report.end_b},
+              {"icount", report.icount}};
+  if (report.verdict != CompareReport::Verdict::Differ) return out;
+  out.update({{"from_start", report.from_start},
+              {"vcpu", report.vcpu},
+              {"pc", fmt::format("{:#x}", report.pc)},
+              {"symbol", symbol},
+              {"insn", report.insn},
+              {"interrupt_pending", report.interrupt},
+              {"registers", differences_json(report.registers)},
+              {"fields", differences_json(report.fields)},
+              {"memory", words},
+              {"differing_pages", report.differing_pages},
+              {"left_path", report.left_path},
+              {"input_a", input_json(report.input_a)},
+              {"input_b", input_json(report.input_b)}});
+  return out;
+}
+
+void print_input(const char* side, const std::optional<replay::EventLine>& input) {
+  if (!input) {
+    fmt::print("last input {}: none\n", side);
+    return;
+  }
+  fmt::print("last input {}: {} on channel {} at icount {}: {}\n", side, input->kind, input->channel,
+             input->position.icount, printable(input->text));
+}
+
+void print_report(const CompareReport& report, const std::string& symbol) {
+  if (report.verdict == CompareReport::Verdict::Same) {
+    fmt::print("the same to the end, icount {}\n", report.icount);
+    return;
+  }
+  if (report.verdict == CompareReport::Verdict::Lengths) {
+    fmt::print("the same up to icount {}, where one ends: A has {} instructions, B {}\n", report.icount,
+               report.end_a, report.end_b);
+    return;
+  }
+  if (report.from_start) {
+    fmt::print("the states differ before the first instruction\n");
+  } else {
+    fmt::print("the first difference is made at icount {} by vCPU {}\n", report.icount, report.vcpu);
+    fmt::print("pc {:#x}{}: {}\n", report.pc, symbol.empty() ? "" : fmt::format(" <{}>", printable(symbol)),
+               report.insn.empty() ? "(not readable)" : printable(report.insn));
+    if (report.interrupt) fmt::print("an interrupt was pending before it\n");
+  }
+  if (!report.left_path.empty())
+    fmt::print("one side cannot be followed further: {}\n", printable(report.left_path));
+  const auto print = [](const char* what, const std::vector<CompareReport::Difference>& list) {
+    if (!list.empty()) fmt::print("{}:\n", what);
+    for (const auto& entry : list)
+      fmt::print("  {:<24} A {:<20} B {}\n", printable(entry.name), entry.a.substr(0, 80),
+                 entry.b.substr(0, 80));
+  };
+  print("registers", report.registers);
+  print("other state (bytes)", report.fields);
+  if (!report.words.empty()) fmt::print("memory, in {} differing pages:\n", report.differing_pages);
+  for (const CompareReport::Word& word : report.words)
+    fmt::print("  {:<24} A {:#018x}   B {:#018x}\n",
+               fmt::format("{} {:#x}", printable(word.block), word.address), word.a, word.b);
+  print_input("of A", report.input_a);
+  print_input("of B", report.input_b);
+}
+
+}  // namespace
+
+Command add_compare(CLI::App& app) {
+  struct State {
+    std::string a, b, other;
+    bool json = false;
+  };
+  auto state = std::make_shared<State>();
+  CLI::App* command = app.add_subcommand("compare", "the first instruction after which two runs differ");
+  command->add_option("REC_A", state->a, "folder of a recording")->required();
+  auto* second = command->add_option("REC_B", state->b, "folder of another recording");
+  command->add_option("--with", state->other, "another build's hindcast, for the same recording")
+      ->excludes(second);
+  command->add_flag("--json", state->json, "one JSON document");
+  return {command, false, [state](const std::vector<std::string>&) {
+            if (state->b.empty() && state->other.empty())
+              throw Fatal("compare: a second recording or --with is needed");
+            replay::CompareOptions options;
+            options.other_program = state->other;
+            const CompareReport report =
+                replay::compare(state->a, state->other.empty() ? state->b : state->a, options);
+            const bool differ = report.verdict == CompareReport::Verdict::Differ;
+            const std::string symbol = differ && !report.from_start ? symbol_of(state->a, report.pc) : "";
+            if (state->json)
+              fmt::print("{}\n",
+                         report_json(report, symbol).dump(2, ' ', false, Json::error_handler_t::replace));
+            else
+              print_report(report, symbol);
+            if (std::fflush(stdout) != 0)
+              throw Fatal("standard output could not be written; is the disk full?");
+            return report.verdict == CompareReport::Verdict::Same ? 0 : kStatusDamaged;
+          }};
+}
+
+Command add_state(CLI::App& app) {
+  auto path = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand("state", "answers 'compare' of another build");
+  command->group("");  // not for people
+  command->add_option("REC", *path, "folder of the recording")->required();
+  return {command, false, [path](const std::vector<std::string>&) {
+            replay::StateServer(*path, {}).serve();
+            return 0;
+          }};
+}
+
+}  // namespace hindcast::cli
