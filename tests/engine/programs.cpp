@@ -257,7 +257,7 @@ Bytes protected_program() {
   a.srli(t0, t0, 2);
   a.addi(t0, t0, 7);
   a.csrw(csr::pmpaddr0, t0);
-  a.la(t0, kData + 0x1000);
+  a.la(t0, kData + 0x3000);
   a.srli(t0, t0, 2);
   a.addi(t0, t0, 0x1ff);
   a.csrw(csr::pmpaddr0 + 1, t0);
@@ -282,8 +282,8 @@ Bytes protected_program() {
   a.call("memory");
   a.call("floats");
   a.call("patch");
-  // The read-only page, and an access that begins before it.
-  a.lui(t0, 1);
+  // The read-only page, and accesses that begin in the page before it, which has all rights.
+  a.lui(t0, 3);
   a.add(t0, t0, gp);
   a.lw(t1, t0, 8);
   a.add(s3, s3, t1);

@@ -40,10 +40,10 @@ TEST(SavedState, ContinuesOnRv32) {
 TEST(SavedState, ContinuesBehindProtection) { expect_continues({.image = protected_program()}, 20'000, 3); }
 TEST(SavedState, ContinuesInTheGuests) {
   for (const char* name : {"irq-fifo-rv64gc", "smc-rv64gc", "smp-rv64gc"}) {
-    Board board{.image = guest_elf(name), .smp = 2, .memory = 1u << 20};
+    Board board{.image = guest_elf(name), .smp = 2, .memory = 512u << 10};
     if (board.image.empty()) GTEST_SKIP() << "guest programs were not built";
     SCOPED_TRACE(name);
-    expect_continues(board, 100'000, 4);
+    expect_continues(board, 30'000, 4);
   }
 }
 
