@@ -33,14 +33,14 @@ struct NavStop {
   std::optional<AddressSpace::WatchHit> watch;
 };
 
-/// Decides whether a stop at a breakpoint or watchpoint counts (a debugger's condition). Called on the stopped
-/// machine, also for stops that a search passes over.
+/// Decides whether a stop at a breakpoint or watchpoint counts (a debugger's condition). Called on the
+/// stopped machine, also for stops that a search passes over.
 using StopFilter = std::function<bool(Machine&, const NavStop&)>;
 
 class Navigator {
  public:
-  /// Opens the recording at its beginning. Throws like replay(). Without `verify`, the recorded hashes are not
-  /// looked at, nor its checkpoints used: the way is what this build makes of the inputs.
+  /// Opens the recording at its beginning. Throws like replay(). Without `verify`, the recorded hashes are
+  /// not looked at, nor its checkpoints used: the way is what this build makes of the inputs.
   static std::unique_ptr<Navigator> open(const std::string& path, const EngineOptions& engine,
                                          bool verify = true);
   virtual ~Navigator() = default;

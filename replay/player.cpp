@@ -99,7 +99,8 @@ StopReason Player::advance(Icount limit, bool stop_here) {
     apply_events();
     if (now == before && reason == StopReason::Limit)
       diverged({now, 0}, "a recorded answer was never asked for");
-    if (reason != StopReason::Limit && reason != StopReason::Idle && reason != StopReason::Exit) return reason;
+    if (reason != StopReason::Limit && reason != StopReason::Idle && reason != StopReason::Exit)
+      return reason;
   }
   if (machine_->exited() && machine_->icount() < end_icount_)
     diverged({machine_->icount(), 0}, "the guest ended the run, where it ran on when it was recorded");

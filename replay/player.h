@@ -69,7 +69,7 @@ class Player {
   Meta meta_;
   Icount end_icount_ = 0;
   Icount checked_icount_ = 0;         // where the last recorded hash was found right
-  Icount roots_right_until_ = 0;      // memory hashes up to here were found right, and are not looked at again
+  Icount roots_right_until_ = 0;      // memory hashes up to here were found right, and are not checked again
   std::unique_ptr<ReplayPort> port_;  // outlives the machine
   std::unique_ptr<Machine> machine_;
 };
