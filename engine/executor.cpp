@@ -191,6 +191,9 @@ void Executor::code_written(GuestAddr pa, std::size_t size) {
       ++it;
     }
   }
+  // What is there now may well be translatable.
+  if (any)
+    for (auto& [value, context] : contexts_) context->interpreted.clear();
   // Whatever runs now must not go on with what it was made from.
   if (any) machine_.current().request_exit();
 }
@@ -202,6 +205,7 @@ void Executor::flush() {
     for (auto& [pc, block] : context->interp) graveyard_.push_back(std::move(block));
     context->interp.clear();
     context->blocks.clear();
+    context->interpreted.clear();
     for (auto& tlb : context->tlbs)
       if (tlb) tlb->flush();
     if (context->jump_cache)
@@ -246,13 +250,17 @@ bool Executor::at_breakpoint(Vcpu& vcpu) {
 
 u32 Executor::find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc) {
   if (auto it = context.blocks.find(pc); it != context.blocks.end()) return it->second;
+  if (context.interpreted.contains(pc)) return Jit::kNone;
   ir::Unit unit;
   jit::Extent extent;
   GuestFault fault;
   vcpu.set_pc(pc);
   if (!build_unit(vcpu, context, kBlockInsns, false, unit, extent, fault)) return Jit::kNone;
   const u32 number = jit_->compile(context, unit, extent);
-  if (number == Jit::kNone) return Jit::kNone;
+  if (number == Jit::kNone) {
+    context.interpreted.insert(pc);
+    return Jit::kNone;
+  }
   track(extent, context, pc, true, number);
   return number;
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "engine/ir/ir.h"
 #include "engine/jit/host.h"
@@ -62,6 +63,8 @@ struct Context {
   std::unordered_map<GuestAddr, u32> blocks;  // pc -> live translated block
   std::unordered_map<GuestAddr, std::unique_ptr<struct IrBlock>> interp;
   std::unordered_map<GuestAddr, Slow> slow;
+  /// Blocks that hold something only the interpreter does, so that they are not tried again on every visit.
+  std::unordered_set<GuestAddr> interpreted;
   std::vector<std::unique_ptr<SoftTlb>> tlbs;  // by vCPU; contexts that are not flat only
 };
 
