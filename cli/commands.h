@@ -31,6 +31,7 @@ Command add_verify(CLI::App& app);
 Command add_list(CLI::App& app);
 // Where runs part (commands_compare.cpp).
 Command add_compare(CLI::App& app);
+Command add_index(CLI::App& app);
 Command add_state(CLI::App& app);
 // gdb (commands_debug.cpp).
 Command add_debug(CLI::App& app);

@@ -1,4 +1,4 @@
-// compare: where two runs part, on stdout. And `state`, which another build's compare talks to.
+// compare: where two runs part, on stdout; index. And `state`, which another build's compare talks to.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/values.h"
 #include "replay/compare.h"
+#include "replay/index.h"
 #include "replay/meta.h"
 #include "replay/state_server.h"
 #include "targets/loader/image.h"
@@ -162,6 +163,23 @@ Command add_compare(CLI::App& app) {
             if (std::fflush(stdout) != 0)
               throw Fatal("standard output could not be written; is the disk full?");
             return report.verdict == CompareReport::Verdict::Same ? 0 : kStatusDamaged;
+          }};
+}
+
+Command add_index(CLI::App& app) {
+  struct State {
+    std::string path, every;
+  };
+  auto state = std::make_shared<State>();
+  CLI::App* command = app.add_subcommand("index", "add checkpoints, so that seeking is fast");
+  command->add_option("REC", state->path, "folder of the recording")->required();
+  command->add_option("--every", state->every, "instructions between checkpoints");
+  return {command, false, [state](const std::vector<std::string>&) {
+            replay::IndexOptions options;
+            if (!state->every.empty()) options.every = parse_number("--every", state->every, 1000);
+            const replay::IndexResult result = replay::index_recording(state->path, options);
+            fmt::print(stderr, "hindcast: {} checkpoints added, {} bytes\n", result.added, result.bytes);
+            return 0;
           }};
 }
 

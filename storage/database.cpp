@@ -103,6 +103,19 @@ std::unique_ptr<Database> Database::create(const std::string& path, bool sync, r
   return database;
 }
 
+std::unique_ptr<Database> Database::reopen(const std::string& path, rocksdb::Status& status) {
+  std::unique_ptr<Database> database(new Database);
+  database->env_ = rocksdb::NewCompositeEnv(recording_file_system(true));
+  rocksdb::DBOptions options = database_options(database->env_.get());
+  options.paranoid_checks = true;
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  rocksdb::DB* db = nullptr;
+  status = rocksdb::DB::Open(options, path, families(), &database->handles_, &db);
+  if (!status.ok()) return nullptr;
+  database->db_.reset(db);
+  return database;
+}
+
 std::unique_ptr<Database> Database::open(const std::string& path, Care care, rocksdb::Status& status) {
   std::unique_ptr<Database> database(new Database);
   database->env_ = rocksdb::NewCompositeEnv(read_only_file_system());

@@ -37,6 +37,8 @@ class Database {
 
   /// A new database in an existing folder. `sync`: file creation and WAL writes reach the disk, if asked to.
   static std::unique_ptr<Database> create(const std::string& path, bool sync, rocksdb::Status& status);
+  /// An existing database, to be written on. Everything reaches the disk.
+  static std::unique_ptr<Database> reopen(const std::string& path, rocksdb::Status& status);
   /// Never writes, locks or creates anything.
   static std::unique_ptr<Database> open(const std::string& path, Care care, rocksdb::Status& status);
 

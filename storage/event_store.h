@@ -20,6 +20,11 @@ class Writer {
   /// *recording* (and refuses any other folder). `meta` is stored before this returns.
   static std::unique_ptr<Writer> create(const std::string& path, const Bytes& meta,
                                         const WriterOptions& options);
+  /// Opens a recording that nobody writes any more, in order to add checkpoints to it. Only put_page(),
+  /// put_checkpoint() and finish_adding() may be called; checkpoints may lie anywhere in it, and one that is
+  /// there already stays. Nothing that is in the recording changes, so it is as good as before whenever this
+  /// is killed. Throws StoreError if somebody uses the recording, or it is damaged.
+  static std::unique_ptr<Writer> reopen(const std::string& path);
   virtual ~Writer() = default;
 
   /// Appends an event; positions must be strictly increasing. Buffered until flush().
@@ -36,6 +41,8 @@ class Writer {
   /// Clean close: flushes, writes the end record, closes. Nothing may be called afterwards. A writer that is
   /// destroyed without it leaves what a killed recorder would leave.
   virtual void close(const EndRecord& end) = 0;
+  /// What was added is on the disk; closes. Nothing may be called afterwards.
+  virtual void finish_adding() = 0;
   /// Lets go of the recording after a StoreError, writing nothing more.
   virtual void close_failed() noexcept = 0;
   /// Bytes handed to the database so far (events only / everything).

@@ -229,6 +229,14 @@ std::unique_ptr<Folder> Folder::open(const std::string& path) {
   return folder;
 }
 
+std::unique_ptr<Folder> Folder::reopen(const std::string& path) {
+  std::unique_ptr<Folder> folder = open(path);
+  // Turns the reader's lock into the writer's.
+  if (folder->growing_ || flock(folder->fd_, LOCK_EX | LOCK_NB) != 0)
+    throw StoreError(fmt::format("recording {} is in use by another process: not changed", path));
+  return folder;
+}
+
 bool Folder::write_mark(Mark mark, bool sync) {
   mark.generation = ++generation_;
   const std::string slot = encode_mark(mark);

@@ -34,6 +34,9 @@ class Folder {
   /// Opens the folder of a finished, killed or still growing recording. Throws StoreError if it is none, is
   /// of a newer schema, or holds anything but plain files.
   static std::unique_ptr<Folder> open(const std::string& path);
+  /// Opens the folder of a recording that nobody uses, and keeps others from writing it. The marker stays as
+  /// it is.
+  static std::unique_ptr<Folder> reopen(const std::string& path);
 
   /// Writes the next mark. `sync`: and waits for the disk. Returns false if the host refused (errno says
   /// why).

@@ -129,6 +129,18 @@ std::string state_key(u64 icount) {
   return key;
 }
 
+std::string added_summary_key(u64 icount) {
+  std::string key = summary_key(icount);
+  key[0] = kAddedSummaryMark;
+  return key;
+}
+
+std::string added_state_key(u64 icount) {
+  std::string key = state_key(icount);
+  key[0] = kAddedStateMark;
+  return key;
+}
+
 std::string page_key(const PageId& id) {
   std::string key;
   put_be64(key, id.high);

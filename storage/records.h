@@ -56,6 +56,10 @@ std::string page_key(const PageId& id);
 PageId parse_page_key(std::string_view key);
 std::string blob_key(std::string_view name);
 std::string blob_piece_key(std::string_view name, u32 piece);
+/// Checkpoints that were added afterwards: as 'i' and 's', with ordinal 0.
+std::string added_summary_key(u64 icount);
+std::string added_state_key(u64 icount);
+inline constexpr char kAddedSummaryMark = 'j', kAddedStateMark = 't';
 inline constexpr char kSummaryMark = 'i', kStateMark = 's', kBlobMark = 'h', kBlobPieceMark = 'p';
 inline constexpr std::string_view kMetaKey = "meta", kEndKey = "end";
 

@@ -36,6 +36,15 @@ class StoreWriter final : public Writer {
     }
   }
 
+  /// To add checkpoints.
+  explicit StoreWriter(const std::string& path) : path_(path), sync_(true), folder_(Folder::reopen(path)) {
+    adding_ = true;
+    rocksdb::Status status;
+    database_ = Database::reopen(path_, status);
+    if (database_ == nullptr)
+      fail(fmt::format("cannot be opened for writing, verify says more: {}", describe(status)));
+  }
+
   void append(const EventRecord& event) override {
     check_usable();
     if (event.payload.size() > kMaxEventPayload) {
@@ -72,8 +81,9 @@ class StoreWriter final : public Writer {
   }
 
   void put_checkpoint(const CheckpointRecord& checkpoint) override {
-    flush(checkpoint.icount);
-    if (checkpoints_ != 0 && checkpoint.icount <= last_checkpoint_) {
+    check_usable();
+    if (!adding_) flush(checkpoint.icount);
+    if (!adding_ && checkpoints_ != 0 && checkpoint.icount <= last_checkpoint_) {
       fail(fmt::format("internal error: checkpoint at {} after one at {}", checkpoint.icount,
                        last_checkpoint_));
     }
@@ -87,8 +97,18 @@ class StoreWriter final : public Writer {
       blocks.push_back(store_tree(block));
     }
     StoredSummary summary;
-    summary.ordinal = checkpoints_;
     summary.info = checkpoint;
+    if (adding_) {
+      const std::string key = added_summary_key(checkpoint.icount);
+      if (!has(Family::Checkpoints, summary_key(checkpoint.icount)) && !has(Family::Checkpoints, key)) {
+        put_sealed(pages_, Family::Checkpoints, added_state_key(checkpoint.icount),
+                   encode(checkpoint.machine_state, blocks));
+        put_sealed(pages_, Family::Checkpoints, key, encode(summary));
+      }
+      write_pages(false);
+      return;
+    }
+    summary.ordinal = checkpoints_;
     put_sealed(pages_, Family::Checkpoints, state_key(checkpoint.icount),
                encode(checkpoint.machine_state, blocks));
     put_sealed(pages_, Family::Checkpoints, summary_key(checkpoint.icount), encode(summary));
@@ -135,6 +155,14 @@ class StoreWriter final : public Writer {
     folder_.reset();
   }
 
+  void finish_adding() override {
+    check_usable();
+    write_pages(true);
+    database_->flush_tables();  // without room for tables, the WAL simply stays
+    database_.reset();
+    folder_.reset();
+  }
+
   void close_failed() noexcept override {
     database_.reset();
     folder_.reset();
@@ -167,6 +195,12 @@ class StoreWriter final : public Writer {
   [[noreturn]] void fail(const rocksdb::Status& status) {
     if (status.IsNoSpace()) fail("the disk is full; what was recorded before that can be replayed");
     fail(fmt::format("cannot write: {}", describe(status)));
+  }
+  bool has(Family family, const std::string& key) {
+    std::string value;
+    const rocksdb::Status status = database_->db().Get({}, database_->family(family), key, &value);
+    if (!status.ok() && !status.IsNotFound()) fail(fmt::format("cannot read: {}", describe(status)));
+    return status.ok();
   }
   void check_usable() {
     if (failed_) fail("cannot go on after a failed write");
@@ -218,7 +252,10 @@ class StoreWriter final : public Writer {
   PageId put_content(ByteView content) {
     if (content.size() > kMaxPage) fail("internal error: a page is too large");
     PageId id = page_id(content);
-    u32& known = known_[{id.high, id.low}];
+    auto [entry, is_new] = known_.try_emplace({id.high, id.low}, 0);
+    u32& known = entry->second;
+    if (is_new && adding_)  // what was stored before
+      for (PageId stored = id; has(Family::Pages, page_key(stored)); stored.index++) known++;
     for (; id.index < known; id.index++) {
       const Bytes stored = stored_content(id);
       if (std::equal(stored.begin(), stored.end(), content.begin(), content.end())) return id;
@@ -275,6 +312,7 @@ class StoreWriter final : public Writer {
   std::unique_ptr<Database> database_;  // closed before the folder's lock is let go
   Mark mark_;
   bool failed_ = false;
+  bool adding_ = false;  // only checkpoints, to a recording that was written before
 
   ChunkBuilder builder_;
   bool any_event_ = false;
@@ -302,6 +340,10 @@ class StoreWriter final : public Writer {
 std::unique_ptr<Writer> Writer::create(const std::string& path, const Bytes& meta,
                                        const WriterOptions& options) {
   return std::make_unique<StoreWriter>(path, meta, options);
+}
+
+std::unique_ptr<Writer> Writer::reopen(const std::string& path) {
+  return std::make_unique<StoreWriter>(path);
 }
 
 }  // namespace hindcast::storage
