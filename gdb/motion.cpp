@@ -192,8 +192,21 @@ Outcome Motion::step_range(unsigned vcpu, GuestAddr start, GuestAddr end) {
   }
 }
 
+// The navigator looks for what stopped the run before the cursor. An access by the very last instruction has
+// left the cursor where it is, and going back undoes it first.
+std::optional<replay::NavStop> Motion::access_just_made() {
+  const Icount here = navigator_.position();
+  if (watched_.empty() || here == navigator_.begin()) return std::nullopt;
+  navigator_.seek(here - 1);
+  const replay::NavStop stop = navigator_.run(here);
+  if (stop.kind == replay::NavStop::Kind::Watchpoint && counts(navigator_.machine(), stop)) return stop;
+  if (navigator_.position() != here) navigator_.seek(here);
+  return std::nullopt;
+}
+
 Outcome Motion::back() {
   prepare();
+  if (const auto stop = access_just_made()) return finish(*stop, false);
   return finish(move([&] { return navigator_.run_back(); }), false);
 }
 

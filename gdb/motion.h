@@ -75,6 +75,7 @@ class Motion {
   /// that no watchpoint is about.
   replay::NavStop move(const std::function<replay::NavStop()>& make);
   replay::NavStop one_step(unsigned vcpu);
+  std::optional<replay::NavStop> access_just_made();
   bool counts(Machine& machine, const replay::NavStop& stop) const;
   bool condition_holds(Vcpu& vcpu, const Bytes& code) const;
   Outcome finish(const replay::NavStop& stop, bool forwards);

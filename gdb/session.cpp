@@ -63,11 +63,12 @@ std::optional<std::string> Session::dispatch(std::string_view packet) {
       [[fallthrough]];
     case 'C':
     case 'S':
-      if (packet.front() == 'c' || packet.front() == 'C') return resume([&] { return motion_.forward(); });
-      return resume([&] { return motion_.step(selected); });
+      if (packet.front() == 'c' || packet.front() == 'C')
+        return resume(reported_, [&] { return motion_.forward(); });
+      return resume(selected, [&] { return motion_.step(selected); });
     case 'b':
-      if (packet == "bc") return resume([&] { return motion_.back(); });
-      if (packet == "bs") return resume([&] { return motion_.step_back(selected); });
+      if (packet == "bc") return resume(reported_, [&] { return motion_.back(); });
+      if (packet == "bs") return resume(selected, [&] { return motion_.step_back(selected); });
       return "";
     case 'k': request_ = Request::Kill; return std::nullopt;
     case 'D': request_ = Request::Detach; return "OK";
@@ -151,13 +152,12 @@ std::string Session::v_cont(Fields fields) {
     }
   }
   if (!any) return kError;
-  if (!stepped) return resume([&] { return motion_.forward(); });
-  current_ = *stepped;
-  if (!range) return resume([&] { return motion_.step(*stepped); });
-  return resume([&] { return motion_.step_range(*stepped, range->first, range->second); });
+  if (!stepped) return resume(reported_, [&] { return motion_.forward(); });
+  if (!range) return resume(*stepped, [&] { return motion_.step(*stepped); });
+  return resume(*stepped, [&] { return motion_.step_range(*stepped, range->first, range->second); });
 }
 
-std::string Session::resume(const std::function<Outcome()>& move) {
+std::string Session::resume(unsigned vcpu, const std::function<Outcome()>& move) {
   try {
     last_ = move();
   } catch (const std::exception& error) {
@@ -165,10 +165,10 @@ std::string Session::resume(const std::function<Outcome()>& move) {
     console(fmt::format("hindcast: {}\n", error.what()));
     if (notice_) notice_(error.what());
     last_ = {};
-    last_.stop.vcpu = current_;
   }
   using Kind = replay::NavStop::Kind;
-  if (last_.stop.kind == Kind::Breakpoint || last_.stop.kind == Kind::Watchpoint) current_ = last_.stop.vcpu;
+  const bool at_point = last_.stop.kind == Kind::Breakpoint || last_.stop.kind == Kind::Watchpoint;
+  current_ = reported_ = at_point ? last_.stop.vcpu : vcpu;
   return stop_reply(last_);
 }
 

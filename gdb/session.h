@@ -48,7 +48,8 @@ class Session {
   // Threads and running (session.cpp).
   std::string select_thread(Fields fields);
   std::string thread_alive(Fields fields);
-  std::string resume(const std::function<Outcome()>& move);
+  /// `vcpu` is the thread that is reported if no point of another's stops the move.
+  std::string resume(unsigned vcpu, const std::function<Outcome()>& move);
   std::string v_cont(Fields fields);
   std::string stop_reply(const Outcome& outcome);
   void console(std::string_view text);
@@ -82,6 +83,7 @@ class Session {
   Monitor monitor_;
   ImageFile image_;
   unsigned current_ = 0;             // the selected vCPU
+  unsigned reported_ = 0;            // the vCPU of the last stop
   std::optional<unsigned> resumed_;  // the vCPU that Hc named
   bool no_ack_ = false;
   bool reports_breaks_ = false;  // the client knows the stop reasons swbreak and hwbreak

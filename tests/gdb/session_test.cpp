@@ -165,6 +165,15 @@ TEST_F(SessionTest, MovesTheThreadThatIsMeant) {
   EXPECT_EQ(navigator.calls.size(), 6u);
 }
 
+TEST_F(SessionTest, LookingAtThreadsDoesNotChangeWhichOneIsReported) {
+  set_pc(1, 0x80000010);
+  navigator.will_stop({Kind::Breakpoint, 1, {}}, 600);
+  EXPECT_TRUE(contains(ask("vCont;c"), "thread:2;"));
+  ask("Hg1");
+  navigator.will_stop({Kind::End, 0, {}}, 1000);
+  EXPECT_TRUE(contains(ask("vCont;c"), "thread:2;replaylog:end;"));
+}
+
 TEST_F(SessionTest, BothEndsAreStopsWithAReason) {
   navigator.will_stop({Kind::End, 0, {}}, 1000);
   navigator.will_stop({Kind::Begin, 0, {}}, 0);
@@ -233,9 +242,17 @@ TEST_F(SessionTest, WatchpointsStopWhereGdbSeesTheValueChange) {
   EXPECT_EQ(navigator.watches[0].base, kRam + 0x102);
   EXPECT_TRUE(navigator.watches[0].stores);
   EXPECT_FALSE(navigator.watches[0].loads);
+  navigator.will_stop({Kind::Arrived, 0, {}}, 699);  // the last instruction was no such access
   navigator.will_stop(watch_stop(kRam + 0x100, 0x00010000, 0x00020000, true), 650);
   EXPECT_TRUE(contains(ask("bc"), "watch:80000102;"));
   EXPECT_EQ(navigator.calls.back(), "run_back");
+}
+
+TEST_F(SessionTest, GoingBackUndoesTheAccessJustMade) {
+  EXPECT_EQ(ask("Z2,80000100,4"), "OK");
+  navigator.will_stop(watch_stop(kRam + 0x100, 1, 2, true), 500);
+  EXPECT_TRUE(contains(ask("bc"), "watch:80000100;"));
+  EXPECT_EQ(navigator.calls, (std::vector<std::string>{"seek 499", "run"}));
 }
 
 TEST_F(SessionTest, StoresThatChangeNoWatchedByteDoNotCount) {
