@@ -176,7 +176,7 @@ Command add_verify(CLI::App& app) {
     });
     if (sound) fmt::print("{}: sound\n", printable(*path));
     flush_report();
-    if (!sound) fmt::print(stderr, "hindcast: {} is damaged: {}\n", printable(*path), printable(first));
+    if (!sound) complain(fmt::format("{} is damaged: {}", printable(*path), printable(first)));
     return sound ? 0 : kStatusDamaged;
   };
   return {command, false, run};

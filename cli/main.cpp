@@ -39,7 +39,7 @@ std::string normalized(const std::string& argument) {
 
 int usage_error(const std::string& message) {
   std::string line = message.substr(0, message.find('\n'));
-  fmt::print(stderr, "hindcast: {}; see hindcast --help\n", printable(line));
+  complain(fmt::format("{}; see hindcast --help", printable(line)));
   return kStatusFailed;
 }
 
@@ -95,7 +95,7 @@ int run(const std::vector<std::string>& arguments) {
 
 int guarded(int argc, char** argv) {
   auto fail = [](const std::string& message) {
-    fmt::print(stderr, "hindcast: {}\n", printable(message));
+    complain(printable(message));
     return kStatusFailed;
   };
   try {

@@ -108,7 +108,8 @@ Log::~Log() {
 }
 
 void Log::line(const std::string& text) {
-  fmt::print(file_, "hindcast: {}\n", text);
+  // Not fmt::print: a log that cannot be written must not end the run.
+  std::fputs(("hindcast: " + text + "\n").c_str(), file_);
   std::fflush(file_);
 }
 

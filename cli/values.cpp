@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <cstring>
 
 namespace hindcast::cli {
@@ -118,6 +119,11 @@ Bytes read_file(const std::string& option, const std::string& path) {
   ::close(fd);
   if (problem != nullptr) throw fail(problem);
   return data;
+}
+
+void complain(const std::string& text) {
+  // Not fmt::print, which throws where nothing may be thrown any more.
+  std::fputs(("hindcast: " + text + "\n").c_str(), stderr);
 }
 
 std::string printable(std::string_view text) {

@@ -31,5 +31,7 @@ Bytes read_file(const std::string& option, const std::string& path);
 
 /// For messages and reports: control characters and what is not UTF-8's printable part become \xNN.
 std::string printable(std::string_view text);
+/// "hindcast: TEXT" as one line on stderr. One that cannot be written is lost: the exit status still says it.
+void complain(const std::string& text);
 
 }  // namespace hindcast::cli
