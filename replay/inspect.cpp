@@ -20,6 +20,7 @@ RecordingInfo info(const std::string& path) try {
   out.config = std::move(meta.config);
   out.file_sizes = std::move(meta.file_sizes);
   out.icount = reader->covered_icount();
+  out.end_lost = reader->end_lost();
   if (const auto end = reader->end()) {
     out.clean_close = true;
     out.icount = end->icount;
@@ -113,6 +114,9 @@ bool verify(const std::string& path, const std::function<void(const std::string&
   return sound;
 } catch (const storage::NeverBegun&) {
   return true;  // nothing is in it, and nothing is missing
+} catch (const storage::Damaged& error) {
+  problem(error.what());
+  return false;
 }
 
 }  // namespace hindcast::replay

@@ -70,11 +70,21 @@ RunResult cut_short(Icount icount) {
   return result;
 }
 
+/// A recorder that was killed leaves no end record; one that closed its recording did write it.
+void refuse_lost_end(const Player& player, const std::string& path) {
+  if (!player.reader().end_lost()) return;
+  throw Fatal(fmt::format("recording {} is damaged after icount {}: it was closed, and its end is missing",
+                          path, player.end_icount()));
+}
+
 }  // namespace
 
 RunResult replay(const std::string& path, const ReplayOptions& options) try {
   Player player(path, options.engine);
-  if (player.empty()) return cut_short(0);
+  if (player.empty()) {
+    refuse_lost_end(player, path);
+    return cut_short(0);
+  }
   if (options.from_checkpoint) player.restore_before(*options.from_checkpoint);
   player.port().keep_output(options.print_output);
 
@@ -87,6 +97,7 @@ RunResult replay(const std::string& path, const ReplayOptions& options) try {
   }
   const auto end = player.reader().end();
   const bool at_end = options.until >= player.end_icount();
+  if (at_end) refuse_lost_end(player, path);
   if (at_end && !end) result = cut_short(player.end_icount());
   result.icount = player.icount();
   result.state_root = state_root(player.machine(), player.port());

@@ -78,6 +78,7 @@ struct RecordingInfo {
   MachineConfig config;  // files without their data
   std::vector<u64> file_sizes;
   bool clean_close = false;
+  bool end_lost = false;  // closed, but what was written last is not there any more
   Icount icount = 0;
   StopKind stop = StopKind::CutShort;
   int exit_code = 0;

@@ -60,6 +60,8 @@ class Reader {
   virtual const Bytes& meta() const = 0;
   /// Absent if the recorder was killed.
   virtual std::optional<EndRecord> end() const = 0;
+  /// The writer closed the recording, and the end record is not there any more: damaged, not killed.
+  virtual bool end_lost() const = 0;
   /// The last icount that the chunks cover (equals end()->icount after a clean close).
   virtual u64 covered_icount() const = 0;
   /// Calls `fn` for events with icount >= from in order until it returns false. A damaged chunk throws

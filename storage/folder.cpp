@@ -24,6 +24,9 @@ constexpr char kMarkerName[] = "RECORDING";
 constexpr std::string_view kTitle = "hindcast recording, schema ";
 constexpr std::size_t kSlotSize = 64;  // the title has the first slot, two marks take turns in the others
 constexpr std::size_t kMarkerSize = 3 * kSlotSize;
+/// The database starts a new file long before (its log at 64 MiB, tables at 16 MiB), so that nothing larger
+/// need be read through before it is refused.
+constexpr u64 kMaxFile = u64{1} << 30;
 constexpr u64 kCreated = 1, kClosed = 2;
 
 std::string why(int error) { return std::strerror(error); }
@@ -115,6 +118,24 @@ std::vector<Entry> list(const std::string& path) {
   return entries;
 }
 
+/// Throws unless it is a file that can be read, and of a size that our writer makes.
+void check_entry(const std::string& path, const Entry& entry) {
+  const std::string file = path + "/" + entry.name;
+  if (!entry.regular) {
+    // A link or a pipe would lead out of the recording, or block. (A writer's file may vanish while being
+    // listed.)
+    std::error_code error;
+    if (!fs::exists(fs::symlink_status(file, error))) return;
+    throw Damaged(fmt::format("recording {} is damaged: {} is not a plain file", path, entry.name));
+  }
+  if (::access(file.c_str(), R_OK) != 0 && errno != ENOENT)
+    throw StoreError(fmt::format("recording {}: cannot open {}: {}", path, entry.name, why(errno)));
+  std::error_code error;
+  const u64 size = fs::file_size(file, error);
+  if (!error && size > kMaxFile)
+    throw Damaged(fmt::format("recording {} is damaged: {} is impossibly large", path, entry.name));
+}
+
 void remove_recording(const std::string& path) {
   const std::vector<Entry> entries = list(path);
   if (entries.empty()) return;
@@ -196,6 +217,7 @@ std::unique_ptr<Folder> Folder::open(const std::string& path) {
   const std::vector<Entry> entries = list(path);
   if (entries.empty())
     throw StoreError(fmt::format("recording {} was cut short while being created: it is empty", path));
+  for (const Entry& entry : entries) check_entry(path, entry);
   const std::string marker = path + "/" + kMarkerName;
   const int fd = ::open(marker.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0) {
@@ -204,22 +226,12 @@ std::unique_ptr<Folder> Folder::open(const std::string& path) {
     throw StoreError(fmt::format("recording {}: cannot open {}: {}", path, kMarkerName, why(errno)));
   }
   std::unique_ptr<Folder> folder(new Folder(path, fd));
-  for (const Entry& entry : entries) {
-    // A link or a pipe would lead out of the recording, or block. (A writer's file may vanish while being
-    // listed.)
-    if (!entry.regular && fs::exists(fs::symlink_status(path + "/" + entry.name, error))) {
-      throw StoreError(fmt::format("recording {} is damaged: {} is not a plain file", path, entry.name));
-    }
-  }
   const std::string text = read_marker(fd);
-  if (text.size() < kSlotSize && is_title_start(text)) {
-    // A recorder writes nothing else before its marker is whole.
-    const std::string what = fmt::format("recording {} was cut short while being created", path);
-    if (entries.size() == 1) throw NeverBegun(what);
-    throw StoreError(what);
-  }
+  // A recorder writes nothing else before its marker is whole.
+  if (text.size() < kSlotSize && is_title_start(text) && entries.size() == 1)
+    throw NeverBegun(fmt::format("recording {} was cut short while being created", path));
   const auto schema = schema_of(text);
-  if (!schema) throw StoreError(fmt::format("recording {} is damaged: {} is unreadable", path, kMarkerName));
+  if (!schema) throw Damaged(fmt::format("recording {} is damaged: {} is unreadable", path, kMarkerName));
   if (*schema != kSchemaVersion) {
     throw StoreError(fmt::format("recording {} has schema {}, this program reads schema {}: use a {} one",
                                  path, *schema, kSchemaVersion,

@@ -14,6 +14,7 @@
 #include "storage/folder.h"
 #include "storage/merkle.h"
 #include "storage/records.h"
+#include "storage/write_ahead_log.h"
 
 namespace hindcast::storage {
 namespace {
@@ -21,10 +22,10 @@ namespace {
 /// How often opening is tried again when a recorder at work moved files away under it.
 constexpr int kOpenAttempts = 8;
 
-/// A StoreError that already names the recording.
-class NamedError : public StoreError {
+/// Damage that already names the recording.
+class NamedError : public Damaged {
  public:
-  using StoreError::StoreError;
+  using Damaged::Damaged;
 };
 
 class StoreReader final : public Reader {
@@ -47,6 +48,7 @@ class StoreReader final : public Reader {
   const Bytes& meta() const override { return meta_; }
   std::optional<EndRecord> end() const override { return end_ ? std::optional(end_->end) : std::nullopt; }
   u64 covered_icount() const override { return covered_; }
+  bool end_lost() const override { return mark_ && mark_->closed && !end_; }
   bool tail_torn() const override { return torn_; }
 
   void events(u64 from_icount, const std::function<bool(const EventRecord&)>& fn) const override {
@@ -238,6 +240,10 @@ class StoreReader final : public Reader {
 
   /// False if nothing can be read at all, with the reason in damage_.
   bool try_open() {
+    if (const std::string problem = log_problem(path_); !problem.empty()) {
+      damage_ = problem;
+      return false;
+    }
     rocksdb::Status status;
     database_ = Database::open(path_, Database::Care::Strict, status);
     if (database_ == nullptr) {
@@ -256,7 +262,7 @@ class StoreReader final : public Reader {
     // What a killed recorder leaves, and not marks that were damaged later.
     const bool plain = mark_ ? marks_sound_ : !std::filesystem::exists(path_ + "/CURRENT");
     if (plain) throw NeverBegun(fmt::format("recording {} {}", path_, what));
-    fail(what);
+    fail("is damaged: its marks are unreadable");
   }
 
   void read_meta() {
@@ -311,8 +317,7 @@ class StoreReader final : public Reader {
     if (mark_) {
       const bool agrees = mark_->chunks == chunks && mark_->chain == chain;
       if (agrees) covered_ = std::max(covered_, mark_->covered_icount);
-      torn_ =
-          mark_->chunks > chunks || mark_->db_sequence > database_->sequence() || (mark_->closed && !end_);
+      torn_ = mark_->chunks > chunks || mark_->db_sequence > database_->sequence() || end_lost();
     }
     if (end_) torn_ = torn_ || end_->chunks != chunks || end_->chain != chain;
   }

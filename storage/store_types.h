@@ -35,6 +35,13 @@ class StoreError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// What is in the folder is not what a writer of ours leaves behind, however it was stopped. Everything else
+/// that a StoreError says (no such folder, no permission, a newer schema) tells nothing about the content.
+class Damaged : public StoreError {
+ public:
+  using StoreError::StoreError;
+};
+
 /// The recorder was killed while it created the recording: there is nothing in it, and nothing is
 /// missing from it.
 class NeverBegun : public StoreError {

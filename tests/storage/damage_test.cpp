@@ -200,6 +200,104 @@ TEST_F(Damage, BlocksZeroedAndSwapped) {
   }
 }
 
+std::string log_of(const std::map<std::string, std::string>& files) {
+  std::string log;
+  for (const auto& [name, content] : files) {
+    if (name.ends_with(".log")) log = name;
+  }
+  return log;
+}
+
+/// What opening says; empty if it opens. Only damage may be found.
+std::string damage_of(const std::string& path) {
+  try {
+    Reader::open(path);
+  } catch (const Damaged& error) {
+    return error.what();
+  }
+  return "";
+}
+
+/// RocksDB with assertions ends the process at these: none may get that far.
+TEST(DamageKinds, RecordsThatStandTwice) {
+  TempFolder folder;
+  for (const bool closed : {true, false}) {
+    const Sample sample = make_sample("twice", 5, 90, 0, closed);
+    const std::string log = log_of(sample.files), content = sample.files.at(log);
+    auto files = sample.files;
+    files[log] = content + content;
+    write_folder(folder / "rec", files);
+    EXPECT_NE(damage_of(folder / "rec").find(log + " repeats"), std::string::npos)
+        << damage_of(folder / "rec");
+
+    files = sample.files;
+    files["999999.log"] = content;
+    write_folder(folder / "rec", files);
+    EXPECT_NE(damage_of(folder / "rec").find("999999.log repeats"), std::string::npos);
+
+    // Only the last of the blocks of 32 KiB stands twice.
+    files[log] = content + std::string((32768 - content.size() % 32768) % 32768, '\0') +
+                 content.substr(content.size() / 32768 * 32768);
+    files.erase("999999.log");
+    write_folder(folder / "rec", files);
+    check_damaged(folder / "rec", sample.model);
+  }
+}
+
+TEST(DamageKinds, LogsInSeveralFilesAreNoDamage) {
+  TempFolder folder;
+  const Sample sample = make_sample("tables", 6, 120, 10000000, false);
+  const auto is_log = [](const auto& file) { return file.first.ends_with(".log"); };
+  ASSERT_GT(std::count_if(sample.files.begin(), sample.files.end(), is_log), 1);
+  write_folder(folder / "rec", sample.files);
+  EXPECT_EQ(damage_of(folder / "rec"), "");
+  EXPECT_EQ(check_damaged(folder / "rec", sample.model), "whole");
+}
+
+TEST(DamageKinds, TellsDamageFromNeverBegunAndFromKilled) {
+  TempFolder folder;
+  const Sample sample = make_sample("closed", 7, 60, 0, true);
+  const std::string log = log_of(sample.files);
+  for (const std::size_t size : {0u, 7u, 10u}) {
+    auto files = sample.files;
+    files["RECORDING"].resize(size);
+    write_folder(folder / "rec", files);
+    EXPECT_NE(damage_of(folder / "rec").find("RECORDING is unreadable"), std::string::npos) << size;
+  }
+  for (const std::string& name : {log, std::string("CURRENT")}) {
+    auto files = sample.files;
+    files[name] = "";
+    write_folder(folder / "rec", files);
+    EXPECT_NE(damage_of(folder / "rec"), "") << name;
+  }
+  auto files = sample.files;
+  files[log].resize(files[log].size() - 40);  // the end record stands last
+  write_folder(folder / "rec", files);
+  EXPECT_TRUE(Reader::open(folder / "rec")->end_lost());
+
+  write_folder(folder / "rec", sample.files);
+  EXPECT_FALSE(Reader::open(folder / "rec")->end_lost());
+  const Sample killed = make_sample("killed", 8, 60, 0, false);
+  write_folder(folder / "rec", killed.files);
+  EXPECT_FALSE(Reader::open(folder / "rec")->end_lost());
+}
+
+TEST(DamageKinds, WhatIsNoFileOrFarTooLarge) {
+  TempFolder folder;
+  const Sample sample = make_sample("odd", 9, 30, 0, true);
+  for (const std::string& name : {log_of(sample.files), std::string("RECORDING")}) {
+    write_folder(folder / "rec", sample.files);
+    const std::string file = folder / "rec" + "/" + name;
+    std::filesystem::remove(file);
+    std::filesystem::create_symlink("/etc/passwd", file);
+    EXPECT_NE(damage_of(folder / "rec").find(name + " is not a plain file"), std::string::npos);
+
+    write_folder(folder / "rec", sample.files);
+    std::filesystem::resize_file(file, std::uintmax_t{100} << 30);
+    EXPECT_NE(damage_of(folder / "rec").find(name + " is impossibly large"), std::string::npos);
+  }
+}
+
 /// Damage in the middle of the log is named, and told apart from a tail that is cut off.
 TEST(DamageKinds, MiddleAndTail) {
   TempFolder folder;
@@ -214,10 +312,7 @@ TEST(DamageKinds, MiddleAndTail) {
     }
     model.covered = 5000;
   }
-  std::string log;
-  for (const auto& [name, content] : snapshot(folder / "rec")) {
-    if (name.ends_with(".log")) log = name;
-  }
+  const std::string log = log_of(snapshot(folder / "rec"));
   const std::string path = folder / "rec" + "/" + log, content = snapshot(folder / "rec").at(log);
 
   std::string changed = content;
