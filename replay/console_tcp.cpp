@@ -11,6 +11,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "replay/host_io.h"
+
 namespace hindcast::replay {
 namespace {
 
@@ -58,8 +60,11 @@ unsigned bound_port(int fd) {
 class TcpConsole final : public Console {
  public:
   explicit TcpConsole(const std::string& address) : listener_(listen_on(address)) {
-    fmt::print(stderr, "hindcast: the serial port waits for a connection on {}:{}\n",
-               split_address(address).first, bound_port(listener_));
+    // Not fmt::print: a note that cannot be written must not end the run.
+    std::fputs(fmt::format("hindcast: the serial port waits for a connection on {}:{}\n",
+                           split_address(address).first, bound_port(listener_))
+                   .c_str(),
+               stderr);
   }
   ~TcpConsole() override {
     if (client_ >= 0) ::close(client_);

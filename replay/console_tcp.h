@@ -11,11 +11,4 @@ namespace hindcast::replay {
 /// misses nothing. A client that goes may be followed by another; output meanwhile is discarded.
 std::unique_ptr<Console> open_tcp_console(const std::string& address, int wake_fd);
 
-// What the kinds of console share.
-/// Waits until `fd` (-1: none) is readable or at its end. False after the timeout, a signal, or when only
-/// `wake_fd` is.
-bool wait_readable(int fd, u64 timeout_ns, int wake_fd);
-/// False when the descriptor takes no more (errno says why). True also when `give_up` said so after a signal.
-bool write_all(int fd, ByteView data, const std::function<bool()>& give_up);
-
 }  // namespace hindcast::replay

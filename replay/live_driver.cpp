@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 
-#include "replay/console_tcp.h"
 #include "replay/host_clock.h"
+#include "replay/host_io.h"
 
 namespace hindcast::replay {
 namespace {

@@ -7,8 +7,8 @@
 #include <csignal>
 
 #include "replay/checkpoint.h"
-#include "replay/console_tcp.h"
 #include "replay/host_clock.h"
+#include "replay/host_io.h"
 #include "replay/player.h"
 #include "replay/session.h"
 

@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "replay/console_tcp.h"
 #include "replay/host_clock.h"
+#include "replay/host_io.h"
 #include "targets/targets.h"
 
 namespace hindcast::replay::test {
