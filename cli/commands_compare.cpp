@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "cli/values.h"
 #include "replay/compare.h"
 #include "replay/index.h"
@@ -89,45 +89,45 @@ Json report_json(const CompareReport& report, const std::string& symbol) {
 
 void print_input(const char* side, const std::optional<replay::EventLine>& input) {
   if (!input) {
-    fmt::print("last input {}: none\n", side);
+    print_out("last input {}: none\n", side);
     return;
   }
-  fmt::print("last input {}: {} on channel {} at icount {}: {}\n", side, input->kind, input->channel,
-             input->position.icount, printable(input->text));
+  print_out("last input {}: {} on channel {} at icount {}: {}\n", side, input->kind, input->channel,
+            input->position.icount, printable(input->text));
 }
 
 void print_report(const CompareReport& report, const std::string& symbol) {
   if (report.verdict == CompareReport::Verdict::Same) {
-    fmt::print("the same to the end, icount {}\n", report.icount);
+    print_out("the same to the end, icount {}\n", report.icount);
     return;
   }
   if (report.verdict == CompareReport::Verdict::Lengths) {
-    fmt::print("the same up to icount {}, where one ends: A has {} instructions, B {}\n", report.icount,
-               report.end_a, report.end_b);
+    print_out("the same up to icount {}, where one ends: A has {} instructions, B {}\n", report.icount,
+              report.end_a, report.end_b);
     return;
   }
   if (report.from_start) {
-    fmt::print("the states differ before the first instruction\n");
+    print_out("the states differ before the first instruction\n");
   } else {
-    fmt::print("the first difference is made at icount {} by vCPU {}\n", report.icount, report.vcpu);
-    fmt::print("pc {:#x}{}: {}\n", report.pc, symbol.empty() ? "" : fmt::format(" <{}>", printable(symbol)),
-               report.insn.empty() ? "(not readable)" : printable(report.insn));
-    if (report.interrupt) fmt::print("an interrupt was pending before it\n");
+    print_out("the first difference is made at icount {} by vCPU {}\n", report.icount, report.vcpu);
+    print_out("pc {:#x}{}: {}\n", report.pc, symbol.empty() ? "" : fmt::format(" <{}>", printable(symbol)),
+              report.insn.empty() ? "(not readable)" : printable(report.insn));
+    if (report.interrupt) print_out("an interrupt was pending before it\n");
   }
   if (!report.left_path.empty())
-    fmt::print("one side cannot be followed further: {}\n", printable(report.left_path));
+    print_out("one side cannot be followed further: {}\n", printable(report.left_path));
   const auto print = [](const char* what, const std::vector<CompareReport::Difference>& list) {
-    if (!list.empty()) fmt::print("{}:\n", what);
+    if (!list.empty()) print_out("{}:\n", what);
     for (const auto& entry : list)
-      fmt::print("  {:<24} A {:<20} B {}\n", printable(entry.name), entry.a.substr(0, 80),
-                 entry.b.substr(0, 80));
+      print_out("  {:<24} A {:<20} B {}\n", printable(entry.name), entry.a.substr(0, 80),
+                entry.b.substr(0, 80));
   };
   print("registers", report.registers);
   print("other state (bytes)", report.fields);
-  if (!report.words.empty()) fmt::print("memory, in {} differing pages:\n", report.differing_pages);
+  if (!report.words.empty()) print_out("memory, in {} differing pages:\n", report.differing_pages);
   for (const CompareReport::Word& word : report.words)
-    fmt::print("  {:<24} A {:#018x}   B {:#018x}\n",
-               fmt::format("{} {:#x}", printable(word.block), word.address), word.a, word.b);
+    print_out("  {:<24} A {:#018x}   B {:#018x}\n",
+              fmt::format("{} {:#x}", printable(word.block), word.address), word.a, word.b);
   print_input("of A", report.input_a);
   print_input("of B", report.input_b);
 }
@@ -156,12 +156,11 @@ Command add_compare(CLI::App& app) {
             const bool differ = report.verdict == CompareReport::Verdict::Differ;
             const std::string symbol = differ && !report.from_start ? symbol_of(state->a, report.pc) : "";
             if (state->json)
-              fmt::print("{}\n",
-                         report_json(report, symbol).dump(2, ' ', false, Json::error_handler_t::replace));
+              print_out("{}\n",
+                        report_json(report, symbol).dump(2, ' ', false, Json::error_handler_t::replace));
             else
               print_report(report, symbol);
-            if (std::fflush(stdout) != 0)
-              throw Fatal("standard output could not be written; is the disk full?");
+            finish_out();
             return report.verdict == CompareReport::Verdict::Same ? 0 : kStatusDamaged;
           }};
 }
@@ -178,7 +177,7 @@ Command add_index(CLI::App& app) {
             replay::IndexOptions options;
             if (!state->every.empty()) options.every = parse_number("--every", state->every, 1000);
             const replay::IndexResult result = replay::index_recording(state->path, options);
-            fmt::print(stderr, "hindcast: {} checkpoints added, {} bytes\n", result.added, result.bytes);
+            complain(fmt::format("{} checkpoints added, {} bytes", result.added, result.bytes));
             return 0;
           }};
 }

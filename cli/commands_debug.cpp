@@ -143,6 +143,7 @@ int run_gdb(gdb::Session& session, const Bytes& elf, const std::vector<std::stri
   if (child == 0) {
     std::signal(SIGINT, SIG_DFL);
     std::signal(SIGTERM, SIG_DFL);
+    std::signal(SIGPIPE, SIG_DFL);
     exec_gdb(arguments);
   }
   int status = 0;
@@ -178,14 +179,14 @@ Command add_debug(CLI::App& app) {
     const Bytes elf = recorded_elf(state->path);
     const auto navigator = replay::Navigator::open(state->path, state->engine.options());
     gdb::Session session(*navigator, {state->path, elf});
-    session.on_notice([](const std::string& line) { fmt::print(stderr, "hindcast: {}\n", printable(line)); });
+    session.on_notice([](const std::string& line) { complain(printable(line)); });
     g_stop_fd = ::eventfd(0, EFD_CLOEXEC);
     if (g_stop_fd < 0) throw Fatal(fmt::format("no event descriptor: {}", std::strerror(errno)));
     std::signal(SIGTERM, on_signal);
     if (state->gdb) return run_gdb(session, elf, gdb_args);
     std::signal(SIGINT, on_signal);
     gdb::Listener listener(state->listen);
-    fmt::print(stderr, "hindcast: gdb may connect: target remote {}\n", listener.address());
+    complain(fmt::format("gdb may connect: target remote {}", listener.address()));
     gdb::serve(session, listener, g_stop_fd);
     return 0;
   };

@@ -1,11 +1,11 @@
 // info, events, verify, list: what reports, on stdout.
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "cli/values.h"
 #include "engine/registry.h"
 #include "replay/session.h"
@@ -74,7 +74,7 @@ Json info_json(const replay::RecordingInfo& info) {
 
 void print_info(const replay::RecordingInfo& info) {
   auto row = [](const char* key, const std::string& value) {
-    fmt::print("{:<13} {}\n", key, printable(value));
+    print_out("{:<13} {}\n", key, printable(value));
   };
   row("machine",
       fmt::format("{}, cpu {}, {} vCPU{}, {} MiB, icount shift {}", info.machine, info.cpu, info.config.smp,
@@ -100,12 +100,6 @@ void print_info(const replay::RecordingInfo& info) {
                             info.build_id));
 }
 
-/// Reports are worth nothing half written.
-void flush_report() {
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
-    throw Fatal("standard output could not be written; is the disk full?");
-}
-
 }  // namespace
 
 Command add_info(CLI::App& app) {
@@ -121,10 +115,10 @@ Command add_info(CLI::App& app) {
   auto run = [state](const std::vector<std::string>&) {
     replay::RecordingInfo info = replay::info(state->path);
     if (state->json)
-      fmt::print("{}\n", dump(info_json(info), 2));
+      print_out("{}\n", dump(info_json(info), 2));
     else
       print_info(info);
-    flush_report();
+    finish_out();
     return 0;
   };
   return {command, false, run};
@@ -151,14 +145,12 @@ Command add_events(CLI::App& app) {
         Json line = {{"icount", event.position.icount}, {"seq", event.position.seq}, {"kind", event.kind},
                      {"channel", event.channel},        {"size", event.size},        {"text", event.text},
                      {"data", hex(event.payload)}};
-        fmt::print("{}\n", dump(line, -1));
-      } else {
-        fmt::print("{:>14}.{:<3} {:<16} {:>5} {:>6}  {}\n", event.position.icount, event.position.seq,
-                   event.kind, event.channel, event.size, printable(event.text));
+        return print_out("{}\n", dump(line, -1));
       }
-      return true;
+      return print_out("{:>14}.{:<3} {:<16} {:>5} {:>6}  {}\n", event.position.icount, event.position.seq,
+                       event.kind, event.channel, event.size, printable(event.text));
     });
-    flush_report();
+    finish_out();
     return 0;
   };
   return {command, false, run};
@@ -172,10 +164,10 @@ Command add_verify(CLI::App& app) {
     std::string first;
     bool sound = replay::verify(*path, [&first](const std::string& problem) {
       if (first.empty()) first = problem;
-      fmt::print("{}\n", printable(problem));
+      print_out("{}\n", printable(problem));
     });
-    if (sound) fmt::print("{}: sound\n", printable(*path));
-    flush_report();
+    if (sound) print_out("{}: sound\n", printable(*path));
+    finish_out();
     if (!sound) complain(fmt::format("{} is damaged: {}", printable(*path), printable(first)));
     return sound ? 0 : kStatusDamaged;
   };
@@ -190,7 +182,7 @@ Command add_list(CLI::App& app) {
   auto run = [what](const std::vector<std::string>&) {
     const Registry& registry = Registry::instance();
     auto row = [](const std::string& name, const std::string& text) {
-      fmt::print("{:<24} {}\n", name, text);
+      print_out("{:<24} {}\n", name, text);
     };
     if (*what == "machines") {
       for (const MachineKind& kind : registry.machines()) row(kind.name, kind.description);
@@ -202,12 +194,12 @@ Command add_list(CLI::App& app) {
       std::set<std::string> targets;
       for (const MachineKind& kind : registry.machines()) targets.insert(kind.target);
       for (const Registry::Cpu& cpu : registry.cpus()) targets.insert(cpu.target);
-      for (const std::string& target : targets) fmt::print("{}\n", target);
+      for (const std::string& target : targets) print_out("{}\n", target);
     } else if (*what != "plugins") {  // this version has none
       throw Fatal(fmt::format("list: '{}' is not one of machines, cpus, devices, plugins, targets",
                               printable(*what)));
     }
-    flush_report();
+    finish_out();
     return 0;
   };
   return {command, false, run};

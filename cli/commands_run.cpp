@@ -31,6 +31,7 @@ int finish(const replay::RunResult& result, const Common& common, Log& log) {
   if (common.summary)
     log.line(fmt::format("icount {}, exit code {}, state {}, output {}", result.icount, result.exit_code,
                          hex(result.state_root), hex(result.output_hash)));
+  log.close();
   return result.status();
 }
 

@@ -7,10 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <cstdio>
 #include <new>
+#include <sstream>
 
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "cli/values.h"
 #include "replay/session.h"
 #include "storage/store_types.h"
@@ -77,7 +78,11 @@ int run(const std::vector<std::string>& arguments) {
   try {
     app.parse(own);
   } catch (const CLI::Success& success) {  // --help, --version
-    return app.exit(success);
+    std::ostringstream text;
+    const int status = app.exit(success, text, text);
+    put_out(text.str());
+    finish_out();
+    return status;
   } catch (const CLI::ParseError& error) {
     return usage_error(error.what());
   }
@@ -86,8 +91,6 @@ int run(const std::vector<std::string>& arguments) {
     if (!command.app->parsed()) continue;
     if (separator != arguments.end() && !command.takes_guest_args)
       return usage_error(fmt::format("{} takes no guest arguments", command.app->get_name()));
-    // A report's reader may go away early; a guest's run must be closed properly first.
-    if (command.takes_guest_args || command.app->get_name() == "replay") std::signal(SIGPIPE, SIG_IGN);
     return command.run(guest_args);
   }
   return usage_error("no command");
@@ -113,5 +116,6 @@ int guarded(int argc, char** argv) {
 int main(int argc, char** argv) {
   hindcast::cli::fill_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is then an error like a full disk
+  std::signal(SIGPIPE, SIG_IGN);  // and a reader that has gone away one of write()
   return hindcast::cli::guarded(argc, argv);
 }

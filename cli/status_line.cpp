@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "cli/values.h"
+
 namespace hindcast::cli {
 namespace {
 
@@ -97,7 +99,7 @@ void StatusLine::clear() {
     write_terminal(std::string("\r") + kEraseToEnd);
 }
 
-Log::Log(const std::string& path) : file_(stderr) {
+Log::Log(const std::string& path) : path_(path), file_(stderr) {
   if (path.empty()) return;
   file_ = std::fopen(path.c_str(), "ae");
   if (file_ == nullptr) throw Fatal(fmt::format("--log {}: {}", path, std::strerror(errno)));
@@ -108,9 +110,15 @@ Log::~Log() {
 }
 
 void Log::line(const std::string& text) {
+  if (path_.empty()) return complain(text);
   // Not fmt::print: a log that cannot be written must not end the run.
-  std::fputs(("hindcast: " + text + "\n").c_str(), file_);
-  std::fflush(file_);
+  if (std::fputs(("hindcast: " + text + "\n").c_str(), file_) == EOF || std::fflush(file_) != 0)
+    problem_ = problem_ != 0 ? problem_ : errno;
+}
+
+void Log::close() {
+  if (problem_ != 0)
+    throw Fatal(fmt::format("--log {}: {}; messages are missing from it", path_, std::strerror(problem_)));
 }
 
 }  // namespace hindcast::cli

@@ -36,7 +36,8 @@ class StatusLine {
   Icount last_icount_ = 0;
 };
 
-/// hindcast's own messages: one line each, to stderr or to the file of -D.
+/// hindcast's own messages: one line each, to stderr or to the file of -D. One that cannot be written to
+/// stderr is lost; for the file, close() says so.
 class Log {
  public:
   /// `path` empty: stderr. Throws Fatal if the file cannot be opened.
@@ -45,9 +46,13 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
   void line(const std::string& text);
+  /// At the end of the run, when everything else is done. Throws Fatal if the file of -D lacks something.
+  void close();
 
  private:
+  std::string path_;
   std::FILE* file_;
+  int problem_ = 0;  // errno of the first line that is missing from the file
 };
 
 }  // namespace hindcast::cli

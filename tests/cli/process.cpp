@@ -38,13 +38,10 @@ void close_fd(int& fd) {
 }
 
 /// In the child, between fork and exec: connects descriptor `to`.
-void connect(int to, Stream stream, int pipe_end) {
-  if (stream == Stream::Closed) {
-    ::close(to);
-  } else {
-    int from = stream == Stream::Null ? ::open("/dev/null", O_RDWR) : pipe_end;
-    if (from < 0 || ::dup2(from, to) != to) ::_exit(126);
-  }
+void connect(int to, Stream stream, const std::string& file, int pipe_end) {
+  if (!file.empty() || stream == Stream::Null)
+    pipe_end = ::open(file.empty() ? "/dev/null" : file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (pipe_end < 0 || ::dup2(pipe_end, to) != to) ::_exit(126);
 }
 
 }  // namespace
@@ -74,14 +71,14 @@ Process::Process(const std::vector<std::string>& arguments, const SpawnOptions& 
   pid_ = ::fork();
   if (pid_ < 0) throw std::runtime_error("fork");
   if (pid_ == 0) {
-    connect(0, options.input, input.read);
-    if (options.output_file.empty()) {
-      connect(1, options.output, output.write);
-    } else {
-      int file = ::open(options.output_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-      if (file < 0 || ::dup2(file, 1) != 1) ::_exit(126);
-    }
-    ::dup2(error.write, 2);
+    connect(0, options.input, "", input.read);
+    connect(1, options.output, options.output_file, output.write);
+    connect(2, options.error, options.error_file, error.write);
+    // Last, so that nothing opened above takes the place.
+    if (options.input == Stream::Closed) ::close(0);
+    if (options.output == Stream::Closed) ::close(1);
+    if (options.error == Stream::Closed) ::close(2);
+    ::signal(SIGPIPE, SIG_DFL);  // as a shell starts it, whatever these tests do with it
     if (options.file_size_limit != 0) {
       rlimit limit{options.file_size_limit, options.file_size_limit};
       ::setrlimit(RLIMIT_FSIZE, &limit);
@@ -123,6 +120,7 @@ void Process::write(const std::string& text) {
 
 void Process::close_input() { close_fd(input_); }
 void Process::close_output() { close_fd(output_); }
+void Process::close_error() { close_fd(error_); }
 void Process::signal(int number) { ::kill(pid_, number); }
 
 /// Reads what is there, waiting at most `limit` for some. False when both streams have ended.

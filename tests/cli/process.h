@@ -16,7 +16,9 @@ enum class Stream { Pipe, Null, Closed };
 struct SpawnOptions {
   Stream input = Stream::Null;
   Stream output = Stream::Pipe;
+  Stream error = Stream::Pipe;
   std::string output_file;               // instead of `output`
+  std::string error_file;                // instead of `error`
   unsigned long file_size_limit = 0;     // RLIMIT_FSIZE, if not 0
   std::vector<std::string> environment;  // "NAME=value", added
 };
@@ -44,6 +46,7 @@ class Process {
   void write(const std::string& text);
   void close_input();
   void close_output();
+  void close_error();
   void signal(int number);
   /// Waits until stdout contains `text`; false when it has not within `limit` or the process ended.
   bool await(const std::string& text, Milliseconds limit = Milliseconds(20'000));
