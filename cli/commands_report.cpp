@@ -33,6 +33,7 @@ const char* stop_name(replay::StopKind stop) {
     case replay::StopKind::WaitsForever: return "waits-forever";
     case replay::StopKind::Interrupted: return "interrupted";
     case replay::StopKind::CutShort: return "cut-short";
+    case replay::StopKind::OutputFailed: return "output-failed";
   }
   return "unknown";
 }

@@ -51,8 +51,8 @@ class FileConsole final : public Console {
   }
   std::size_t read(u8*, std::size_t) override { return 0; }
   void write(ByteView data, const std::function<bool()>& give_up) override {
-    if (!write_all(fd_, data, give_up))
-      throw Fatal(fmt::format("--serial file:{}: {}", path_, std::strerror(errno)));
+    if (problem_.empty() && !write_all(fd_, data, give_up))
+      problem_ = fmt::format("--serial file:{}: {}", path_, std::strerror(errno));
   }
 
  private:
@@ -82,12 +82,13 @@ class StdioConsole final : public Console {
     return terminal_ ? filter_keys(buffer, static_cast<std::size_t>(n)) : static_cast<std::size_t>(n);
   }
   void write(ByteView data, const std::function<bool()>& give_up) override {
-    if (lost_ || write_all(STDOUT_FILENO, data, give_up)) return;
-    // A reader that has gone away, or a terminal that was hung up, ends the run in good order.
-    if (errno != EPIPE && errno != EIO)
-      throw Fatal(
-          fmt::format("the guest's console cannot be written to standard output: {}", std::strerror(errno)));
-    lost_ = true;
+    if (lost_ || !problem_.empty() || write_all(STDOUT_FILENO, data, give_up)) return;
+    // A reader that has gone away, or a terminal that was hung up, is no error.
+    if (errno == EPIPE || errno == EIO)
+      lost_ = true;
+    else
+      problem_ =
+          fmt::format("the guest's console cannot be written to standard output: {}", std::strerror(errno));
   }
   bool output_lost() const override { return lost_; }
   bool quit_requested() const override { return quit_; }

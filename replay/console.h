@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "replay/session.h"
 
@@ -22,12 +23,17 @@ class Console {
   /// Up to `size` bytes, 0 if there are none now. May find the end of the input.
   virtual std::size_t read(u8* buffer, std::size_t size) = 0;
   /// Writes all of it, waiting for a slow receiver; `give_up` is asked whenever a signal interrupts the
-  /// waiting.
+  /// waiting. What cannot be written is lost, and so is everything after it: see problem() and output_lost().
   virtual void write(ByteView data, const std::function<bool()>& give_up) = 0;
   /// The receiver of the output has gone for good (a closed pipe): there is nobody to run for.
   virtual bool output_lost() const { return false; }
+  /// Why the output cannot be written although there is a receiver (a full disk), in one line; empty if it can.
+  const std::string& problem() const { return problem_; }
   /// The user asked for the end from the keyboard (Ctrl-A X in raw mode).
   virtual bool quit_requested() const { return false; }
+
+ protected:
+  std::string problem_;
 };
 
 /// Makes sure that file descriptors 0 to 2 are open (on /dev/null if need be), so that no file opened later

@@ -59,6 +59,7 @@ RunResult LiveDriver::run() {
 std::optional<StopKind> LiveDriver::end_reason() const {
   if (interrupts_.pending() != 0 || console_.quit_requested() || console_.output_lost())
     return StopKind::Interrupted;
+  if (!console_.problem().empty()) return StopKind::OutputFailed;
   if (machine_.icount() >= host_.max_icount) return StopKind::MaxIcount;
   return std::nullopt;
 }
@@ -127,6 +128,7 @@ std::optional<StopKind> LiveDriver::idle() {
   const u64 until = pacer_.idle_until(now, deadline, start, waits);
   if (until > start) {
     if (!port_.pending_output().empty() || (recorder_ != nullptr && recorder_->has_unflushed())) flush();
+    if (auto reason = end_reason()) return reason;  // nobody has taken the output
     while (sleep_for_input(until)) {
       read_host();
       if (can_deliver()) {

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 
 #include "replay/checkpoint.h"
 #include "replay/host_clock.h"
@@ -20,10 +22,14 @@ constexpr u64 kSliceNs = 10'000'000;
 constexpr u64 kProgressNs = 100'000'000;
 constexpr Icount kMinSlice = 10'000, kMaxSlice = Icount{1} << 30;
 
-/// Gives the guest's output to standard output. False: nobody reads it any more.
+/// Gives the guest's output to standard output. False: nobody reads it any more. Throws Fatal if it cannot be
+/// written.
 bool show_output(ReplayPort& port) {
   const bool shown =
       port.pending_output().empty() || write_all(STDOUT_FILENO, port.pending_output(), [] { return false; });
+  if (!shown && errno != EPIPE && errno != EIO)
+    throw Fatal(
+        fmt::format("the guest's console cannot be written to standard output: {}", std::strerror(errno)));
   port.clear_output();
   return shown;
 }
@@ -112,6 +118,9 @@ RunResult replay(const std::string& path, const ReplayOptions& options) try {
     if (result.kind == StopKind::WaitsForever)
       result.message =
           fmt::format("the guest waits for ever at icount {}, and no input can come", result.icount);
+    if (result.kind == StopKind::OutputFailed)
+      result.message = fmt::format(
+          "the recorded run was stopped at icount {}: its console could not be written", result.icount);
   }
   return result;
 } catch (const storage::NeverBegun&) {

@@ -14,6 +14,7 @@ enum class StopKind : u8 {
   WaitsForever = 2,  // idle and no input can come
   Interrupted = 3,   // Ctrl-C or SIGTERM; the recording was closed properly
   CutShort = 4,      // replay only: the recorder was killed; replayed to the last instruction covered
+  OutputFailed = 5,  // the console's output could not be written; the recording was closed properly
 };
 
 struct RunResult {

@@ -18,6 +18,8 @@ RunResult drive(MachineConfig& config, const HostOptions& host, LivePort& port, 
   interrupts.watch(machine.get());
   RunResult result = LiveDriver(*machine, port, *console, interrupts, host, recorder).run();
   interrupts.watch(nullptr);
+  // Only now: whatever was recorded has been closed properly.
+  if (!console->problem().empty()) throw Fatal(console->problem());
   return result;
 }
 
@@ -35,7 +37,8 @@ int RunResult::status() const {
     case StopKind::Interrupted: return signal == 0 ? 0 : 128 + signal;
     case StopKind::MaxIcount:
     case StopKind::WaitsForever:
-    case StopKind::CutShort: break;
+    case StopKind::CutShort:
+    case StopKind::OutputFailed: break;
   }
   return 124;
 }

@@ -137,6 +137,39 @@ TEST_F(Streams, AFullOutputIsAnError) {
   }
 }
 
+TEST_F(Streams, ARecordingSurvivesAConsoleThatCannotBeWritten) {
+  const std::string endless = program("endless", counter_program(0, 10)),
+                    some = program("some", counter_program(3, 1));
+  const std::string echo = program("echo", echo_program());
+  SpawnOptions full, open_input;
+  full.output_file = "/dev/full";
+  full.input = Stream::Pipe;
+  open_input.input = Stream::Pipe;
+  // The guest that runs on is stopped; the one that has ended by itself has; the one that would wait for more
+  // input is not left to.
+  const std::vector<std::pair<std::string, int>> guests = {{endless, 124}, {some, 5}, {echo, 124}};
+  for (const auto& [image, status] : guests)
+    for (const std::string serial : {"stdio", "file:/dev/full"}) {
+      if (image == echo && serial != "stdio") continue;  // it gets no input
+      const std::string recording = folder / "rec";
+      Process process({"record", "--force", "-o", recording, "--serial", serial, image},
+                      serial == "stdio" ? full : open_input);
+      if (image == echo) process.write("a line\n");
+      const Outcome outcome = process.finish();
+      EXPECT_FALSE(outcome.timed_out) << image << " " << serial;
+      EXPECT_EQ(outcome.status, 125) << image << " " << outcome.describe();
+      EXPECT_TRUE(outcome.one_line()) << outcome.err;
+      const Outcome replay = hindcast({"replay", recording});
+      EXPECT_EQ(replay.status, status) << image << " " << replay.describe();
+      if (image != endless) {
+        EXPECT_EQ(replay.out, image == some ? counter_text(3) : "a line\n");
+      }
+      replays(recording, replay.out, status);
+      // A replay that cannot be shown is no success either.
+      EXPECT_EQ(hindcast({"replay", recording}, "", full).status, 125);
+    }
+}
+
 TEST_F(Streams, Signals) {
   struct Case {
     std::string image;
