@@ -136,7 +136,7 @@ std::size_t ChunkBuilder::raw_size() const {
   return icounts_.size() + seqs_.size() + kinds_.size() + channels_.size() + sizes_.size() + payload_.size();
 }
 
-std::string ChunkBuilder::finish(u64 sequence, u64 previous, u64 end_icount, u64& checksum) {
+std::string ChunkBuilder::finish(u64 sequence, u64 previous, u64 end_icount, u64& checksum, bool packed) {
   flatbuffers::FlatBufferBuilder builder(raw_size() + 128);
   const auto payload = builder.CreateVector(payload_);
   const auto column = [&](const Bytes& bytes) { return builder.CreateVector(collapsed(bytes, events_)); };
@@ -146,12 +146,16 @@ std::string ChunkBuilder::finish(u64 sequence, u64 previous, u64 end_icount, u64
                  builder.CreateVector(icounts_);  // never collapsed: bounds the number of events by the size
   builder.Finish(format::CreateEventChunk(builder, icounts, seqs, kinds, channels, sizes, payload), "HCEV");
 
-  std::string packed;
-  pack(packed, ByteView(builder.GetBufferPointer(), builder.GetSize()));
+  const ByteView raw(builder.GetBufferPointer(), builder.GetSize());
+  std::string stored;
+  if (packed)
+    pack(stored, raw);
+  else
+    stored = as_text(raw);
   std::string value;
-  value.reserve(kHeaderSize + packed.size() + kTrailerSize);
+  value.reserve(kHeaderSize + stored.size() + kTrailerSize);
   put_le32(value, kMagic);
-  put_le32(value, static_cast<u32>(packed.size()));
+  put_le32(value, static_cast<u32>(stored.size()));
   put_le32(value, builder.GetSize());
   put_le32(value, events_);
   put_le32(value, header_.first_seq);
@@ -161,7 +165,7 @@ std::string ChunkBuilder::finish(u64 sequence, u64 previous, u64 end_icount, u64
   put_le64(value, header_.last_icount);
   put_le64(value, end_icount);
   put_le64(value, previous);
-  value += packed;
+  value += stored;
   checksum = hash64(value, previous);
   put_le64(value, checksum);
 

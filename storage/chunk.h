@@ -31,8 +31,9 @@ class ChunkBuilder {
   std::size_t raw_size() const;
   std::string key() const { return chunk_key(header_.first_icount, header_.first_seq); }
   u64 last_icount() const { return header_.last_icount; }
-  /// Returns the stored value, its checksum through `checksum`, and starts over.
-  std::string finish(u64 sequence, u64 previous, u64 end_icount, u64& checksum);
+  /// Returns the stored value, its checksum through `checksum`, and starts over. Not `packed`: for a place
+  /// that compresses by itself.
+  std::string finish(u64 sequence, u64 previous, u64 end_icount, u64& checksum, bool packed = true);
 
  private:
   ChunkHeader header_;

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,25 +38,53 @@ class Database {
 
   /// A new database in an existing folder. `sync`: file creation and WAL writes reach the disk, if asked to.
   static std::unique_ptr<Database> create(const std::string& path, bool sync, rocksdb::Status& status);
-  /// An existing database, to be written on. Everything reaches the disk.
-  static std::unique_ptr<Database> reopen(const std::string& path, rocksdb::Status& status);
-  /// Never writes, locks or creates anything.
-  static std::unique_ptr<Database> open(const std::string& path, Care care, rocksdb::Status& status);
+  /// An existing database, to be written on. Everything reaches the disk. `segmented`: there may be segments.
+  static std::unique_ptr<Database> reopen(const std::string& path, bool segmented, rocksdb::Status& status);
+  /// Never writes, locks or creates anything. With segments, all files are opened at once, so that none is
+  /// missed that a recorder at work removes.
+  static std::unique_ptr<Database> open(const std::string& path, bool segmented, Care care,
+                                        rocksdb::Status& status);
 
   rocksdb::DB& db() { return *db_; }
-  rocksdb::ColumnFamilyHandle* family(Family family) {
+  rocksdb::ColumnFamilyHandle* family(Family family) const {
     return handles_[static_cast<std::size_t>(family) + 1];
   }
+  /// Events, checkpoints and pages of a segment, each in a family of its own. Those are complete; a segment
+  /// whose creation or removal was cut short is not among them.
+  struct Segment {
+    u32 number = 0;
+    std::array<rocksdb::ColumnFamilyHandle*, 3> handles{};
+    rocksdb::ColumnFamilyHandle* family(Family family) const;
+  };
+  /// Ascending.
+  const std::vector<Segment>& segments() const { return segments_; }
+  rocksdb::Status add_segment(u32 number);
+  /// The oldest one, with everything in it.
+  rocksdb::Status drop_segment();
+
+  /// What stands under a key, in the segments or beside them; null if nothing does. Throws StoreError.
+  std::optional<std::string> find(Family family, std::string_view key) const;
+  std::optional<std::string> find_in(rocksdb::ColumnFamilyHandle* family, std::string_view key) const;
+  /// Everything in the order of the keys, that of all segments too. Forward only.
+  std::unique_ptr<rocksdb::Iterator> iterate(Family family) const;
+
   u64 sequence() const { return db_->GetLatestSequenceNumber(); }
   /// Moves everything from the WAL into tables, so that opening need not replay it.
   rocksdb::Status flush_tables();
 
  private:
   Database() = default;
+  /// The families that a database has, without those of broken segments. `all`: with them.
+  static std::vector<rocksdb::ColumnFamilyDescriptor> list_families(const rocksdb::DBOptions& options,
+                                                                    const std::string& path, bool all,
+                                                                    rocksdb::Status& status);
+  /// Takes the handles as they were opened, in the order of `opened`.
+  void take_handles(const std::vector<rocksdb::ColumnFamilyDescriptor>& opened);
 
   std::unique_ptr<rocksdb::Env> env_;  // outlives the database
   std::unique_ptr<rocksdb::DB> db_;
-  std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // default first
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // default, the families, then those of broken segments
+  std::vector<Segment> segments_;
 };
 
 }  // namespace hindcast::storage

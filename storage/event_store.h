@@ -36,6 +36,20 @@ class Writer {
   virtual PageId put_page(const u8* data, std::size_t size) = 0;
   /// Atomically adds a checkpoint (with all pages put since the last one). Flushes first.
   virtual void put_checkpoint(const CheckpointRecord& checkpoint) = 0;
+  /// Segmented recordings only (WriterOptions::segmented). What was appended before the first call happened
+  /// while the machine was being built, and stays for good; what comes after a call belongs to the segment
+  /// that it starts. Null: the recording begins here, at power-on; only at first. Else it begins, or goes on,
+  /// at this checkpoint, which is stored as by put_checkpoint().
+  virtual void start_segment(const CheckpointRecord* begin) = 0;
+  /// From the oldest one on; the last one is being written.
+  virtual std::vector<SegmentInfo> segments() const = 0;
+  /// Forgets the oldest segment, of at least two: the recording then begins where the next one does. Pages
+  /// that later checkpoints need are moved.
+  virtual void drop_segment() = 0;
+  /// Moves what was written from the log into tables, so that the log goes.
+  virtual void flush_tables() = 0;
+  /// Bytes that the folder takes.
+  virtual u64 disk_bytes() const = 0;
   /// Named blobs ("image/0", ...), content checked on reading.
   virtual void put_blob(const std::string& key, ByteView data) = 0;
   /// Clean close: flushes, writes the end record, closes. Nothing may be called afterwards. A writer that is
@@ -58,6 +72,12 @@ class Reader {
   virtual ~Reader() = default;
 
   virtual const Bytes& meta() const = 0;
+  virtual u32 schema() const = 0;
+  /// The checkpoint at which the recording begins; absent: at power-on. Events that happened while the
+  /// machine was being built are there in any case, before all others.
+  virtual std::optional<CheckpointInfo> begin() const = 0;
+  /// Another process is writing it: there will be more. This is what there was when it was opened.
+  virtual bool growing() const = 0;
   /// Absent if the recorder was killed.
   virtual std::optional<EndRecord> end() const = 0;
   /// The writer closed the recording, and the end record is not there any more: damaged, not killed.

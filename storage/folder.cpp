@@ -31,8 +31,8 @@ constexpr u64 kCreated = 1, kClosed = 2;
 
 std::string why(int error) { return std::strerror(error); }
 
-std::string title_slot() {
-  std::string text = fmt::format("{}{}\n", kTitle, kSchemaVersion);
+std::string title_slot(u32 schema) {
+  std::string text = fmt::format("{}{}\n", kTitle, schema);
   text.resize(kSlotSize, '\n');
   return text;
 }
@@ -175,7 +175,7 @@ void remove_recording(const std::string& path) {
 
 Folder::~Folder() { ::close(fd_); }
 
-std::unique_ptr<Folder> Folder::create(const std::string& path, bool replace) {
+std::unique_ptr<Folder> Folder::create(const std::string& path, bool replace, u32 schema) {
   if (mkdir(path.c_str(), 0700) != 0) {
     if (errno != EEXIST)
       throw StoreError(fmt::format("recording {}: cannot create the folder: {}", path, why(errno)));
@@ -196,7 +196,8 @@ std::unique_ptr<Folder> Folder::create(const std::string& path, bool replace) {
   if (flock(fd, LOCK_EX) != 0)
     throw StoreError(fmt::format("recording {}: cannot lock it: {}", path, why(errno)));
   folder->generation_ = 1;
-  const std::string text = title_slot() + encode_mark({.generation = 1}) + std::string(kSlotSize, '\0');
+  folder->schema_ = schema;
+  const std::string text = title_slot(schema) + encode_mark({.generation = 1}) + std::string(kSlotSize, '\0');
   const ssize_t written = pwrite(fd, text.data(), text.size(), 0);
   if (written != static_cast<ssize_t>(text.size())) {
     const int error = written < 0 ? errno : ENOSPC;
@@ -216,7 +217,7 @@ std::unique_ptr<Folder> Folder::open(const std::string& path) {
   }
   const std::vector<Entry> entries = list(path);
   if (entries.empty())
-    throw StoreError(fmt::format("recording {} was cut short while being created: it is empty", path));
+    throw NeverBegun(fmt::format("recording {} was cut short while being created: it is empty", path));
   for (const Entry& entry : entries) check_entry(path, entry);
   const std::string marker = path + "/" + kMarkerName;
   const int fd = ::open(marker.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -232,11 +233,12 @@ std::unique_ptr<Folder> Folder::open(const std::string& path) {
     throw NeverBegun(fmt::format("recording {} was cut short while being created", path));
   const auto schema = schema_of(text);
   if (!schema) throw Damaged(fmt::format("recording {} is damaged: {} is unreadable", path, kMarkerName));
-  if (*schema != kSchemaVersion) {
-    throw StoreError(fmt::format("recording {} has schema {}, this program reads schema {}: use a {} one",
-                                 path, *schema, kSchemaVersion,
-                                 *schema > kSchemaVersion ? "newer" : "older"));
+  if (*schema < kPlainSchema || *schema > kSchemaVersion) {
+    throw StoreError(
+        fmt::format("recording {} has schema {}, this program reads schemas {} to {}: use a {} one", path,
+                    *schema, kPlainSchema, kSchemaVersion, *schema > kSchemaVersion ? "newer" : "older"));
   }
+  folder->schema_ = *schema;
   folder->growing_ = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
   return folder;
 }

@@ -30,7 +30,7 @@ class Folder {
 
   /// Makes the folder, or empties it if `replace` and it holds a recording and nothing else. Throws
   /// StoreError.
-  static std::unique_ptr<Folder> create(const std::string& path, bool replace);
+  static std::unique_ptr<Folder> create(const std::string& path, bool replace, u32 schema = kPlainSchema);
   /// Opens the folder of a finished, killed or still growing recording. Throws StoreError if it is none, is
   /// of a newer schema, or holds anything but plain files.
   static std::unique_ptr<Folder> open(const std::string& path);
@@ -50,6 +50,8 @@ class Folder {
   std::optional<Mark> read_mark(bool* sound = nullptr) const;
   /// Another process holds the folder for writing.
   bool growing() const { return growing_; }
+  /// Version of the layout in it.
+  u32 schema() const { return schema_; }
   const std::string& path() const { return path_; }
   /// Sum of the sizes of its files.
   u64 disk_bytes() const;
@@ -60,6 +62,7 @@ class Folder {
   std::string path_;
   int fd_;
   u64 generation_ = 0;
+  u32 schema_ = kPlainSchema;
   bool growing_ = false;
 };
 

@@ -41,11 +41,15 @@ class StoreReader final : public Reader {
       mark_ = folder_->read_mark(&marks_sound_);
     }
     read_meta();
+    read_segments();
     read_end();
     find_cover();
   }
 
   const Bytes& meta() const override { return meta_; }
+  u32 schema() const override { return folder_->schema(); }
+  bool growing() const override { return folder_->growing(); }
+  std::optional<CheckpointInfo> begin() const override { return begin_; }
   std::optional<EndRecord> end() const override { return end_ ? std::optional(end_->end) : std::nullopt; }
   u64 covered_icount() const override { return covered_; }
   bool end_lost() const override { return mark_ && mark_->closed && !end_; }
@@ -63,12 +67,14 @@ class StoreReader final : public Reader {
     for_each(Family::Checkpoints, kSummaryMark, "checkpoints",
              [&](std::string_view key, std::string_view value) {
                const StoredSummary summary = parse_summary(key, value);
-               if (summary.ordinal != all.size())
-                 fail(fmt::format("is damaged: checkpoint {} is missing", all.size()));
+               const u64 expected = anchor_.ordinal + all.size();
+               if (summary.ordinal != expected)
+                 fail(fmt::format("is damaged: checkpoint {} is missing", expected));
                all.push_back(summary.info);
              });
-    if (end_ && all.size() != end_->checkpoints) {
-      fail(fmt::format("is damaged: {} of {} checkpoints are missing", end_->checkpoints - all.size(),
+    const u64 there = anchor_.ordinal + all.size();
+    if (end_ && there != end_->checkpoints) {
+      fail(fmt::format("is damaged: {} of {} checkpoints are missing", end_->checkpoints - there,
                        end_->checkpoints));
     }
     // Those that were added are a convenience: nobody misses one.
@@ -211,19 +217,9 @@ class StoreReader final : public Reader {
     }
   }
 
-  Iterator iterate(Family family) const {
-    rocksdb::ReadOptions options;
-    options.total_order_seek = true;
-    options.fill_cache = false;
-    return Iterator(database_->db().NewIterator(options, database_->family(family)));
-  }
+  Iterator iterate(Family family) const { return database_->iterate(family); }
   std::optional<std::string> find(Family family, std::string_view key) const {
-    std::string value;
-    const rocksdb::Status status =
-        database_->db().Get(rocksdb::ReadOptions(), database_->family(family), to_slice(key), &value);
-    if (status.IsNotFound()) return std::nullopt;
-    if (!status.ok()) throw StoreError(describe(status));
-    return value;
+    return database_->find(family, key);
   }
   /// Every key of a column family that starts with `mark`.
   template <typename Work>
@@ -245,12 +241,13 @@ class StoreReader final : public Reader {
       return false;
     }
     rocksdb::Status status;
-    database_ = Database::open(path_, Database::Care::Strict, status);
+    const bool segmented = folder_->schema() >= kSegmentedSchema;
+    database_ = Database::open(path_, segmented, Database::Care::Strict, status);
     if (database_ == nullptr) {
       damage_ = describe(status);
       if (folder_->growing()) return false;
       rocksdb::Status second;
-      database_ = Database::open(path_, Database::Care::Salvage, second);
+      database_ = Database::open(path_, segmented, Database::Care::Salvage, second);
       if (database_ == nullptr) return false;
     }
     // While a recorder is at work, the mark may speak of what moved to another file while we were opening.
@@ -273,6 +270,41 @@ class StoreReader final : public Reader {
     }
     meta_ = guarded("its description",
                     [&] { return unseal(name_of(Family::Meta), kMetaKey, *value, kMaxValue); });
+  }
+
+  /// Finds out where a segmented recording begins: where the oldest of its segments does.
+  void read_segments() {
+    if (folder_->schema() < kSegmentedSchema) return;
+    bool any = false;
+    for (const Database::Segment& segment : database_->segments()) {
+      const auto head =
+          guarded(fmt::format("segment {}", segment.number), [&]() -> std::optional<StoredSegment> {
+            const auto value = database_->find_in(segment.family(Family::Checkpoints), kSegmentKey);
+            if (!value) return std::nullopt;
+            const StoredSegment stored =
+                decode_segment(unseal(name_of(Family::Checkpoints), kSegmentKey, *value, kMaxPage));
+            if (stored.number != segment.number) throw StoreError("it stands in a wrong place");
+            return stored;
+          });
+      // A writer that is stopped while it starts a segment leaves one without its head.
+      if (!head) continue;
+      anchor_ = *head;
+      any = true;
+      break;
+    }
+    if (!any && mark_ && (mark_->covered_icount != 0 || mark_->closed))
+      fail("is damaged: its segments are missing");
+    if (!any) never_begun();
+    if (anchor_.from_start) return;
+    begin_ = guarded("its beginning", [&] {
+      const std::string key = summary_key(anchor_.icount);
+      const auto value = find(Family::Checkpoints, key);
+      if (!value) throw StoreError("the checkpoint is missing");
+      const StoredSummary summary = parse_summary(key, *value);
+      if (summary.ordinal != anchor_.ordinal || summary.info.seq != anchor_.seq)
+        throw StoreError("it is another checkpoint");
+      return summary.info;
+    });
   }
 
   void read_end() {
@@ -314,12 +346,22 @@ class StoreReader final : public Reader {
       } catch (const StoreError&) {  // events() will say it again, in its place
       }
     }
+    pass_anchor(chunks, chain);
+    covered_ = std::max(covered_, anchor_.icount);
     if (mark_) {
       const bool agrees = mark_->chunks == chunks && mark_->chain == chain;
       if (agrees) covered_ = std::max(covered_, mark_->covered_icount);
       torn_ = mark_->chunks > chunks || mark_->db_sequence > database_->sequence() || end_lost();
     }
     if (end_) torn_ = torn_ || end_->chunks != chunks || end_->chain != chain;
+  }
+
+  /// What was dropped in front of the oldest segment is not missed: after the chunks of the construction come
+  /// those of the segment.
+  void pass_anchor(u64& chunks, u64& chain) const {
+    if (chunks != anchor_.built || chain != anchor_.built_chain) return;
+    chunks = anchor_.chunk;
+    chain = anchor_.chain;
   }
 
   /// Visits the chunks from the one that has `from_icount` on, in order, until `work` returns false. Throws
@@ -335,10 +377,10 @@ class StoreReader final : public Reader {
     for (; it->Valid(); it->Next()) {
       const bool go_on = guarded(fmt::format("events after instruction {}", last_icount), [&] {
         const ChunkHeader header = parse_chunk(to_view(it->key()), to_view(it->value()));
-        const bool at_start = header.sequence == 0 && header.previous == 0;
-        if (first ? header.first_icount > from_icount && !at_start
-                  : header.sequence != next || header.previous != chain) {
-          throw StoreError("some are missing");
+        // One that stands in the middle is where a walk begins; else all before it must have come.
+        if (!first || header.first_icount > from_icount) {
+          if (header.sequence == anchor_.chunk) pass_anchor(next, chain);
+          if (header.sequence != next || header.previous != chain) throw StoreError("some are missing");
         }
         if (!first && (header.first_icount < last_icount ||
                        (header.first_icount == last_icount && header.first_seq <= last_seq))) {
@@ -356,6 +398,7 @@ class StoreReader final : public Reader {
     const std::string where = fmt::format("is damaged after instruction {}", last_icount);
     if (!it->status().ok()) fail(fmt::format("{}: {}", where, describe(it->status())));
     if (!damage_.empty()) fail(fmt::format("{}: {}", where, damage_));
+    pass_anchor(next, chain);
     if (end_ && (end_->chunks != next || end_->chain != chain))
       fail(fmt::format("{}: events are missing", where));
   }
@@ -424,6 +467,8 @@ class StoreReader final : public Reader {
   std::optional<StoredEnd> end_;
   u64 covered_ = 0;
   bool torn_ = false;
+  StoredSegment anchor_;  // the oldest segment; without segments, the very beginning
+  std::optional<CheckpointInfo> begin_;
 };
 
 }  // namespace

@@ -9,7 +9,8 @@
 namespace hindcast::storage {
 namespace {
 
-constexpr char kSummaryId[] = "HCCS", kStateId[] = "HCCP", kBlobId[] = "HCBL", kEndId[] = "HCEN";
+constexpr char kSummaryId[] = "HCCS", kStateId[] = "HCCP", kBlobId[] = "HCBL", kEndId[] = "HCEN",
+               kSegmentId[] = "HCSG";
 
 Bytes finished(const flatbuffers::FlatBufferBuilder& builder) {
   return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
@@ -89,6 +90,21 @@ StoredBlob decode_blob(ByteView bytes) {
   const auto& table = verified<format::BlobHeader>(bytes, kBlobId, 4);
   if (table.hash() == nullptr) throw StoreError("a hash is missing");
   return {table.size(), PageId{table.hash()->low(), table.hash()->high(), 0}};
+}
+
+Bytes encode(const StoredSegment& segment) {
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(format::CreateSegmentHead(builder, segment.number, segment.from_start, segment.icount,
+                                           segment.seq, segment.ordinal, segment.chunk, segment.chain,
+                                           segment.built, segment.built_chain),
+                 kSegmentId);
+  return finished(builder);
+}
+
+StoredSegment decode_segment(ByteView bytes) {
+  const auto& table = verified<format::SegmentHead>(bytes, kSegmentId, 4);
+  return {table.number(), table.from_start(), table.icount(), table.seq(),        table.ordinal(),
+          table.chunk(),  table.chain(),      table.built(),  table.built_chain()};
 }
 
 Bytes encode(const StoredEnd& end) {

@@ -27,6 +27,16 @@ struct StoredBlob {
   u64 size = 0;
   PageId hash;  // index 0
 };
+/// Where a segment begins.
+struct StoredSegment {
+  u32 number = 0;
+  bool from_start = false;
+  u64 icount = 0;
+  u32 seq = 0;
+  u32 ordinal = 0;                 // of its first checkpoint
+  u64 chunk = 0, chain = 0;        // number of its first chunk, checksum of the one before
+  u64 built = 0, built_chain = 0;  // chunks before all segments, checksum of the last of them
+};
 /// The end record with what must be there.
 struct StoredEnd {
   EndRecord end;
@@ -41,12 +51,14 @@ inline constexpr std::size_t kMaxBlocks = 4096;
 Bytes encode(const StoredSummary& summary);
 Bytes encode(ByteView machine_state, const std::vector<StoredBlock>& blocks);
 Bytes encode(const StoredBlob& blob);
+Bytes encode(const StoredSegment& segment);
 Bytes encode(const StoredEnd& end);
 
 // Each throws StoreError unless the bytes are a well-formed record with values in range.
 StoredSummary decode_summary(ByteView bytes);
 StoredState decode_state(ByteView bytes);
 StoredBlob decode_blob(ByteView bytes);
+StoredSegment decode_segment(ByteView bytes);
 StoredEnd decode_end(ByteView bytes);
 
 // Keys, all big-endian.
@@ -61,7 +73,7 @@ std::string added_summary_key(u64 icount);
 std::string added_state_key(u64 icount);
 inline constexpr char kAddedSummaryMark = 'j', kAddedStateMark = 't';
 inline constexpr char kSummaryMark = 'i', kStateMark = 's', kBlobMark = 'h', kBlobPieceMark = 'p';
-inline constexpr std::string_view kMetaKey = "meta", kEndKey = "end";
+inline constexpr std::string_view kMetaKey = "meta", kEndKey = "end", kSegmentKey = "head";
 
 /// Page values are {u32 raw size, packed content}; the key is their checksum.
 std::string encode_page(ByteView content);

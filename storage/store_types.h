@@ -17,7 +17,11 @@ using Bytes = std::vector<u8>;
 using ByteView = std::span<const u8>;
 
 /// Version of the layout in the database (schema). Raised by any change that an older reader would misread.
-inline constexpr u32 kSchemaVersion = 1;
+/// This program reads those from the first to this one, and writes the lowest that can hold the recording.
+inline constexpr u32 kSchemaVersion = 2;
+inline constexpr u32 kPlainSchema = 1;
+/// Its events, checkpoints and pages are in segments: it may begin at a checkpoint.
+inline constexpr u32 kSegmentedSchema = 2;
 
 /// Guest memory is stored in pages of this size; the last page of a block may be shorter.
 inline constexpr std::size_t kPageSize = 4096;
@@ -95,6 +99,14 @@ struct EndRecord {
 struct WriterOptions {
   bool replace = false;
   bool sync = false;  // flush() waits for the disk
+  /// Events after the machine's construction go into segments: see Writer::start_segment().
+  bool segmented = false;
+};
+
+/// A stretch of a segmented recording, from one of its checkpoints on.
+struct SegmentInfo {
+  u64 begin_icount = 0;
+  u64 bytes = 0;  // handed to the database for it, without what its beginning took
 };
 
 struct StoreStats {

@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "storage/chunk.h"
 #include "storage/database.h"
@@ -26,7 +28,10 @@ constexpr u64 kLeaveInWal = u64{1} << 20;
 class StoreWriter final : public Writer {
  public:
   StoreWriter(const std::string& path, const Bytes& meta, const WriterOptions& options)
-      : path_(path), sync_(options.sync), folder_(Folder::create(path, options.replace)) {
+      : path_(path),
+        sync_(options.sync),
+        folder_(Folder::create(path, options.replace, options.segmented ? kSegmentedSchema : kPlainSchema)),
+        segmented_(options.segmented) {
     try {
       start(meta);
     } catch (const StoreError&) {
@@ -40,7 +45,7 @@ class StoreWriter final : public Writer {
   explicit StoreWriter(const std::string& path) : path_(path), sync_(true), folder_(Folder::reopen(path)) {
     adding_ = true;
     rocksdb::Status status;
-    database_ = Database::reopen(path_, status);
+    database_ = Database::reopen(path_, folder_->schema() >= kSegmentedSchema, status);
     if (database_ == nullptr)
       fail(fmt::format("cannot be opened for writing, verify says more: {}", describe(status)));
   }
@@ -112,11 +117,92 @@ class StoreWriter final : public Writer {
     put_sealed(pages_, Family::Checkpoints, state_key(checkpoint.icount),
                encode(checkpoint.machine_state, blocks));
     put_sealed(pages_, Family::Checkpoints, summary_key(checkpoint.icount), encode(summary));
+    if (segmented_) note_use(checkpoint);
+    if (std::exchange(head_due_, false))
+      put_sealed(pages_, Family::Checkpoints, std::string(kSegmentKey), encode(segments_.back().head));
     write_pages(sync_);
     checkpoints_++;
     last_checkpoint_ = checkpoint.icount;
     write_mark();
   }
+
+  void start_segment(const CheckpointRecord* begin) override {
+    check_usable();
+    if (!segmented_ || (begin == nullptr && !segments_.empty()))
+      fail("internal error: no segment can start here");
+    flush(begin == nullptr ? covered() : begin->icount);
+    write_pages(false);
+    Segment segment;
+    segment.head.number = next_segment_++;
+    segment.head.from_start = begin == nullptr;
+    segment.head.ordinal = checkpoints_;
+    segment.head.chunk = mark_.chunks;
+    segment.head.chain = mark_.chain;
+    if (segments_.empty()) built_ = {mark_.chunks, mark_.chain};
+    segment.head.built = built_.chunks;
+    segment.head.built_chain = built_.chain;
+    if (begin != nullptr) {
+      segment.head.icount = begin->icount;
+      segment.head.seq = begin->seq;
+    }
+    const rocksdb::Status status = database_->add_segment(segment.head.number);
+    if (!status.ok()) fail(status);
+    segments_.push_back(segment);
+    if (begin != nullptr) {
+      head_due_ = true;  // in one piece with the checkpoint: a segment that has its head has that too
+      put_checkpoint(*begin);
+    } else {
+      put_sealed(pages_, Family::Checkpoints, std::string(kSegmentKey), encode(segment.head));
+      write_pages(sync_);
+    }
+    segments_.back().start = total_bytes_;
+    write_mark();
+  }
+
+  std::vector<SegmentInfo> segments() const override {
+    std::vector<SegmentInfo> out;
+    for (std::size_t i = 0; i < segments_.size(); i++) {
+      const u64 end = i + 1 < segments_.size() ? segments_[i + 1].start : total_bytes_;
+      out.push_back({segments_[i].head.icount, end - segments_[i].start});
+    }
+    return out;
+  }
+
+  void drop_segment() override {
+    check_usable();
+    if (segments_.size() < 2) fail("internal error: there is no segment to drop");
+    // What is in its pages and still needed goes into the newest; what is not goes with it.
+    const u32 number = segments_[0].head.number, needed_from = segments_[1].head.ordinal;
+    std::vector<PageId> moved;
+    for (const PageId& id : segments_[0].contents) {
+      const auto entry = known_.find(id);
+      if (entry == known_.end() || entry->second.segment != number) continue;
+      if (entry->second.last_use < needed_from) {
+        known_.erase(entry);
+        continue;
+      }
+      put(pages_, Family::Pages, page_key(id), stored_value(id));
+      moved.push_back(id);
+      if (pages_.GetDataSize() >= kPageBatchBytes) write_pages(false);
+    }
+    write_pages(sync_);
+    for (const PageId& id : moved) {
+      known_.at(id).segment = segments_.back().head.number;
+      segments_.back().contents.push_back(id);
+    }
+    const rocksdb::Status status = database_->drop_segment();
+    if (!status.ok()) fail(status);
+    segments_.erase(segments_.begin());
+    write_mark();
+  }
+
+  void flush_tables() override {
+    check_usable();
+    const rocksdb::Status status = database_->flush_tables();
+    if (!status.ok()) fail(status);
+  }
+
+  u64 disk_bytes() const override { return folder_->disk_bytes(); }
 
   void put_blob(const std::string& key, ByteView data) override {
     check_usable();
@@ -196,11 +282,13 @@ class StoreWriter final : public Writer {
     if (status.IsNoSpace()) fail("the disk is full; what was recorded before that can be replayed");
     fail(fmt::format("cannot write: {}", describe(status)));
   }
-  bool has(Family family, const std::string& key) {
-    std::string value;
-    const rocksdb::Status status = database_->db().Get({}, database_->family(family), key, &value);
-    if (!status.ok() && !status.IsNotFound()) fail(fmt::format("cannot read: {}", describe(status)));
-    return status.ok();
+  bool has(Family family, const std::string& key) { return find(family, key).has_value(); }
+  std::optional<std::string> find(Family family, const std::string& key) {
+    try {
+      return database_->find(family, key);
+    } catch (const StoreError& error) {
+      fail(fmt::format("cannot read: {}", error.what()));
+    }
   }
   void check_usable() {
     if (failed_) fail("cannot go on after a failed write");
@@ -208,8 +296,14 @@ class StoreWriter final : public Writer {
   }
 
   void put(rocksdb::WriteBatch& batch, Family family, std::string_view key, std::string_view value) {
-    const rocksdb::Status status = batch.Put(database_->family(family), to_slice(key), to_slice(value));
+    const rocksdb::Status status = batch.Put(place_of(family), to_slice(key), to_slice(value));
     if (!status.ok()) fail(status);
+  }
+  /// Where it is written now.
+  rocksdb::ColumnFamilyHandle* place_of(Family family) const {
+    const bool in_segment = !segments_.empty() && (family == Family::Events ||
+                                                   family == Family::Checkpoints || family == Family::Pages);
+    return in_segment ? database_->segments().back().family(family) : database_->family(family);
   }
   void put_sealed(rocksdb::WriteBatch& batch, Family family, const std::string& key, ByteView value) {
     put(batch, family, key, seal(name_of(family), key, value));
@@ -252,27 +346,38 @@ class StoreWriter final : public Writer {
   PageId put_content(ByteView content) {
     if (content.size() > kMaxPage) fail("internal error: a page is too large");
     PageId id = page_id(content);
-    auto [entry, is_new] = known_.try_emplace({id.high, id.low}, 0);
-    u32& known = entry->second;
-    if (is_new && adding_)  // what was stored before
-      for (PageId stored = id; has(Family::Pages, page_key(stored)); stored.index++) known++;
-    for (; id.index < known; id.index++) {
-      const Bytes stored = stored_content(id);
+    for (; known_.contains(id) || (adding_ && has(Family::Pages, page_key(id))); id.index++) {
+      const Bytes stored = decode_page(id, stored_value(id));
       if (std::equal(stored.begin(), stored.end(), content.begin(), content.end())) return id;
     }
     put(pages_, Family::Pages, page_key(id), encode_page(content));
-    known++;
+    Use& use = known_[id];
+    if (!segments_.empty()) {
+      use.segment = segments_.back().head.number;
+      segments_.back().contents.push_back(id);
+    }
+    use.last_use = checkpoints_;
     if (pages_.GetDataSize() >= kPageBatchBytes) write_pages(false);
     return id;
   }
 
-  Bytes stored_content(const PageId& id) {
+  std::string stored_value(const PageId& id) {
     write_pages(false);  // it may still be waiting there
-    std::string value;
-    const rocksdb::Status status =
-        database_->db().Get({}, database_->family(Family::Pages), page_key(id), &value);
-    if (!status.ok()) fail(fmt::format("cannot read a page back: {}", describe(status)));
-    return decode_page(id, value);
+    const auto value = find(Family::Pages, page_key(id));
+    if (!value) fail("internal error: a page that was stored is not there");
+    return *value;
+  }
+
+  /// The checkpoint being stored needs these pages and nodes.
+  void note_use(const CheckpointRecord& checkpoint) {
+    const auto use = [&](const PageId& id) {
+      const auto entry = known_.find(id);
+      if (entry == known_.end()) fail("internal error: a checkpoint names a page that is not there");
+      entry->second.last_use = checkpoints_;
+    };
+    for (const CheckpointBlock& block : checkpoint.blocks)
+      for (const NodeList& level : trees_[block.name])
+        for (const auto& [number, id] : level) use(id);
   }
 
   /// Stores the nodes of a block's tree, but for those that have the same children as in the checkpoint
@@ -320,19 +425,34 @@ class StoreWriter final : public Writer {
   u32 last_seq_ = 0;
   u64 event_bytes_ = 0, total_bytes_ = 0;
 
-  struct HashKey {
-    u64 high, low;
-    bool operator==(const HashKey&) const = default;
-  };
   struct Identity {  // the hash is one already
-    std::size_t operator()(const HashKey& key) const { return key.low; }
+    std::size_t operator()(const PageId& id) const { return id.low + id.index; }
   };
-  std::unordered_map<HashKey, u32, Identity> known_;    // contents stored per hash; only looked up
+  /// Where a content is stored, and the ordinal of the last checkpoint that needs it. Of use with segments.
+  struct Use {
+    u32 segment = kNoSegment;
+    u32 last_use = 0;
+  };
+  static constexpr u32 kNoSegment = ~u32{0};
+  std::unordered_map<PageId, Use, Identity> known_;     // contents stored; only looked up
   rocksdb::WriteBatch pages_;                           // waiting to be written
   std::map<std::string, std::vector<NodeList>> trees_;  // per block: the levels of the last checkpoint
   u32 checkpoints_ = 0;
   u64 last_checkpoint_ = 0;
   std::map<std::string, u64> blobs_;
+
+  struct Segment {
+    StoredSegment head;
+    u64 start = 0;                 // total_bytes_ after its beginning was written
+    std::vector<PageId> contents;  // stored in it
+  };
+  bool segmented_ = false;
+  std::vector<Segment> segments_;
+  u32 next_segment_ = 0;
+  struct {
+    u64 chunks = 0, chain = 0;
+  } built_;                // what came before the first segment
+  bool head_due_ = false;  // the newest segment's head is not stored yet
 };
 
 }  // namespace

@@ -132,10 +132,11 @@ TEST(Folder, OtherSchemasAreRefusedFirst) {
   TempFolder folder;
   make_recording(folder / "rec");
   std::string marker = snapshot(folder / "rec").at("RECORDING");
-  marker.replace(marker.find("schema ") + 7, 1, "2");
+  marker.replace(marker.find("schema ") + 7, 1, "3");
   write_file(folder / "rec/RECORDING", marker);
   write_file(folder / "rec/CURRENT", "nonsense");  // what else there is must not matter
-  EXPECT_CONTAINS(open_error(folder / "rec"), "has schema 2, this program reads schema 1: use a newer one");
+  EXPECT_CONTAINS(open_error(folder / "rec"),
+                  "has schema 3, this program reads schemas 1 to 2: use a newer one");
 }
 
 TEST(Folder, NothingButPlainFiles) {

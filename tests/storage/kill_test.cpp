@@ -14,7 +14,8 @@ namespace hindcast::storage::test {
 namespace {
 
 constexpr char kPathVariable[] = "HINDCAST_STORAGE_CHILD_PATH",
-               kSeedVariable[] = "HINDCAST_STORAGE_CHILD_SEED";
+               kSeedVariable[] = "HINDCAST_STORAGE_CHILD_SEED",
+               kSegmentedVariable[] = "HINDCAST_STORAGE_CHILD_SEGMENTED";
 constexpr int kReportFd = 100;
 constexpr unsigned kSteps = 400;
 
@@ -35,7 +36,9 @@ TEST(KilledRecorder, DISABLED_Child) {
   const char* seed = std::getenv(kSeedVariable);
   ASSERT_TRUE(path != nullptr && seed != nullptr);
   report(Report::Starting, {});
-  RandomRun run(path, std::strtoull(seed, nullptr, 10));
+  WriterOptions options;
+  options.segmented = std::getenv(kSegmentedVariable) != nullptr;
+  RandomRun run(path, std::strtoull(seed, nullptr, 10), options);
   for (unsigned i = 0; i < kSteps; i++) {
     report(Report::Running, run.model);
     run.step();
@@ -130,6 +133,85 @@ void check_killed(const std::string& path, const Model& model, const Report& las
   if (last.stage < Report::Closing) {
     EXPECT_FALSE(found.model.end);
   }
+}
+
+/// Of a segmented recording: a part of the whole run, from where one of its segments begins.
+void check_killed_segmented(const std::string& path, const RandomRun& whole, const Report& last) {
+  Contents found;
+  try {
+    found = read_all(path);
+  } catch (const StoreError& error) {
+    const std::string message = error.what();
+    EXPECT_TRUE(message.find("cut short while being created") != std::string::npos ||
+                message.find("does not exist") != std::string::npos)
+        << message;
+    EXPECT_EQ(last.stage, Report::Starting);
+    return;
+  }
+  EXPECT_EQ(found.error, "");
+  EXPECT_TRUE(found.sound);
+  EXPECT_FALSE(found.torn);
+  EXPECT_GE(found.model.covered, last.covered);
+  std::vector<EventRecord> expected(
+      whole.all_events.begin(), whole.all_events.begin() + static_cast<std::ptrdiff_t>(whole.model.built));
+  const auto position = [](const auto& at) { return std::pair(at.icount, at.seq); };
+  for (std::size_t i = whole.model.built; i < whole.all_events.size(); i++)
+    if (!found.model.begin || position(whole.all_events[i]) >= position(*found.model.begin))
+      expected.push_back(whole.all_events[i]);
+  ASSERT_LE(found.model.events.size(), expected.size());
+  for (std::size_t i = 0; i < found.model.events.size(); i++)
+    ASSERT_TRUE(same(found.model.events[i], expected[i])) << i;
+  if (!found.model.events.empty() && !expected.empty()) {
+    const auto covered = std::count_if(expected.begin(), expected.end(),
+                                       [&](const auto& event) { return event.icount < found.model.covered; });
+    EXPECT_GE(found.model.events.size(), static_cast<std::size_t>(covered));
+  }
+  auto checkpoint = whole.all_checkpoints.begin();
+  if (found.model.begin) {
+    checkpoint = std::find_if(checkpoint, whole.all_checkpoints.end(),
+                              [&](const auto& record) { return record.icount == found.model.begin->icount; });
+    ASSERT_NE(checkpoint, whole.all_checkpoints.end());
+    EXPECT_FALSE(found.model.checkpoints.empty());
+  }
+  for (const CheckpointRecord& record : found.model.checkpoints) {
+    ASSERT_NE(checkpoint, whole.all_checkpoints.end());
+    EXPECT_EQ(record.root, checkpoint->root);
+    EXPECT_EQ(record.machine_state, checkpoint->machine_state);
+    ++checkpoint;
+  }
+  EXPECT_EQ(last.stage == Report::Closed && !found.model.end, false);
+}
+
+TEST(KilledRecorder, WithSegmentsLeavesAPart) {
+  constexpr u64 kSeed = 9;
+  TempFolder folder;
+  WriterOptions options;
+  options.segmented = true;
+  RandomRun whole(folder / "whole", kSeed, options);
+  for (unsigned i = 0; i < kSteps; i++) whole.step();
+  whole.close();
+  ASSERT_TRUE(whole.model.begin) << "the seed must be one that drops segments";
+
+  setenv(kSegmentedVariable, "1", 1);
+  std::mt19937_64 random(1);
+  unsigned dropped = 0;
+  for (unsigned i = 0; i < 40; i++) {
+    const std::string path = folder / std::to_string(i);
+    Child child(path, kSeed);
+    child.await(i % 4 == 0 ? Report::Starting : Report::Running, 1 + (i % 4 == 0 ? 0 : random() % kSteps));
+    usleep(static_cast<useconds_t>(random() % 3000));
+    child.kill();
+    SCOPED_TRACE("killed in stage " + std::to_string(child.last().stage) + " with " +
+                 std::to_string(child.last().events) + " events");
+    check_killed_segmented(path, whole, child.last());
+    if (HasFatalFailure() || HasNonfatalFailure()) break;
+    try {
+      dropped += Reader::open(path)->begin().has_value();
+    } catch (const StoreError&) {  // killed before it began
+    }
+  }
+  unsetenv(kSegmentedVariable);
+  EXPECT_GT(dropped, 5u);
 }
 
 TEST(KilledRecorder, LeavesATrueBeginning) {

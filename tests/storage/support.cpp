@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <set>
+#include <utility>
 
 namespace hindcast::storage::test {
 
@@ -53,6 +55,13 @@ void expect_equal(const Reader& reader, const Model& model) {
   ASSERT_EQ(events.size(), model.events.size());
   for (std::size_t i = 0; i < events.size(); i++) ASSERT_TRUE(same(events[i], model.events[i])) << i;
 
+  ASSERT_EQ(reader.begin().has_value(), model.begin.has_value());
+  if (model.begin) {
+    EXPECT_EQ(reader.begin()->icount, model.begin->icount);
+    EXPECT_EQ(reader.begin()->seq, model.begin->seq);
+    EXPECT_EQ(reader.begin()->root, model.begin->root);
+  }
+
   const auto infos = reader.checkpoints();
   ASSERT_EQ(infos.size(), model.checkpoints.size());
   for (std::size_t i = 0; i < infos.size(); i++) {
@@ -94,6 +103,7 @@ Contents read_all(const std::string& path) {
   all.model.meta = reader->meta();
   all.model.end = reader->end();
   all.model.covered = reader->covered_icount();
+  all.model.begin = reader->begin();
   const auto attempt = [&](const auto& work) {
     try {
       work();
@@ -145,7 +155,8 @@ CheckpointBlock Memory::put(Writer& writer, Model* model, bool list_zero) const 
   return block;
 }
 
-RandomRun::RandomRun(const std::string& path, u64 seed, WriterOptions options) : random_(seed) {
+RandomRun::RandomRun(const std::string& path, u64 seed, WriterOptions options)
+    : random_(seed), segmented_(options.segmented) {
   model.meta = random_bytes(random_, random_() % 500, 20);
   writer_ = Writer::create(path, model.meta, options);
   memory_.emplace_back("ram", 0x80000000, 300 * kPageSize);
@@ -154,6 +165,11 @@ RandomRun::RandomRun(const std::string& path, u64 seed, WriterOptions options) :
     model.blobs["image/0"] = random_bytes(random_, random_() % 3000, 50);
     writer_->put_blob("image/0", model.blobs["image/0"]);
   }
+  if (!segmented_) return;
+  for (unsigned i = random_() % 3; i > 0; i--) append();
+  flush();
+  model.built = model.events.size();
+  writer_->start_segment(nullptr);
 }
 
 void RandomRun::append() {
@@ -171,6 +187,7 @@ void RandomRun::flush() {
   if (!pending.empty() && icount_ != pending.back().icount) seq_ = 0;
   writer_->flush(icount_);
   model.events.insert(model.events.end(), pending.begin(), pending.end());
+  if (segmented_) all_events.insert(all_events.end(), pending.begin(), pending.end());
   pending.clear();
   model.covered = icount_;
 }
@@ -179,7 +196,7 @@ void RandomRun::checkpoint() {
   if (!model.checkpoints.empty() && model.checkpoints.back().icount >= icount_) icount_++;
   CheckpointRecord record;
   record.icount = icount_;
-  record.seq = seq_;
+  record.seq = segmented_ ? seq_ + 1 : seq_;
   record.machine_state = random_bytes(random_, 200 + random_() % 300, 9);
   for (Memory& memory : memory_) {
     for (unsigned i = random_() % 6; i > 0; i--) {
@@ -188,11 +205,36 @@ void RandomRun::checkpoint() {
     record.blocks.push_back(memory.put(*writer_, &model));
   }
   record.root = checkpoint_root(record.machine_state, record.blocks);
-  writer_->put_checkpoint(record);
+  const bool starts = segmented_ && random_() % 2 == 0;
+  if (starts)
+    writer_->start_segment(&record);
+  else
+    writer_->put_checkpoint(record);
   model.events.insert(model.events.end(), pending.begin(), pending.end());
+  if (segmented_) {
+    all_events.insert(all_events.end(), pending.begin(), pending.end());
+    all_checkpoints.push_back(record);
+  }
   pending.clear();
   model.covered = icount_;
   model.checkpoints.push_back(std::move(record));
+  if (starts && writer_->segments().size() > 3) drop_segment();
+}
+
+void RandomRun::drop_segment() {
+  writer_->drop_segment();
+  const u64 begin = writer_->segments().front().begin_icount;
+  std::erase_if(model.checkpoints, [&](const CheckpointRecord& record) { return record.icount < begin; });
+  model.begin = model.checkpoints.front();
+  const auto first = model.events.begin() + static_cast<std::ptrdiff_t>(model.built);
+  model.events.erase(first, std::find_if(first, model.events.end(), [&](const EventRecord& event) {
+                       return std::pair(event.icount, event.seq) >= std::pair(begin, model.begin->seq);
+                     }));
+  std::set<PageId> needed;
+  for (const CheckpointRecord& record : model.checkpoints)
+    for (const CheckpointBlock& block : record.blocks)
+      for (const auto& [number, id] : block.pages) needed.insert(id);
+  std::erase_if(model.pages, [&](const auto& page) { return !needed.contains(page.first); });
 }
 
 void RandomRun::step() {
@@ -221,6 +263,7 @@ void RandomRun::close() {
   writer_->close(end);
   model.end = end;
   model.events.insert(model.events.end(), pending.begin(), pending.end());
+  if (segmented_) all_events.insert(all_events.end(), pending.begin(), pending.end());
   pending.clear();
   model.covered = end.icount;
 }

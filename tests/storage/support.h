@@ -36,6 +36,9 @@ struct Model {
   std::map<std::string, Bytes> blobs;
   std::optional<EndRecord> end;
   u64 covered = 0;
+  /// Segmented: where it begins, if not at power-on; and how many of `events` happened before all segments.
+  std::optional<CheckpointInfo> begin;
+  std::size_t built = 0;
 };
 
 bool same(const EventRecord& a, const EventRecord& b);
@@ -69,7 +72,8 @@ class Memory {
   Bytes bytes_;
 };
 
-/// A writer and the model of what it wrote, driven by a seed: appends, flushes, checkpoints, blobs.
+/// A writer and the model of what it wrote, driven by a seed: appends, flushes, checkpoints, blobs. With
+/// options.segmented, every second checkpoint starts a segment, and no more than three are kept.
 class RandomRun {
  public:
   RandomRun(const std::string& path, u64 seed, WriterOptions options = {});
@@ -78,14 +82,19 @@ class RandomRun {
   void close();
   Model model;
   std::vector<EventRecord> pending;
+  /// All that was ever written, dropped or not. Segmented only.
+  std::vector<EventRecord> all_events;
+  std::vector<CheckpointRecord> all_checkpoints;
   Writer& writer() { return *writer_; }
 
  private:
   void append();
   void flush();
   void checkpoint();
+  void drop_segment();
 
   std::mt19937_64 random_;
+  bool segmented_;
   std::unique_ptr<Writer> writer_;
   std::vector<Memory> memory_;
   u64 icount_ = 0;

@@ -38,6 +38,7 @@ const std::vector<Library>& libraries() {
       {"rocksdb/", {"storage"}},
       {"flatbuffers/", {"storage"}},
       {"lz4", {"storage"}},
+      {"zstd", {"storage"}},
       {"xxhash", {"storage", "replay", "engine"}},
       {"capstone/", {"targets"}},
       {"libfdt", {"targets"}},
