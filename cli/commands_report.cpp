@@ -1,6 +1,7 @@
 // info, events, verify, list: what reports, on stdout.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -8,6 +9,7 @@
 #include "cli/output.h"
 #include "cli/values.h"
 #include "engine/registry.h"
+#include "replay/event_format.h"
 #include "replay/session.h"
 
 namespace hindcast::cli {
@@ -101,6 +103,13 @@ void print_info(const replay::RecordingInfo& info) {
                             info.build_id));
 }
 
+void check_kind(const std::string& kind) {
+  const std::vector<std::string> known = replay::kind_names();
+  // A newer build's have no name here.
+  if (kind.empty() || kind.starts_with("kind ") || std::count(known.begin(), known.end(), kind) != 0) return;
+  throw Fatal(fmt::format("--kind: '{}' is not one of {}", printable(kind), fmt::join(known, ", ")));
+}
+
 }  // namespace
 
 Command add_info(CLI::App& app) {
@@ -134,12 +143,13 @@ Command add_events(CLI::App& app) {
   CLI::App* command = app.add_subcommand("events", "the event log of a recording, one line each");
   command->add_option("REC", state->path, "folder of the recording")->required();
   command->add_flag("--json", state->json, "one JSON object a line");
-  command->add_option("--kind", state->kind, "only events of this kind");
+  command->add_option("--kind", state->kind, "only events of this kind, as the list names it");
   command->add_option("--from", state->from, "first icount");
   command->add_option("--to", state->to, "last icount");
   auto run = [state](const std::vector<std::string>&) {
     Icount from = state->from.empty() ? 0 : parse_number("--from", state->from);
     Icount to = state->to.empty() ? kNever : parse_number("--to", state->to);
+    check_kind(state->kind);
     replay::events(state->path, from, to, [&](const replay::EventLine& event) {
       if (!state->kind.empty() && event.kind != state->kind) return true;
       if (state->json) {

@@ -128,6 +128,9 @@ Command add_replay(CLI::App& app) {
     if (!state->until.empty()) options.until = parse_number("--until", state->until);
     if (!state->from_checkpoint.empty())
       options.from_checkpoint = parse_number("--from-checkpoint", state->from_checkpoint);
+    if (options.from_checkpoint.value_or(0) > options.until)
+      throw Fatal(fmt::format("--from-checkpoint {} lies behind --until {}", *options.from_checkpoint,
+                              options.until));
     options.print_output = !state->quiet;
     StatusLine status;
     options.progress = status.callback();

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "replay/console_tcp.h"
 #include "replay/host_io.h"
@@ -40,8 +41,14 @@ class NullConsole final : public Console {
 class FileConsole final : public Console {
  public:
   explicit FileConsole(const std::string& path) : path_(path) {
-    fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd_ < 0) throw Fatal(fmt::format("--serial file:{}: {}", path, std::strerror(errno)));
+  }
+  void begin() override {
+    if (std::exchange(begun_, true)) return;
+    // Devices and pipes have nothing to empty.
+    if (::ftruncate(fd_, 0) != 0 && errno != EINVAL)
+      throw Fatal(fmt::format("--serial file:{}: {}", path_, std::strerror(errno)));
   }
   ~FileConsole() override { ::close(fd_); }
   bool input_open() const override { return false; }
@@ -58,6 +65,7 @@ class FileConsole final : public Console {
  private:
   std::string path_;
   int fd_;
+  bool begun_ = false;
 };
 
 /// Standard input and output. Input is only read after poll() has said that there is some, so that the

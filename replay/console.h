@@ -13,6 +13,9 @@ namespace hindcast::replay {
 class Console {
  public:
   virtual ~Console() = default;
+  /// To be called when the run begins, and nothing is left that could refuse it: empties the file, waits for
+  /// a first client. Does nothing the second time. Throws Fatal.
+  virtual void begin() {}
   /// False once no input can come any more (end of file, nothing connected).
   virtual bool input_open() const = 0;
   /// Input comes from a terminal in raw mode, where a key can end the run: always to be read.
@@ -27,7 +30,8 @@ class Console {
   virtual void write(ByteView data, const std::function<bool()>& give_up) = 0;
   /// The receiver of the output has gone for good (a closed pipe): there is nobody to run for.
   virtual bool output_lost() const { return false; }
-  /// Why the output cannot be written although there is a receiver (a full disk), in one line; empty if it can.
+  /// Why the output cannot be written although there is a receiver (a full disk), in one line; empty if it
+  /// can.
   const std::string& problem() const { return problem_; }
   /// The user asked for the end from the keyboard (Ctrl-A X in raw mode).
   virtual bool quit_requested() const { return false; }
@@ -41,8 +45,8 @@ class Console {
 /// else is opened.
 void ensure_standard_fds();
 
-/// Throws Fatal if the file cannot be created, or the address cannot be listened on. A TCP console waits here
-/// for its first client; `wake_fd` ends the waiting.
+/// Throws Fatal if the file cannot be written, or the address cannot be listened on. `wake_fd`, when
+/// readable, ends the waiting for a TCP console's first client.
 std::unique_ptr<Console> open_console(const SerialOptions& options, int wake_fd);
 
 }  // namespace hindcast::replay

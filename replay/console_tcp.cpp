@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "replay/host_io.h"
 
@@ -23,7 +25,14 @@ std::pair<std::string, std::string> split_address(const std::string& address) {
     throw Fatal(fmt::format("--serial tcp:{}: HOST:PORT expected, for instance tcp:127.0.0.1:4444", address));
   std::string host = address.substr(0, colon);
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  return {host.empty() ? "127.0.0.1" : host, address.substr(colon + 1)};
+  const std::string port = address.substr(colon + 1);
+  // The resolver takes larger numbers, and drops what does not fit.
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (error != std::errc() || end != port.data() + port.size() || number > 65535)
+    throw Fatal(fmt::format("--serial tcp:{}: '{}' is not a port (1 to 65535, or 0 for any free one)",
+                            address, port));
+  return {host.empty() ? "127.0.0.1" : host, port};
 }
 
 int listen_on(const std::string& address) {
@@ -59,20 +68,21 @@ unsigned bound_port(int fd) {
 
 class TcpConsole final : public Console {
  public:
-  explicit TcpConsole(const std::string& address) : listener_(listen_on(address)) {
-    // Not fmt::print: a note that cannot be written must not end the run.
-    std::fputs(fmt::format("hindcast: the serial port waits for a connection on {}:{}\n",
-                           split_address(address).first, bound_port(listener_))
-                   .c_str(),
-               stderr);
-  }
+  TcpConsole(const std::string& address, int wake_fd)
+      : address_(address), wake_fd_(wake_fd), listener_(listen_on(address)) {}
   ~TcpConsole() override {
     if (client_ >= 0) ::close(client_);
     ::close(listener_);
   }
 
-  void wait_for_client(int wake_fd) {
-    if (wait_readable(listener_, kNever, wake_fd)) accept_client();
+  void begin() override {
+    if (std::exchange(begun_, true)) return;
+    // Not fmt::print: a note that cannot be written must not end the run.
+    std::fputs(fmt::format("hindcast: the serial port waits for a connection on {}:{}\n",
+                           split_address(address_).first, bound_port(listener_))
+                   .c_str(),
+               stderr);
+    if (wait_readable(listener_, kNever, wake_fd_)) accept_client();
   }
 
   bool input_open() const override { return true; }
@@ -102,16 +112,17 @@ class TcpConsole final : public Console {
     client_ = -1;
   }
 
+  std::string address_;
+  int wake_fd_;
   int listener_;
+  bool begun_ = false;
   int client_ = -1;
 };
 
 }  // namespace
 
 std::unique_ptr<Console> open_tcp_console(const std::string& address, int wake_fd) {
-  auto console = std::make_unique<TcpConsole>(address);
-  console->wait_for_client(wake_fd);
-  return console;
+  return std::make_unique<TcpConsole>(address, wake_fd);
 }
 
 }  // namespace hindcast::replay

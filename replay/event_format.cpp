@@ -73,6 +73,12 @@ std::string kind_name(u8 kind) {
   return row != nullptr ? row->name : fmt::format("kind {}", kind);
 }
 
+std::vector<std::string> kind_names() {
+  std::vector<std::string> names;
+  for (const KindRow& row : kKinds) names.emplace_back(row.name);
+  return names;
+}
+
 u32 request_hash(ByteView request) { return static_cast<u32>(XXH3_64bits(request.data(), request.size())); }
 
 void put_le(Bytes& to, u64 value, unsigned size) {

@@ -11,6 +11,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/input_port.h"
 #include "engine/types.h"
@@ -30,6 +31,8 @@ bool is_answer(u8 kind);
 bool is_known(u8 kind);
 /// "entropy", "serial", ..., "hash", "checkpoint"; "kind N" for others.
 std::string kind_name(u8 kind);
+/// The names of all kinds that this build knows, in the order of their numbers.
+std::vector<std::string> kind_names();
 
 u32 request_hash(ByteView request);
 

@@ -40,6 +40,7 @@ LiveDriver::LiveDriver(Machine& machine, LivePort& port, Console& console, const
       pacer_(host.pace) {}
 
 RunResult LiveDriver::run() {
+  console_.begin();
   start_ns_ = last_flush_ns_ = host_now_ns();
   for (;;) {
     if (!jumped()) {

@@ -13,8 +13,9 @@ RunResult drive(MachineConfig& config, const HostOptions& host, LivePort& port, 
   Interrupts interrupts;
   std::unique_ptr<Machine> machine = Registry::instance().build(config, host.engine, port);
   port.bind(machine.get());
-  if (recorder != nullptr) recorder->start(encode_meta(config), config);
+  // First: a console that cannot be opened leaves no recording behind.
   std::shared_ptr<Console> console = host.console ? host.console : open_console(host.serial, interrupts.fd());
+  if (recorder != nullptr) recorder->start(encode_meta(config), config);
   interrupts.watch(machine.get());
   RunResult result = LiveDriver(*machine, port, *console, interrupts, host, recorder).run();
   interrupts.watch(nullptr);

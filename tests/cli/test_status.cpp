@@ -101,6 +101,9 @@ TEST_F(Status, BadUsage) {
   refused({"run", "--pace", "slow", image}, "slow");
   refused({"run", "--serial", "rs232", image}, "rs232");
   refused({"run", "--serial", "tcp:", image}, "tcp");
+  refused({"record", "-o", folder / "unmade", "--serial", "tcp:127.0.0.1:99999", image}, "99999");
+  refused({"record", "-o", folder / "unmade", "--serial=file:/no/such/folder/out", image}, "/no/such");
+  EXPECT_FALSE(std::filesystem::exists(folder / "unmade")) << "a run that never began has left a recording";
   refused({"run", "--load", image}, "ADDR");
   refused({"run", "--load", image + "@here", image}, "here");
   refused({"run", "--semihosting=target=gdb", image}, "gdb");
@@ -147,6 +150,25 @@ TEST_F(Status, AnExistingRecordingIsRefused) {
   refused({"record", "--force", "-o", folder / "precious/file", image}, "precious");
   EXPECT_EQ(read_file(folder / "precious/file"), "data");
   refused({"record", "-o", folder / "no/such/folder", image}, "no/such");
+}
+
+TEST_F(Status, WhatDoesNotFitTheRecordingIsRefused) {
+  std::string image = program("spin", spin_program()), recording = folder / "rec";
+  ASSERT_EQ(hindcast({"record", "-o", recording, "--max-icount=5000", image}).status, 124);
+  refused({"replay", recording, "--from-checkpoint=1000", "--until=999"}, "behind --until 999");
+  EXPECT_EQ(hindcast({"replay", recording, "--from-checkpoint=999", "--until=999"}).status, 124);
+  refused({"events", recording, "--kind", "keys"}, "semihost-console");
+  EXPECT_EQ(hindcast({"events", recording, "--kind", "serial"}).status, 0);
+}
+
+TEST_F(Status, ARefusedRunLeavesTheFileOfItsConsoleAlone) {
+  std::string image = program("exit", exit_program(0)), recording = folder / "rec";
+  ASSERT_EQ(hindcast({"record", "-o", recording, image}).status, 0);
+  write_file(folder / "console", "of an earlier run");
+  refused({"record", "-o", recording, "--serial=file:" + (folder / "console"), image}, "--force");
+  EXPECT_EQ(read_file(folder / "console"), "of an earlier run");
+  EXPECT_EQ(hindcast({"run", "--serial=file:" + (folder / "console"), image}).status, 0);
+  EXPECT_EQ(read_file(folder / "console"), "");
 }
 
 TEST_F(Status, RecordingsAreTheUsersOwn) {

@@ -78,7 +78,8 @@ TEST(Tcp, OneClientAfterTheOther) {
 }
 
 TEST(Tcp, AddressesThatCannotBeUsedAreErrors) {
-  for (const char* address : {"nowhere", "127.0.0.1:notaport", "192.0.2.1:4444"}) {
+  for (const char* address : {"nowhere", "127.0.0.1:notaport", "127.0.0.1:99999", "127.0.0.1:65536",
+                              "127.0.0.1:", "127.0.0.1:-1", "127.0.0.1:+80", "192.0.2.1:4444"}) {
     HostOptions host;
     host.serial = {SerialOptions::Kind::Tcp, address};
     EXPECT_THROW(run_live(machine_of(echo_program(true)), host), Fatal) << address;
