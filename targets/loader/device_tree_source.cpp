@@ -19,6 +19,7 @@ class SourceParser {
     if (!keyword("/dts-v1/")) fail("a device tree source begins with /dts-v1/;");
     expect(';');
     while (skip(), pos_ < text_.size()) top_level();
+    if (!has_root_) fail("there is no root node: / { ... };");
     resolve();
     return std::move(tree_);
   }
@@ -112,12 +113,14 @@ class SourceParser {
     } else if (accept('&')) {
       body(lookup(reference(), line_), 1);
     } else if (accept('/')) {
+      has_root_ = true;
       body(tree_.root(), 1);
     } else {
       std::string label = word();
       expect(':');
       bool root = accept('/');
       if (!root) expect('&');
+      has_root_ |= root;
       DtNode& node = root ? tree_.root() : lookup(reference(), line_);
       labels_[label] = &node;
       body(node, 1);
@@ -393,6 +396,7 @@ class SourceParser {
   std::string_view text_;
   std::size_t pos_ = 0;
   unsigned line_ = 1;
+  bool has_root_ = false;
   DeviceTree tree_;
   std::map<std::string, DtNode*> labels_;
   std::vector<Reference> references_;

@@ -73,8 +73,11 @@ TEST(DeviceTreeSource, ErrorsNameTheLine) {
         "/dts-v1/;\n/ { a = \"x; };", "/dts-v1/;\n/include/ \"x\"", "/dts-v1/;\n#include <x>",
         "/dts-v1/;\n/ { a = <(1 / 0)>; };", "/dts-v1/;\n/ { a = [0]; };", "/dts-v1/;\n/ { a = <08>; };",
         "/dts-v1/;\n/ { a = <0x1ffffffffffffffff>; };", "/dts-v1/;\n/delete-node/ &{/};",
-        "/dts-v1/;\n/ { a = /bits/ 7 <1>; };", "/dts-v1/;\n/* open"})
+        "/dts-v1/;\n/ { a = /bits/ 7 <1>; };", "/dts-v1/;\n/* open", "/dts-v1/;",
+        "/dts-v1/;\n/memreserve/ 0 1;\n"})
     EXPECT_NE(source_error(text).find("line"), std::string::npos) << text << ": " << source_error(text);
+  EXPECT_NE(source_error("/dts-v1/;").find("root node"), std::string::npos) << source_error("/dts-v1/;");
+  EXPECT_EQ(source_error("/dts-v1/;\nall: / { };"), "");
   std::string deep = "/dts-v1/;\n/ {";
   for (int i = 0; i < 10'000; ++i) deep += "a {";
   EXPECT_NE(source_error(deep).find("too deeply"), std::string::npos);
