@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 
 #include "cli/values.h"
 #include "semihost/host_files.h"
@@ -14,7 +15,7 @@ namespace {
 
 constexpr u64 kMiB = 1u << 20;
 constexpr u64 kMaxIcountShift = 10;
-constexpr u64 kMaxVcpus = 64;  // what a board takes is the board's to say
+
 
 bool is_elf(const Bytes& data) {
   constexpr u8 magic[] = {0x7f, 'E', 'L', 'F'};
@@ -150,7 +151,10 @@ MachineConfig MachineText::config() const {
   }
   config.cpu = cpu;
   if (!memory.empty()) config.memory_bytes = parse_size("--memory", memory, kMiB);
-  if (!smp.empty()) config.smp = static_cast<unsigned>(parse_number("--smp", smp, 1, kMaxVcpus));
+  if (!smp.empty()) {  // how many a board has is the board's to say
+    constexpr u64 kMost = std::numeric_limits<unsigned>::max();
+    config.smp = static_cast<unsigned>(std::min(parse_number("--smp", smp), kMost));
+  }
   if (!icount_shift.empty())
     config.icount_shift =
         static_cast<unsigned>(parse_number("--icount-shift", icount_shift, 0, kMaxIcountShift));

@@ -15,9 +15,12 @@ namespace hindcast::cli {
 namespace {
 
 constexpr u64 kMaxFile = 4ull << 30;
+constexpr u64 kLargestSize = kNever >> 1;
 
-/// The number at the front of `text`; false if there is none or it does not fit. `rest` is what follows.
-bool take_number(std::string_view text, u64* value, std::string_view* rest) {
+enum class Number : u8 { None, Fits, TooLarge };
+
+/// The number at the front of `text`, the largest there is for one that is TooLarge. `rest` is what follows.
+Number take_number(std::string_view text, u64* value, std::string_view* rest) {
   int base = 10;
   if (text.starts_with("0x") || text.starts_with("0X")) {
     base = 16;
@@ -25,7 +28,9 @@ bool take_number(std::string_view text, u64* value, std::string_view* rest) {
   }
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value, base);
   *rest = text.substr(static_cast<std::size_t>(end - text.data()));
-  return error == std::errc();
+  if (error != std::errc::result_out_of_range) return error == std::errc() ? Number::Fits : Number::None;
+  *value = kNever;
+  return Number::TooLarge;
 }
 
 }  // namespace
@@ -33,19 +38,20 @@ bool take_number(std::string_view text, u64* value, std::string_view* rest) {
 u64 parse_number(const std::string& option, const std::string& text, u64 min, u64 max) {
   u64 value = 0;
   std::string_view rest;
-  if (!take_number(text, &value, &rest) || !rest.empty())
+  const Number number = take_number(text, &value, &rest);
+  if (number == Number::None || !rest.empty())
     throw Fatal(fmt::format("{}: '{}' is not a number", option, printable(text)));
-  if (value < min || value > max)
-    throw Fatal(fmt::format("{}: {} is out of range ({} to {})", option, value, min, max));
+  if (number == Number::TooLarge || value < min || value > max)
+    throw Fatal(fmt::format("{}: {} is out of range ({} to {})", option, printable(text), min, max));
   return value;
 }
 
 u64 parse_size(const std::string& option, const std::string& text, u64 unit) {
   u64 value = 0;
   std::string_view rest;
-  bool ok = take_number(text, &value, &rest);
+  bool ok = take_number(text, &value, &rest) != Number::None;
   if (ok && !rest.empty()) {
-    std::size_t power = std::string_view("KMGT").find(static_cast<char>(rest[0] & ~0x20));
+    std::size_t power = std::string_view("KMGTPE").find(static_cast<char>(rest[0] & ~0x20));
     bool plain_bytes = rest == "B" || rest == "b";
     ok = plain_bytes || (power != std::string_view::npos &&
                          (rest.size() == 1 || rest.substr(1) == "B" || rest.substr(1) == "iB"));
@@ -53,9 +59,8 @@ u64 parse_size(const std::string& option, const std::string& text, u64 unit) {
   }
   if (!ok)
     throw Fatal(fmt::format("{}: '{}' is not a size; write it like 128M or 2G", option, printable(text)));
-  if (value == 0 || value > (kNever >> 1) / unit)
-    throw Fatal(fmt::format("{}: the size {} is out of range", option, printable(text)));
-  return value * unit;
+  if (value == 0) throw Fatal(fmt::format("{}: the size must be at least 1 byte", option));
+  return value > kLargestSize / unit ? kLargestSize : value * unit;
 }
 
 bool parse_switch(const std::string& option, const std::string& text) {

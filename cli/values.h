@@ -13,8 +13,9 @@ namespace hindcast::cli {
 
 /// A whole number, decimal or 0x hexadecimal, in [min, max].
 u64 parse_number(const std::string& option, const std::string& text, u64 min = 0, u64 max = kNever);
-/// A size in bytes: a number with K, M, G or T (powers of 1024, "iB" or "B" may follow); a bare number counts
-/// `unit` bytes.
+/// A size in bytes, at least 1: a number with K, M, G, T, P or E (powers of 1024, "iB" or "B" may follow); a
+/// bare number counts `unit` bytes. What is larger than 2^63-1 becomes that: how much is too much, the user
+/// of the value says.
 u64 parse_size(const std::string& option, const std::string& text, u64 unit);
 /// on, off, yes, no, true, false.
 bool parse_switch(const std::string& option, const std::string& text);

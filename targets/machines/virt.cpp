@@ -45,13 +45,13 @@ bool claims(ByteView image) {
 
 void check_config(MachineConfig& config, unsigned xlen) {
   if (config.smp < 1 || config.smp > kVirtMostHarts)
-    throw Fatal(fmt::format("machine 'virt' has 1 to {} CPUs, not {}", kVirtMostHarts, config.smp));
+    throw Fatal(fmt::format("--smp: machine 'virt' has 1 to {} CPUs, not {}", kVirtMostHarts, config.smp));
   if (config.memory_bytes == 0) config.memory_bytes = kVirtDefaultMemory;
   const u64 largest = xlen == 32 ? kLargestMemory32 : kLargestMemory;
   if (config.memory_bytes % AddressSpace::kPage != 0 || config.memory_bytes > largest)
     throw Fatal(fmt::format(
-        "machine 'virt' with this CPU has at most {} MiB of memory, in multiples of 4 KiB, not {} bytes",
-        largest >> 20, config.memory_bytes));
+        "--memory: machine 'virt' with this CPU has 4 KiB to {} GiB, in multiples of 4 KiB, not {} bytes",
+        largest >> 30, config.memory_bytes));
   if (!config.machine_options.empty())
     throw Fatal(fmt::format("machine 'virt' has no option '{}'", config.machine_options.begin()->first));
 }

@@ -92,10 +92,12 @@ TEST_F(Status, BadUsage) {
   refused({"run", "--cpu", "no-such-cpu", image}, "no-such-cpu");
   refused({"run", "--smp", "0", image}, "--smp");
   refused({"run", "--smp", "x", image}, "--smp");
-  refused({"run", "--smp", "1000", image}, "--smp");
+  for (const char* many : {"9", "1000", "4294967297"}) refused({"run", "--smp", many, image}, "1 to 8 CPUs");
   refused({"run", "-m", "lots", image}, "--memory");
   refused({"run", "-m", "0", image}, "--memory");
-  refused({"run", "-m", "99999999999999999999G", image}, "--memory");
+  refused({"run", "-m", "8191P", image}, "4 KiB to 512 GiB");
+  refused({"run", "-m", "1B", image}, "4 KiB to 512 GiB");
+  refused({"run", "-m", "99999999999999999999G", image}, "4 KiB to 512 GiB");
   refused({"run", "--icount-shift", "11", image}, "--icount-shift");
   refused({"run", "--engine", "fast", image}, "fast");
   refused({"run", "--pace", "slow", image}, "slow");
