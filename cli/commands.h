@@ -33,6 +33,9 @@ Command add_list(CLI::App& app);
 Command add_compare(CLI::App& app);
 Command add_index(CLI::App& app);
 Command add_state(CLI::App& app);
+// Recordings as files (commands_transfer.cpp).
+Command add_export(CLI::App& app);
+Command add_import(CLI::App& app);
 // gdb (commands_debug.cpp).
 Command add_debug(CLI::App& app);
 

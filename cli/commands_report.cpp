@@ -62,6 +62,8 @@ Json info_json(const replay::RecordingInfo& info) {
           {"guest_args", info.config.guest_args},
           {"files", files},
           {"clean_close", info.clean_close},
+          {"growing", info.growing},
+          {"begin", info.begin},
           {"icount", info.icount},
           {"stop", stop_name(info.stop)},
           {"exit_code", info.exit_code},
@@ -89,8 +91,10 @@ void print_info(const replay::RecordingInfo& info) {
     if (i < info.file_sizes.size()) text += fmt::format(", {} bytes", info.file_sizes[i]);
     row("file", text);
   }
-  row("icount", fmt::format("{}", info.icount));
-  row("ended", !info.clean_close ? "cut short: its recorder did not close it"
+  row("icount", info.begin == 0 ? fmt::format("{}", info.icount)
+                                : fmt::format("{} (begins at {})", info.icount, info.begin));
+  row("ended", info.growing        ? "not yet: it is still being written"
+               : !info.clean_close ? "cut short: its recorder did not close it"
                : info.stop == replay::StopKind::GuestExit
                    ? fmt::format("{}, exit code {}", stop_name(info.stop), info.exit_code)
                    : stop_name(info.stop));
@@ -192,9 +196,7 @@ Command add_list(CLI::App& app) {
   command->add_option("WHAT", *what, "machines, cpus, devices, plugins or targets")->required();
   auto run = [what](const std::vector<std::string>&) {
     const Registry& registry = Registry::instance();
-    auto row = [](const std::string& name, const std::string& text) {
-      print_out("{:<24} {}\n", name, text);
-    };
+    auto row = [](const std::string& name, const std::string& text) { print_out("{:<24} {}\n", name, text); };
     if (*what == "machines") {
       for (const MachineKind& kind : registry.machines()) row(kind.name, kind.description);
     } else if (*what == "cpus") {

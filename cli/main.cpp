@@ -31,7 +31,7 @@ void fill_standard_streams() {
 }
 
 /// Commands of the command line that are not in this version.
-constexpr std::array kLaterCommands = {"analyze", "export", "import"};
+constexpr std::array kLaterCommands = {"analyze"};
 
 /// "--semihosting" may stand alone, and must not take the image for its value.
 std::string normalized(const std::string& argument) {
@@ -57,7 +57,8 @@ int run(const std::vector<std::string>& arguments) {
                                    storage::kSchemaVersion, replay::kModelVersion));
   const std::array commands = {add_run(app),     add_record(app), add_replay(app), add_info(app),
                                add_events(app),  add_verify(app), add_list(app),   add_debug(app),
-                               add_compare(app), add_index(app),  add_state(app)};
+                               add_compare(app), add_index(app),  add_state(app),  add_export(app),
+                               add_import(app)};
   auto known = [&](const std::string& name) {
     return std::any_of(commands.begin(), commands.end(),
                        [&](const Command& command) { return command.app->get_name() == name; });

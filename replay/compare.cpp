@@ -107,7 +107,7 @@ void Comparison::use_grids() {
     return Bytes(event.payload.begin(), event.payload.begin() + 8);
   };
   each(path_a_, [&](const storage::EventRecord& event) { return grid[event.icount] = state(event), true; });
-  Icount equal = 0, different = differs_;
+  Icount equal = same_, different = differs_;
   each(path_b_, [&](const storage::EventRecord& event) {
     auto it = grid.find(event.icount);
     if (it == grid.end() || event.icount >= differs_) return true;
@@ -142,15 +142,21 @@ CompareReport Comparison::run() {
   report_.end_a = hello.a.at("end").get<Icount>();
   report_.end_b = hello.b.at("end").get<Icount>();
   const Icount end = std::min(report_.end_a, report_.end_b);
-  if (!same(0)) {
+  // Not told by builds whose recordings all begin at power-on.
+  const Icount begin = std::max(hello.a.value("begin", Icount{0}), hello.b.value("begin", Icount{0}));
+  if (begin > end)
+    throw Fatal(
+        fmt::format("compare: one recording begins at icount {}, after the other's end at {}", begin, end));
+  if (!same(begin)) {
     report_.verdict = CompareReport::Verdict::Differ;
     report_.from_start = true;
-    differs_ = 0;
+    report_.icount = differs_ = begin;
     describe_difference();
     return report_;
   }
+  same_ = begin;
   differs_ = end;
-  if (end != 0 && options_.other_program.empty() && path_a_ != path_b_) use_grids();
+  if (end != begin && options_.other_program.empty() && path_a_ != path_b_) use_grids();
   if (differs_ == end && same(end)) {
     report_.verdict =
         report_.end_a == report_.end_b ? CompareReport::Verdict::Same : CompareReport::Verdict::Lengths;

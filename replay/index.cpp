@@ -30,7 +30,8 @@ IndexResult index_recording(const std::string& path, const IndexOptions& options
       return it != present.end() && *it - at + options.every / 4 <= options.every / 2;
     };
     CheckpointMaker maker;
-    for (Icount at = options.every; at < player.end_icount(); at += options.every) {
+    const Icount first = player.icount() / options.every * options.every + options.every;
+    for (Icount at = first; at < player.end_icount(); at += options.every) {
       while (player.icount() < at && player.advance(at) != StopReason::Exit) {
       }
       if (player.icount() != at) break;

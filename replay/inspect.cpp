@@ -12,7 +12,7 @@ RecordingInfo info(const std::string& path) try {
   const auto reader = storage::Reader::open(path);
   Meta meta = decode_meta(reader->meta(), path, true);
   RecordingInfo out;
-  out.schema_version = meta.schema_version;
+  out.schema_version = reader->schema();
   out.model_version = meta.model_version;
   out.build_id = meta.build_id;
   out.machine = meta.config.machine;
@@ -20,6 +20,8 @@ RecordingInfo info(const std::string& path) try {
   out.config = std::move(meta.config);
   out.file_sizes = std::move(meta.file_sizes);
   out.icount = reader->covered_icount();
+  out.growing = reader->growing();
+  if (const auto begin = reader->begin()) out.begin = begin->icount;
   out.end_lost = reader->end_lost();
   if (const auto end = reader->end()) {
     out.clean_close = true;

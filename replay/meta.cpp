@@ -109,7 +109,7 @@ Bytes encode_meta(const MachineConfig& config) {
   }
   json args = json::array();
   for (const std::string& arg : config.guest_args) args.push_back(from_text(arg));
-  const json meta = {{"schema", storage::kSchemaVersion},
+  const json meta = {{"schema", storage::kPlainSchema},  // of this description
                      {"model", kModelVersion},
                      {"build", build_id()},
                      {"config",
@@ -132,7 +132,8 @@ Meta decode_meta(const Bytes& bytes, const std::string& path, bool any_version) 
   try {
     const json j = json::parse(bytes.begin(), bytes.end());
     Meta meta = parse(j);
-    const bool same = meta.model_version == kModelVersion && meta.schema_version == storage::kSchemaVersion;
+    const bool same = meta.model_version == kModelVersion && meta.schema_version >= storage::kPlainSchema &&
+                      meta.schema_version <= storage::kSchemaVersion;
     if (!same && !any_version) {
       const bool model = meta.model_version != kModelVersion;
       throw Fatal(

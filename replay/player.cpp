@@ -36,6 +36,7 @@ void Player::build() {
   machine_ = Registry::instance().build(config, engine_, *port_);
   port_->bind(machine_.get());
   check_departure();
+  if (const auto begin = reader_->begin()) restore(begin->icount);
 }
 
 void Player::restart() { build(); }
@@ -46,8 +47,11 @@ void Player::restore_before(Icount icount) {
   for (const storage::CheckpointInfo& info : all)
     if (info.icount <= icount && info.icount <= end_icount_) best = &info;
   build();
-  if (best == nullptr) return;
-  const storage::CheckpointRecord record = reader_->checkpoint(best->icount);
+  if (best != nullptr) restore(best->icount);
+}
+
+void Player::restore(Icount checkpoint) {
+  const storage::CheckpointRecord record = reader_->checkpoint(checkpoint);
   restore_checkpoint(*machine_, *port_, record,
                      [this](const storage::PageId& id) { return reader_->page(id); });
   resume_from(std::make_unique<EventCursor>(*reader_, record.icount, record.seq));

@@ -33,7 +33,8 @@ class Player {
   Icount end_icount() const { return end_icount_; }
   Icount icount() const { return machine_->icount(); }
 
-  /// Goes back to power-on, or to the last checkpoint at or before `icount`.
+  /// Goes back to power-on (or to the checkpoint at which the recording begins), or to the last checkpoint at
+  /// or before `icount`.
   void restart();
   void restore_before(Icount icount);
   /// Runs until `limit`, at most to the end of the recording, or for at most `slice` instructions. True while
@@ -50,7 +51,9 @@ class Player {
   void check_end();
 
  private:
+  /// At power-on, or where the recording begins.
   void build();
+  void restore(Icount checkpoint);
   /// Lets everything happen that is recorded between the instructions at the present icount.
   void apply_events();
   void apply(const storage::EventRecord& event);

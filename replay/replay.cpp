@@ -83,6 +83,15 @@ void refuse_lost_end(const Player& player, const std::string& path) {
                           path, player.end_icount()));
 }
 
+RunResult still_written(Icount icount) {
+  RunResult result;
+  result.kind = StopKind::CutShort;
+  result.icount = icount;
+  result.message = fmt::format(
+      "the recording is still being written: replayed what it held at first, up to icount {}", icount);
+  return result;
+}
+
 }  // namespace
 
 RunResult replay(const std::string& path, const ReplayOptions& options) try {
@@ -104,7 +113,8 @@ RunResult replay(const std::string& path, const ReplayOptions& options) try {
   const auto end = player.reader().end();
   const bool at_end = options.until >= player.end_icount();
   if (at_end) refuse_lost_end(player, path);
-  if (at_end && !end) result = cut_short(player.end_icount());
+  if (at_end && !end)
+    result = player.reader().growing() ? still_written(player.end_icount()) : cut_short(player.end_icount());
   result.icount = player.icount();
   result.state_root = state_root(player.machine(), player.port());
   result.output_hash = player.port().output_hash().digest();

@@ -79,7 +79,9 @@ struct RecordingInfo {
   std::vector<u64> file_sizes;
   bool clean_close = false;
   bool end_lost = false;  // closed, but what was written last is not there any more
-  Icount icount = 0;
+  bool growing = false;   // somebody is writing it: this is what there was when it was opened
+  Icount begin = 0;       // where it begins: at a checkpoint, if not at power-on
+  Icount icount = 0;      // where it ends
   StopKind stop = StopKind::CutShort;
   int exit_code = 0;
   u64 events = 0, event_bytes = 0, checkpoints = 0, pages = 0, page_bytes = 0, disk_bytes = 0;

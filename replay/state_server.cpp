@@ -87,9 +87,11 @@ Json StateServer::Impl::reply(const std::string& request) {
   std::istringstream words(request);
   std::string what;
   words >> what;
-  if (what == "hello") return {{"states", kVersion}, {"end", navigator->end()}};
+  if (what == "hello")
+    return {{"states", kVersion}, {"begin", navigator->begin()}, {"end", navigator->end()}};
   Icount at = 0;
   if (!(words >> at)) return {{"error", "no icount in: " + request}};
+  if (at < navigator->begin()) return {{"error", fmt::format("icount {} is before the beginning", at)}};
   if (at > navigator->end()) return {{"error", fmt::format("icount {} is beyond the end", at)}};
   try {
     navigator->seek(at);
