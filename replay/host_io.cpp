@@ -1,9 +1,11 @@
 #include "replay/host_io.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace hindcast::replay {
@@ -17,17 +19,23 @@ bool wait_readable(int fd, u64 timeout_ns, int wake_fd) {
 }
 
 bool write_all(int fd, ByteView data, const std::function<bool()>& give_up) {
+  // A pipe that can be written takes that many bytes without blocking.
+  constexpr std::size_t kPiece = PIPE_BUF;
+  // A signal may have come just before we wait, so that nothing interrupts the waiting.
+  constexpr int kLookUpMs = 50;
   while (!data.empty()) {
-    const ssize_t n = ::write(fd, data.data(), data.size());
+    pollfd waiting{fd, POLLOUT, 0};
+    const int ready = ::poll(&waiting, 1, kLookUpMs);
+    if (ready <= 0) {
+      if (give_up()) return true;
+      continue;
+    }
+    const ssize_t n = ::write(fd, data.data(), std::min(data.size(), kPiece));
     if (n >= 0) {
       data = data.subspan(static_cast<std::size_t>(n));
     } else if (errno == EINTR) {
       if (give_up()) return true;
-    } else if (errno == EAGAIN) {
-      // Somebody who shares the descriptor made it non-blocking.
-      pollfd waiting{fd, POLLOUT, 0};
-      if (::poll(&waiting, 1, -1) < 0 && give_up()) return true;
-    } else {
+    } else if (errno != EAGAIN) {  // somebody who shares the descriptor made it non-blocking
       return false;
     }
   }

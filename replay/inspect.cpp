@@ -93,6 +93,8 @@ bool verify(const std::string& path, const std::function<void(const std::string&
   try {
     Meta meta = decode_meta(reader->meta(), path);
     load_files(*reader, meta, path);
+  } catch (const OtherVersion&) {
+    throw;  // sound or not, it is not for this build to say
   } catch (const std::exception& error) {
     report(error.what());
   }

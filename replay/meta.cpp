@@ -136,7 +136,7 @@ Meta decode_meta(const Bytes& bytes, const std::string& path, bool any_version) 
                       meta.schema_version <= storage::kSchemaVersion;
     if (!same && !any_version) {
       const bool model = meta.model_version != kModelVersion;
-      throw Fatal(
+      throw OtherVersion(
           fmt::format("{}: recorded by {} version {}, this build has {}: use the build that recorded it ({})",
                       path, model ? "model" : "schema", model ? meta.model_version : meta.schema_version,
                       model ? kModelVersion : storage::kSchemaVersion, meta.build_id));

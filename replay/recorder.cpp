@@ -65,7 +65,8 @@ void Recorder::at_stop(Machine& machine, PortBase& port, u64 busy_ns) {
     next_every_ += options_.checkpoint_every;
     checkpoint = true;
   }
-  if (!checkpoint) return;
+  // A machine that has ended has nothing left to be gone on with.
+  if (!checkpoint || machine.exited()) return;
   const u64 start = host_now_ns();
   storage::CheckpointRecord record = maker_.make(machine, port, *writer_);
   append(kCheckpointRoot, 0, icount, Bytes(record.root.begin(), record.root.end()));

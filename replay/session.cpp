@@ -10,8 +10,9 @@ namespace hindcast::replay {
 namespace {
 
 RunResult drive(MachineConfig& config, const HostOptions& host, LivePort& port, Recorder* recorder) {
-  Interrupts interrupts;
-  std::unique_ptr<Machine> machine = Registry::instance().build(config, host.engine, port);
+  std::unique_ptr<Machine> machine;
+  Interrupts interrupts;  // ends before the machine, which a signal would stop
+  machine = Registry::instance().build(config, host.engine, port);
   port.bind(machine.get());
   // First: a console that cannot be opened leaves no recording behind.
   std::shared_ptr<Console> console = host.console ? host.console : open_console(host.serial, interrupts.fd());
@@ -34,7 +35,8 @@ HostServices services_of(const HostOptions& host) {
 
 int RunResult::status() const {
   switch (kind) {
-    case StopKind::GuestExit: return exit_code & 0xff;
+    // A host's status has eight bits: what is left of a failure must not look like success.
+    case StopKind::GuestExit: return exit_code != 0 && (exit_code & 0xff) == 0 ? 255 : exit_code & 0xff;
     case StopKind::Interrupted: return signal == 0 ? 0 : 128 + signal;
     case StopKind::MaxIcount:
     case StopKind::WaitsForever:

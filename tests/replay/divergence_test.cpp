@@ -132,6 +132,7 @@ TEST_F(Edited, OtherVersionsAreRefusedFirst) {
     EXPECT_NE(text.find("this build has " + std::to_string(kModelVersion)), std::string::npos) << text;
   }
   EXPECT_EQ(info(path).model_version, 77u);
+  EXPECT_THROW(verify(path, [](const std::string& line) { ADD_FAILURE() << line; }), Fatal);
 }
 
 TEST_F(Edited, NonsenseIsRefusedOrFoundAndNeverCrashes) {

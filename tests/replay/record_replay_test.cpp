@@ -125,6 +125,25 @@ TEST(RecordReplay, WaitingForEverEnds) {
             StopKind::WaitsForever);
 }
 
+TEST(RecordReplay, FaultingForEverEnds) {
+  TempFolder folder;
+  for (const bool jit : {true, false}) {
+    HostOptions host = host_with(typing("", 1, false));  // open input ends nothing
+    host.engine.jit = jit;
+    const RunResult result = run_live(machine_of(fault_for_ever_program()), host);
+    EXPECT_EQ(result.kind, StopKind::WaitsForever);
+    EXPECT_EQ(result.status(), 124);
+    EXPECT_NE(result.message.find("same exception for ever at pc 0x50000000"), std::string::npos)
+        << result.message;
+    EXPECT_LT(result.icount, 50u);
+  }
+  const RunResult recorded = record_to(folder / "rec", machine_of(fault_for_ever_program()), typing("", 1));
+  const Replayed replayed = replay_of(folder / "rec");
+  EXPECT_EQ(replayed.result.kind, StopKind::WaitsForever);
+  EXPECT_EQ(replayed.result.message, recorded.message);
+  EXPECT_EQ(replayed.result.state_root, recorded.state_root);
+}
+
 TEST(RecordReplay, MaxIcountAndUntilAreExact) {
   TempFolder folder;
   HostOptions host = host_with(typing("", 1));
@@ -204,6 +223,21 @@ TEST(RecordReplay, RestoringAnyCheckpointEqualsTheRun) {
       EXPECT_EQ(console->output.substr(console->output.size() - replayed.output.size()), replayed.output);
     }
   }
+}
+
+TEST(RecordReplay, AMachineThatHasEndedGetsNoCheckpoint) {
+  // Going on from one would execute something after the end.
+  TempFolder folder;
+  const MachineConfig config = machine_of(ticker_program(20, 10'000));
+  const Icount end = record_to(folder / "rec", config, typing("", 1)).icount;
+  RecordOptions options;
+  options.checkpoints = RecordOptions::Checkpoints::Every;
+  options.checkpoint_every = end;
+  options.hash_grid = end;
+  EXPECT_EQ(record_to(folder / "every", config, typing("", 1), options).icount, end);
+  ReplayOptions from_the_end;
+  from_the_end.from_checkpoint = end;
+  EXPECT_EQ(replay_of(folder / "every", from_the_end).result.kind, StopKind::GuestExit);
 }
 
 TEST(RecordReplay, CheckpointsWhileSemihostingWaits) {

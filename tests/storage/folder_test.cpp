@@ -109,8 +109,9 @@ TEST(Folder, NotRecordings) {
   EXPECT_CONTAINS(open_error(folder / "none"), "does not exist");
   write_file(folder / "file", "x");
   EXPECT_CONTAINS(open_error(folder / "file"), "not a recording");
-  fs::create_directory(folder / "empty");
+  fs::create_directory(folder / "empty");  // what a recorder leaves that was killed at once
   EXPECT_CONTAINS(open_error(folder / "empty"), "cut short while being created");
+  EXPECT_THROW(Reader::open(folder / "empty"), NeverBegun);
   fs::create_directory(folder / "other");
   write_file(folder / "other/x", "x");
   EXPECT_CONTAINS(open_error(folder / "other"), "not a recording");
