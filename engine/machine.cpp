@@ -26,6 +26,7 @@ void Machine::reset() {
     arch_.reset(*vcpu, 0);
   }
   current_ = 0;
+  stuck_ = false;
   quantum_end_ = clock_.icount() + options_.quantum;
   if (on_reset_) on_reset_(*this);
 }
@@ -114,6 +115,13 @@ void Machine::request_exit(int code) {
   current().request_exit();
 }
 
+void Machine::note_stuck() {
+  if (stuck_ || vcpu_count() > 1) return;
+  stuck_ = true;
+  request_stop();
+  current().request_exit();
+}
+
 void Machine::request_reset() {
   reset_requested_ = true;
   current().request_exit();
@@ -139,6 +147,7 @@ void Machine::state(Archive& ar) {
   }
   if (ar.loading()) {
     exit_code_.reset();
+    stuck_ = false;
     flush_translations();
   }
 }

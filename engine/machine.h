@@ -100,6 +100,11 @@ class Machine {
   void request_reset();
   /// run() returns Stopped soon (host side: Ctrl-C; async-signal-safe).
   void request_stop();
+  /// For architectures: the vCPU raises the same exception for ever, and no interrupt can be taken in
+  /// between. Ends run() with Stopped, once; nothing that the guest sees changes. Without effect while other
+  /// vCPUs could still interfere.
+  void note_stuck();
+  bool stuck() const { return stuck_; }
   bool exited() const { return exit_code_.has_value(); }
   int exit_code() const { return exit_code_.value_or(0); }
 
@@ -142,6 +147,7 @@ class Machine {
   bool reset_requested_ = false;
   std::atomic<bool> stop_requested_ = false;
   std::optional<int> exit_code_;
+  bool stuck_ = false;  // follows from the guest's state, so it is not part of it
   std::set<GuestAddr> breakpoints_;
   Icount resumed_at_ = 0;  // where run() began, if a breakpoint there does not count
   bool at_breakpoint_ = false;

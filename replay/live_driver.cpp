@@ -62,6 +62,7 @@ std::optional<StopKind> LiveDriver::end_reason() const {
     return StopKind::Interrupted;
   if (!console_.problem().empty()) return StopKind::OutputFailed;
   if (machine_.icount() >= host_.max_icount) return StopKind::MaxIcount;
+  if (machine_.stuck()) return StopKind::WaitsForever;
   return std::nullopt;
 }
 
@@ -274,8 +275,7 @@ RunResult LiveDriver::finish(StopKind kind) {
     result.exit_code = machine_.exit_code();
     end.exit_code = result.exit_code;
   } else if (kind == StopKind::WaitsForever) {
-    result.message =
-        fmt::format("the guest waits for ever at icount {}, and no input can come", result.icount);
+    result.message = why_for_ever(machine_);
   } else if (kind == StopKind::Interrupted) {
     result.signal = console_.output_lost() ? SIGPIPE : interrupts_.pending();
     end.exit_code = result.signal;

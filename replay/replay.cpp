@@ -125,9 +125,7 @@ RunResult replay(const std::string& path, const ReplayOptions& options) try {
     result.kind = static_cast<StopKind>(end->reason);
     if (result.kind == StopKind::GuestExit) result.exit_code = static_cast<int>(end->exit_code);
     if (result.kind == StopKind::Interrupted) result.signal = static_cast<int>(end->exit_code) & 0x7f;
-    if (result.kind == StopKind::WaitsForever)
-      result.message =
-          fmt::format("the guest waits for ever at icount {}, and no input can come", result.icount);
+    if (result.kind == StopKind::WaitsForever) result.message = why_for_ever(player.machine());
     if (result.kind == StopKind::OutputFailed)
       result.message = fmt::format(
           "the recorded run was stopped at icount {}: its console could not be written", result.icount);

@@ -5,13 +5,17 @@
 
 #include "engine/types.h"
 
+namespace hindcast {
+class Machine;
+}
+
 namespace hindcast::replay {
 
 /// How a run ended. The numbers are part of the recording format.
 enum class StopKind : u8 {
   GuestExit = 0,     // exit_code is the guest's
   MaxIcount = 1,     // --max-icount / --until
-  WaitsForever = 2,  // idle and no input can come
+  WaitsForever = 2,  // idle and no input can come, or raising the same exception for ever
   Interrupted = 3,   // Ctrl-C or SIGTERM; the recording was closed properly
   CutShort = 4,      // replay only: the recorder was killed; replayed to the last instruction covered
   OutputFailed = 5,  // the console's output could not be written; the recording was closed properly
@@ -28,6 +32,9 @@ struct RunResult {
   /// The exit status of the command (the table in the command-line documentation).
   int status() const;
 };
+
+/// What to say of a machine that has come to StopKind::WaitsForever.
+std::string why_for_ever(Machine& machine);
 
 /// Replay left the recorded path: position, pc and what differs, in one line.
 class Divergence : public Fatal {

@@ -40,7 +40,14 @@ u64 data_privilege(const RiscvState& s) {
 void RiscvArch::enter_exception(Vcpu& vcpu, const GuestFault& fault) const {
   RiscvState& s = vcpu.state<RiscvState>();
   s.not_retired += kAttemptsPerException;
+  // The handler's first instruction raised what was raised before, with interrupts off: so will the next
+  // attempt.
+  constexpr u64 kStack = mstatus::kMie | mstatus::kMpie | mstatus::kMpp;
+  const bool again = s.pc == (s.mtvec & ~u64{3}) && s.pc == s.mepc && s.mcause == fault.cause &&
+                     s.mtval == truncate(fault.value) && s.privilege == kMachine &&
+                     (s.mstatus & kStack) == mstatus::kMpp;
   enter_trap(*this, s, fault.cause, fault.value, false);
+  if (again) vcpu.machine().note_stuck();
 }
 
 GuestFault RiscvArch::bus_fault(GuestAddr va, Access access) const {

@@ -11,7 +11,7 @@ using A = Assembler;
 constexpr u32 kUartPage = 0x10000, kFinisherPage = 0x100, kRtcPage = 0x101, kClintPage = 0x2000,
               kPlicPage = 0xc000;
 constexpr i32 kUartData = 0, kUartInterruptEnable = 1, kUartFifoControl = 2, kUartLineStatus = 5;
-constexpr u32 kMie = 0x304;
+constexpr u32 kMie = 0x304, kMtvec = 0x305;
 constexpr u32 kUartInterrupt = 10;
 
 /// Loads a non-negative 32-bit constant.
@@ -203,6 +203,14 @@ Bytes sleep_for_ever_program() {
   a.bind(again);
   a.wfi();
   a.j(again);
+  return a.take();
+}
+
+Bytes fault_for_ever_program() {
+  A a;
+  li(a, A::t0, 0x50000000);
+  a.csrrw(kMtvec, A::t0);
+  a.ld(A::t0, 0, A::zero);
   return a.take();
 }
 

@@ -78,6 +78,8 @@ Bytes ticker_program(u32 ticks, u32 period);
 Bytes semihost_cat_program();
 /// Sleeps with all interrupts off.
 Bytes sleep_for_ever_program();
+/// Jumps to where nothing is, with its trap handler there too.
+Bytes fault_for_ever_program();
 /// Prints a counter for ever, as fast as it can.
 Bytes chatter_program();
 
