@@ -29,8 +29,10 @@ std::string hex(const std::array<u8, 16>& hash) {
 int finish(const replay::RunResult& result, const Common& common, Log& log) {
   if (!result.message.empty()) log.line(result.message);
   if (common.summary)
-    log.line(fmt::format("icount {}, exit code {}, state {}, output {}", result.icount, result.exit_code,
-                         hex(result.state_root), hex(result.output_hash)));
+    log.line(
+        fmt::format("icount {}, exit code {}, state {}, output {}", result.icount,
+                    result.kind == replay::StopKind::GuestExit ? std::to_string(result.exit_code) : "none",
+                    hex(result.state_root), hex(result.output_hash)));
   log.close();
   return result.status();
 }

@@ -188,6 +188,8 @@ MachineConfig MachineText::config() const {
     for (std::string& word : parse_semihosting(semihosting, config))
       config.guest_args.push_back(std::move(word));
   config.guest_args.insert(config.guest_args.end(), guest_args.begin(), guest_args.end());
+  // Otherwise a bare-metal program would never see it.
+  if (config.guest_args.size() == 1 && !append.empty()) config.guest_args.push_back(append);
   return config;
 }
 
