@@ -66,7 +66,8 @@ class StoreWriter final : public Writer {
     any_event_ = true;
     last_icount_ = event.icount;
     last_seq_ = event.seq;
-    if (builder_.raw_size() >= kChunkBytes) write_chunk(event.icount, /*sync=*/false);
+    // flush() finds nothing left to write then, so that this must reach as far as it promises.
+    if (builder_.raw_size() >= kChunkBytes) write_chunk(event.icount, sync_);
   }
 
   void flush(u64 end_icount) override {
