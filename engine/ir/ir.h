@@ -5,8 +5,12 @@
 // Invariants that the executors rely on (checked by verify()):
 //  - the first instruction of a unit's entry block is InsnStart; an IR block ends with exactly one End op;
 //  - a value is used only in its own IR block or in blocks that its block dominates;
-//  - inside one guest instruction every SetReg comes after the last op that may fault (Memory, Call), so that
-//    at a fault the registers are those of the instruction's start. (A Call may itself write state.)
+//  - inside one guest instruction every SetReg and every op that accrues floating-point flags comes after the
+//    last op that may fault (Memory, Call), so that at a fault the state is that of the instruction's start.
+//    (A Call may itself write state.);
+//  - an instruction may be begun again at any of its ops that may fault (the interpreter does what translated
+//    code leaves to it), so after a Store nothing may fault if a Load came before the Store: done again, it
+//    could load what was stored. Several Stores without a Load before them only store the same again.
 #pragma once
 #include <string>
 #include <string_view>

@@ -295,29 +295,49 @@ class Verifier {
     return true;
   }
 
-  // Forward, over all paths: has the current guest instruction set a register already?
+  /// What the current guest instruction has done already, on some way here.
+  enum Done : u8 { kSet = 1, kAccrued = 2, kLoaded = 4, kStoredAfterLoad = 8 };
+
+  static u8 done_after(const Inst& inst, u8 done) {
+    switch (inst.op) {
+      case Op::InsnStart: return 0;
+      case Op::SetReg: return done | kSet;
+      case Op::FpSetFlags: return done | kAccrued;
+      case Op::Load: return done | kLoaded;
+      case Op::Store: return (done & kLoaded) != 0 ? done | kStoredAfterLoad : done;
+      default: return info(inst.op).effect == Effect::Fp ? done | kAccrued : done;
+    }
+  }
+
+  bool check_fault(u32 i, u8 done) {
+    const Effect effect = info(unit_.insts[i].op).effect;
+    if (effect != Effect::Memory && effect != Effect::Call) return true;
+    if ((done & kSet) != 0) return fail(i, "may fault after its guest instruction has set a register");
+    if ((done & kAccrued) != 0)
+      return fail(i, "may fault after its guest instruction has changed floating-point flags");
+    if ((done & kStoredAfterLoad) != 0)
+      return fail(i, "may fault after its guest instruction has loaded and stored");
+    return true;
+  }
+
+  // Forward, over all paths.
   void check_fault_order() {
-    std::vector<bool> dirty_in(unit_.blocks.size(), false), queued(unit_.blocks.size(), false);
+    std::vector<u8> done_in(unit_.blocks.size(), 0);
+    std::vector<bool> queued(unit_.blocks.size(), false);
     std::vector<u32> work = reachable_;
     for (const u32 b : work) queued[b] = true;
     while (!work.empty()) {
       const u32 b = work.back();
       work.pop_back();
       queued[b] = false;
-      bool dirty = dirty_in[b];
+      u8 done = done_in[b];
       for (u32 i = unit_.blocks[b].first; i < unit_.blocks[b].first + unit_.blocks[b].count; ++i) {
-        const Inst& inst = unit_.insts[i];
-        if (inst.op == Op::InsnStart) dirty = false;
-        if (inst.op == Op::SetReg) dirty = true;
-        const Effect effect = info(inst.op).effect;
-        if (dirty && (effect == Effect::Memory || effect == Effect::Call)) {
-          fail(i, "may fault after its guest instruction has set a register");
-          return;
-        }
+        if (!check_fault(i, done)) return;
+        done = done_after(unit_.insts[i], done);
       }
       for_successors(b, [&](u32 s) {
-        if (!dirty || dirty_in[s]) return;
-        dirty_in[s] = true;
+        if ((done & ~done_in[s]) == 0) return;
+        done_in[s] |= done;
         if (!queued[s]) work.push_back(s);
         queued[s] = true;
       });
