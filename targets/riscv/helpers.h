@@ -7,7 +7,7 @@ namespace hindcast::riscv {
 struct Helpers {
   // Raise (traps.cpp): operand a is the instruction's bits, or the trap value.
   u32 illegal, fetch_misaligned, store_misaligned, ecall;
-  // System (traps.cpp, semihosting.cpp, csr_access.cpp).
+  // System (traps.cpp, semihosting.cpp, csr.cpp).
   u32 mret;    // a: instruction bits; the new pc
   u32 wfi;     // a: instruction bits
   u32 ebreak;  // a: pc of the next instruction

@@ -13,8 +13,8 @@ u64 wfi_helper(Vcpu& vcpu, u64 bits, u64, u64);
 /// semihosting.cpp.
 u64 ebreak_helper(Vcpu& vcpu, u64 next, u64, u64);
 
-/// How many attempts of the vCPU a synchronous exception stands for: the instruction that raised it, and the
-/// entry.
+/// How many attempts of the vCPU a synchronous exception stands for: the instruction that raised it and the
+/// entry are one.
 inline constexpr u64 kAttemptsPerException = 1;
 
 }  // namespace hindcast::riscv
