@@ -13,7 +13,7 @@ class Vcpu;
 /// abandoned, which requires that the helper has changed nothing else and that the translator has set no
 /// register before.
 using HelperFn = u64 (*)(Vcpu& vcpu, u64 a, u64 b, u64 c);
-/// A function of its operands alone.
+/// A function of its operands alone, which computes in integers: it runs with the guest's rounding.
 using PureFn = u64 (*)(u64 a, u64 b, u64 c);
 
 struct Helper {

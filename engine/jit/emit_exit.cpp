@@ -228,7 +228,11 @@ void Emitter::emit_call(Value v) {
       a_.xor_(x86::gpd(kArgs[n]), x86::gpd(kArgs[n]));
     ++n;
   }
-  if (!pure) a_.mov(x86::r8, reinterpret_cast<u64>(h.fn));
+  if (!pure) {
+    a_.mov(x86::r8, reinterpret_cast<u64>(h.fn));
+    // The guest's rounding is not for C++ code. Flags that have accrued do not matter to it.
+    if (env_.context.mxcsr != kDefaultMxcsr) a_.ldmxcsr(spill_mem(kHostMxcsrSlot, 4));
+  }
   a_.mov(x86::rax, reinterpret_cast<u64>(fn));
   a_.call(x86::rax);
   if (pure) {
@@ -238,7 +242,7 @@ void Emitter::emit_call(Value v) {
       if (!is_caller_saved(g)) keep |= 1u << g;
     restore_after_c(keep);
   } else {
-    if (env_.host.avx) a_.vldmxcsr(field(offsetof(CpuHeader, mxcsr), 4));
+    a_.ldmxcsr(field(offsetof(CpuHeader, mxcsr), 4));  // without the flags that C++ code may have raised
     restore_after_c(0);
     a_.test(field(offsetof(CpuHeader, exit_request), 4), kExitFault);
     a_.jnz(site_exit(ExitKind::Fault, pc_, insn_));

@@ -199,7 +199,11 @@ class Emitter {
   bool failed_ = false;
 };
 
-/// Bytes of host stack that translated code has for spills, above rsp.
+/// Slots of host stack (8 bytes each) that translated code has for spills, from rsp up; above them is the
+/// host's own MXCSR.
 inline constexpr int kSpillSlots = 64;
+inline constexpr int kHostMxcsrSlot = kSpillSlots;
+/// MXCSR as C++ code expects it: all exceptions masked, to nearest.
+inline constexpr u32 kDefaultMxcsr = 0x1f80;
 
 }  // namespace hindcast::jit

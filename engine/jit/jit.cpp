@@ -111,12 +111,13 @@ void Jit::emit_stubs() {
   constexpr i32 kScratchAt = static_cast<i32>(offsetof(CpuHeader, scratch)) - kStateBias;
   constexpr i32 kFlagsAt = static_cast<i32>(offsetof(CpuHeader, fp_flags)) - kStateBias;
   constexpr i32 kFrame = kSpillSlots * 8 + 8;  // keeps rsp 16-byte aligned at calls
+  const x86::Mem host_mxcsr = x86::ptr(x86::rsp, kHostMxcsrSlot * 8, 4);
   const Gp saved[] = {x86::rbx, x86::rbp, x86::r12, x86::r13, x86::r14, x86::r15};
 
   // u64 enter(CpuHeader* state + bias, const u8* code)
   for (const Gp& r : saved) a.push(r);
   a.sub(x86::rsp, kFrame);
-  a.stmxcsr(x86::ptr(x86::rsp, kFrame - 8, 4));
+  a.stmxcsr(host_mxcsr);
   a.mov(x86::rbp, x86::rdi);
   a.mov(x86::rax, x86::rsi);
   a.mov(x86::r15, x86::ptr(x86::rbp, kBudgetAt, 8));
@@ -139,7 +140,7 @@ void Jit::emit_stubs() {
   a.mov(x86::ecx, x86::ptr(x86::rbp, kScratchAt, 4));
   a.and_(x86::ecx, 0x3d);
   a.or_(x86::ptr(x86::rbp, kFlagsAt, 4), x86::ecx);
-  a.ldmxcsr(x86::ptr(x86::rsp, kFrame - 8, 4));
+  a.ldmxcsr(host_mxcsr);
   a.add(x86::rsp, kFrame);
   for (std::size_t k = std::size(saved); k-- > 0;) a.pop(saved[k]);
   a.ret();
