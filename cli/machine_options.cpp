@@ -44,11 +44,9 @@ std::vector<std::string> parse_semihosting(const std::string& text, MachineConfi
       config.semihosting = parse_switch("--semihosting enable", value);
     } else if (key == "arg") {
       words.push_back(value);
-    } else if (key == "target" && (value == "native" || value == "auto")) {
-      config.semihosting_options[key] = "native";
     } else if (key == "target" && (value == "gdb" || value == "chardev")) {
       throw Fatal(fmt::format("--semihosting: target={} is not in this version; use target=native", value));
-    } else {
+    } else if (key != "target" || (value != "native" && value != "auto")) {
       throw Fatal(fmt::format("--semihosting: '{}' is not known; use target=native, enable=on/off, arg=WORD",
                               printable(part)));
     }
@@ -96,7 +94,12 @@ EngineOptions EngineText::options() const {
   if (engine != "jit" && engine != "interp")
     throw Fatal(fmt::format("--engine: '{}' is neither jit nor interp", printable(engine)));
   options.jit = engine == "jit";
-  if (!code_cache.empty()) options.code_cache_bytes = parse_size("--code-cache", code_cache, kMiB);
+  if (!code_cache.empty()) {
+    options.code_cache_bytes = parse_size("--code-cache", code_cache, kMiB);
+    if (options.code_cache_bytes > EngineOptions::kMostCodeCache)
+      throw Fatal(
+          fmt::format("--code-cache: '{}' is more than 1024M, the largest there is", printable(code_cache)));
+  }
   if (!chaos_seed.empty()) options.chaos_seed = parse_number("--chaos-seed", chaos_seed);
   auto parts = cpu_host.empty() ? std::vector<std::string>{} : split_commas(cpu_host);
   for (std::size_t i = 0; i < parts.size(); ++i) {

@@ -88,7 +88,10 @@ void AddressSpace::add_device(std::string name, GuestAddr base, u64 size, MmioHa
 
 void AddressSpace::set_rom_direct(RamBlock& block, bool direct) {
   if (block.direct == direct) return;
+  const u64 pages = block.page_flags.size();
+  borders_ -= borders(block, 0, pages);
   block.direct = direct;
+  borders_ += borders(block, 0, pages);
   if (!direct && code_write_) code_write_(block.base, block.size);
   if (window_ != nullptr) protect(block, block.base, block.size);
 }
@@ -234,47 +237,85 @@ void AddressSpace::build_window() {
   }
 }
 
+/// The host's protection of a page in the window.
+int AddressSpace::protection(const RamBlock& block, u64 page) const {
+  const u8 flags = block.page_flags[page];
+  if ((block.rom && !block.direct) || (flags & RamBlock::kWatchLoads) != 0) return PROT_NONE;
+  return block.rom || flags != 0 ? PROT_READ : PROT_READ | PROT_WRITE;
+}
+
+/// How many of the pages first..last differ in protection from the page before.
+u64 AddressSpace::borders(const RamBlock& block, u64 first, u64 last) const {
+  u64 n = 0;
+  for (u64 page = std::max<u64>(first, 1); page <= last && page < block.page_flags.size(); ++page)
+    n += protection(block, page) != protection(block, page - 1) ? 1 : 0;
+  return n;
+}
+
 void AddressSpace::protect(const RamBlock& block, GuestAddr at, u64 size) {
   for (u64 done = 0; done < size;) {
-    // Runs of pages with equal flags go together.
+    // Runs of pages with equal protection go together.
     const u64 first = (at + done - block.base) / kPage;
+    const int prot = protection(block, first);
     u64 count = 1;
-    while (done + count * kPage < size && block.page_flags[first + count] == block.page_flags[first]) ++count;
-    const u8 flags = block.page_flags[first];
-    int prot = PROT_READ | PROT_WRITE;
-    if ((block.rom && !block.direct) || (flags & RamBlock::kWatchLoads) != 0)
-      prot = PROT_NONE;
-    else if (block.rom || flags != 0)
-      prot = PROT_READ;
+    while (done + count * kPage < size && protection(block, first + count) == prot) ++count;
     if (::mprotect(window_ + at + done, count * kPage, prot) != 0)
       fail("cannot protect '" + block.name + "'");
     done += count * kPage;
   }
 }
 
-void AddressSpace::set_flags(RamBlock& block, u64 page, u8 flags) {
-  if (block.page_flags[page] == flags) return;
-  block.page_flags[page] = flags;
-  if (window_ != nullptr) protect(block, block.base + page * kPage, kPage);
+/// False, and nothing changed, if that would make more than `max_borders` or more mappings than the host has.
+bool AddressSpace::set_flags(RamBlock& block, u64 page, u8 flags, u64 max_borders) {
+  if (block.page_flags[page] == flags) return true;
+  const int before = protection(block, page);
+  const u64 borders_before = borders(block, page, page + 1);
+  const u8 old = std::exchange(block.page_flags[page], flags);
+  const int prot = protection(block, page);
+  if (prot == before) return true;
+  const u64 more = borders_ - borders_before + borders(block, page, page + 1);
+  const bool too_many = more > borders_ && more > max_borders;
+  if (too_many || (window_ != nullptr && ::mprotect(window_ + block.base + page * kPage, kPage, prot) != 0)) {
+    if (!too_many && errno != ENOMEM) fail("cannot protect '" + block.name + "'");
+    block.page_flags[page] = old;
+    return false;
+  }
+  borders_ = more;
+  return true;
 }
 
-void AddressSpace::protect_code_page(GuestAddr page) {
+// A process may have 65530 mappings (vm.max_map_count) for several machines and all else; a guest whose code
+// lies in more separate stretches than this has its translations dropped now and then.
+constexpr u64 kMaxCodeBorders = 16384;
+
+bool AddressSpace::protect_code_page(GuestAddr page) {
   RamBlock* r = ram_at(page);
-  if (r == nullptr) return;
+  if (r == nullptr) return true;
   const u64 index = (page - r->base) / kPage;
-  set_flags(*r, index, r->page_flags[index] | RamBlock::kCode);
+  return set_flags(*r, index, r->page_flags[index] | RamBlock::kCode, kMaxCodeBorders);
 }
 
 void AddressSpace::unprotect_code_page(GuestAddr page) {
   RamBlock* r = ram_at(page);
   if (r == nullptr) return;
   const u64 index = (page - r->base) / kPage;
-  set_flags(*r, index, r->page_flags[index] & static_cast<u8>(~RamBlock::kCode));
+  set_flags(*r, index, r->page_flags[index] & static_cast<u8>(~RamBlock::kCode), kMaxCodeBorders);
 }
 
-bool AddressSpace::is_code_page(GuestAddr pa) const {
-  const RamBlock* r = ram_at(pa);
-  return r != nullptr && (r->page_flags[(pa - r->base) / kPage] & RamBlock::kCode) != 0;
+void AddressSpace::unprotect_code() {
+  for (auto& block : ram_) {
+    const u64 pages = block->page_flags.size();
+    const auto is_code = [&](u64 page) { return (block->page_flags[page] & RamBlock::kCode) != 0; };
+    borders_ -= borders(*block, 0, pages);
+    for (u64 page = 0; page < pages; ++page) {
+      if (!is_code(page)) continue;
+      const u64 first = page;
+      for (; page < pages && is_code(page); ++page)
+        block->page_flags[page] &= static_cast<u8>(~RamBlock::kCode);
+      if (window_ != nullptr) protect(*block, block->base + first * kPage, (page - first) * kPage);
+    }
+    borders_ += borders(*block, 0, pages);
+  }
 }
 
 // ---- watching
@@ -294,10 +335,11 @@ void AddressSpace::set_watches(std::vector<Watch> watches) {
         wanted[page] |=
             static_cast<u8>((w.stores ? RamBlock::kWatchStores : 0) | (w.loads ? RamBlock::kWatchLoads : 0));
     }
-    for (u64 page = 0; page < pages; ++page)
-      set_flags(
-          *block, page,
-          static_cast<u8>((block->page_flags[page] & RamBlock::kCode) | (wanted.empty() ? 0 : wanted[page])));
+    for (u64 page = 0; page < pages; ++page) {
+      const u8 code = block->page_flags[page] & RamBlock::kCode;
+      if (!set_flags(*block, page, code | (wanted.empty() ? u8{0} : wanted[page]), kNever))
+        throw Fatal("too many watched places for the host's memory mappings; watch fewer");
+    }
   }
 }
 

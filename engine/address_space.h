@@ -95,10 +95,14 @@ class AddressSpace {
 
   // Code tracking (engine internal): pages from which translations were made.
   static constexpr u64 kPage = 4096;
-  /// Makes stores into the page fault in the window from now on.
-  void protect_code_page(GuestAddr page);
+  /// Makes stores into the page fault in the window from now on. False, and nothing changed: too many
+  /// separate stretches of memory are protected (the host's mappings are limited); unprotect_code() makes
+  /// room.
+  bool protect_code_page(GuestAddr page);
+  /// Nothing is tracked in the page any more. Where taking its protection away would cost a mapping too many,
+  /// it stays.
   void unprotect_code_page(GuestAddr page);
-  bool is_code_page(GuestAddr pa) const;
+  void unprotect_code();
   /// Called before bytes in a code page change.
   void on_code_write(std::function<void(GuestAddr pa, std::size_t size)> callback) {
     code_write_ = std::move(callback);
@@ -113,7 +117,9 @@ class AddressSpace {
   RamBlock& add_block(std::string name, GuestAddr base, u64 size, bool rom, MmioHandler* stores);
   void check_free(const std::string& name, GuestAddr base, u64 size) const;
   void note_watch(GuestAddr pa, unsigned size, bool store, u64 old_value, u64 new_value);
-  void set_flags(RamBlock& block, u64 page, u8 flags);
+  int protection(const RamBlock& block, u64 page) const;
+  u64 borders(const RamBlock& block, u64 first, u64 last) const;
+  bool set_flags(RamBlock& block, u64 page, u8 flags, u64 max_borders);
   void note_write(RamBlock& block, GuestAddr pa, std::size_t size);
   bool access_device(GuestAddr pa, unsigned size, u64* value, bool write);
   bool split(GuestAddr pa, unsigned size, u64* value, bool write_access);
@@ -126,6 +132,7 @@ class AddressSpace {
   u8* window_map_ = nullptr;  // including the guards
   u64 window_map_size_ = 0;
   u64 window_limit_ = 0;
+  u64 borders_ = 0;  // neighbouring pages of a block with different protection: as many mappings more
   bool touched_device_ = false;
   std::vector<Watch> watches_;
   std::optional<WatchHit> watch_hit_;

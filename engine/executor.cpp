@@ -14,6 +14,13 @@ constexpr unsigned kBlockInsns = 64;   // longest translated block, in guest ins
 constexpr unsigned kInterpInsns = 32;  // the same where only the interpreter runs
 constexpr unsigned kTailInsns = 4;     // units made for a few instructions
 constexpr u64 kPage = AddressSpace::kPage;
+
+/// About what a block for the interpreter takes with its entries in the tables.
+u64 bytes_of(const jit::IrBlock& block) {
+  constexpr u64 kTables = 192;
+  return sizeof block + kTables + block.unit.insts.capacity() * sizeof(ir::Inst) +
+         block.unit.blocks.capacity() * sizeof(ir::Block);
+}
 }  // namespace
 
 Executor::Executor(Machine& machine) : machine_(machine), chaos_(machine.options().engine.chaos_seed) {
@@ -21,7 +28,7 @@ Executor::Executor(Machine& machine) : machine_(machine), chaos_(machine.options
     jit_ = std::make_unique<Jit>(machine);
     if (!jit_->usable()) jit_.reset();
   }
-  if (jit_) jit_->on_clear([this] { flush(); });
+  if (jit_) jit_->on_clear([this] { drop_all(jit_.get()); });
   machine.memory().on_code_write([this](GuestAddr pa, std::size_t size) { code_written(pa, size); });
 }
 
@@ -154,15 +161,44 @@ bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns,
   return true;
 }
 
+bool Executor::protect(const jit::Extent& extent) {
+  for (int i = 0; i < 2; ++i)
+    if (extent.size[i] != 0 && !machine_.memory().protect_code_page(extent.pa[i] & ~(kPage - 1)))
+      return false;
+  return true;
+}
+
+namespace {
+[[noreturn]] void fail_to_protect() {
+  throw Fatal("the host has no memory mappings left for pages of code; raise vm.max_map_count");
+}
+}  // namespace
+
+void Executor::guard(const jit::Extent& extent) {
+  if (protect(extent)) return;
+  drop_all(nullptr);
+  if (!protect(extent)) fail_to_protect();
+}
+
 void Executor::track(const jit::Extent& extent, jit::Context& context, GuestAddr pc, bool jit_block,
                      u32 number) {
+  // Again, since making the block may have emptied the arena.
+  if (!protect(extent)) fail_to_protect();
   for (int i = 0; i < 2; ++i) {
     if (extent.size[i] == 0) continue;
     const GuestAddr page = extent.pa[i] & ~(kPage - 1);
     auto& list = pages_[page];
     list.push_back({&context, pc, jit_block ? number : kInterp, extent});
-    machine_.memory().protect_code_page(page);
   }
+}
+
+jit::IrBlock& Executor::keep(jit::Context& context, GuestAddr pc, std::unique_ptr<jit::IrBlock> made) {
+  constexpr u64 kLeast = EngineOptions::kLeastCodeCache;
+  if (interp_bytes_ > std::max(machine_.options().engine.code_cache_bytes, kLeast)) drop_all(nullptr);
+  guard(made->extent);
+  track(made->extent, context, pc, false, 0);
+  interp_bytes_ += bytes_of(*made);
+  return *context.interp.emplace(pc, std::move(made)).first->second;
 }
 
 // ---- coherence
@@ -179,18 +215,18 @@ void Executor::code_written(GuestAddr pa, std::size_t size) {
       if (made.block != kInterp) {
         jit_->kill(made.block);
       } else if (auto at = made.context->interp.find(made.pc); at != made.context->interp.end()) {
+        interp_bytes_ -= bytes_of(*at->second);
         graveyard_.push_back(std::move(at->second));
         made.context->interp.erase(at);
       }
       return true;
     });
-    if (list.empty()) {
-      machine_.memory().unprotect_code_page(it->first);
-      it = pages_.erase(it);
-    } else {
-      ++it;
-    }
+    it = list.empty() ? pages_.erase(it) : std::next(it);
   }
+  const RamBlock& ram = *machine_.memory().find_ram(pa);
+  for (GuestAddr page = pa & ~(kPage - 1); page < pa + size; page += kPage)
+    if ((ram.page_flags[(page - ram.base) / kPage] & RamBlock::kCode) != 0 && !pages_.contains(page))
+      machine_.memory().unprotect_code_page(page);
   // What is there now may well be translatable.
   if (any)
     for (auto& [value, context] : contexts_) context->interpreted.clear();
@@ -205,14 +241,21 @@ void Executor::flush() {
     for (auto& [pc, block] : context->interp) graveyard_.push_back(std::move(block));
     context->interp.clear();
     context->blocks.clear();
+    context->slow.clear();
     context->interpreted.clear();
     for (auto& tlb : context->tlbs)
       if (tlb) tlb->flush();
     if (context->jump_cache)
       for (u32 k = 0; k < jit::Context::kJumpEntries; ++k) context->jump_cache[k] = jit::Context::no_jump(k);
   }
-  for (auto& [page, made] : pages_) machine_.memory().unprotect_code_page(page);
+  interp_bytes_ = 0;
+  machine_.memory().unprotect_code();
   pages_.clear();
+}
+
+void Executor::drop_all(const jit::Jit* emptied) {
+  flush();
+  if (jit_ && jit_.get() != emptied) jit_->clear();
 }
 
 // ---- execution
@@ -223,7 +266,8 @@ void Executor::deliver(Vcpu& vcpu, const GuestFault& fault) { machine_.arch().en
 bool Executor::interpret(Vcpu& vcpu, jit::Context& context, u32 max) {
   const GuestAddr pc = vcpu.pc();
   auto it = context.interp.find(pc);
-  if (it == context.interp.end()) {
+  jit::IrBlock* block = it == context.interp.end() ? nullptr : it->second.get();
+  if (block == nullptr) {
     auto made = std::make_unique<jit::IrBlock>();
     GuestFault fault;
     if (!build_unit(vcpu, context, jit_ ? kTailInsns : kInterpInsns, true, made->unit, made->extent, fault)) {
@@ -231,10 +275,9 @@ bool Executor::interpret(Vcpu& vcpu, jit::Context& context, u32 max) {
       deliver(vcpu, fault);
       return false;
     }
-    track(made->extent, context, pc, false, 0);
-    it = context.interp.emplace(pc, std::move(made)).first;
+    block = &keep(context, pc, std::move(made));
   }
-  const ir::InterpExit exit = interpreter_.run(it->second->unit, vcpu, machine_.memory(), max);
+  const ir::InterpExit exit = interpreter_.run(block->unit, vcpu, machine_.memory(), max);
   switch (exit.kind) {
     case ir::InterpExit::Kind::BlockEnd: return vcpu.header().exit_request == 0;
     case ir::InterpExit::Kind::Fault: deliver(vcpu, exit.fault); return false;
@@ -256,6 +299,7 @@ u32 Executor::find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc) {
   GuestFault fault;
   vcpu.set_pc(pc);
   if (!build_unit(vcpu, context, kBlockInsns, false, unit, extent, fault)) return Jit::kNone;
+  guard(extent);
   const u32 number = jit_->compile(context, unit, extent);
   if (number == Jit::kNone) {
     context.interpreted.insert(pc);
@@ -352,18 +396,12 @@ void Executor::run(Vcpu& vcpu, u64 budget) {
   jit::Context* context = &context_of(machine_.arch().context(vcpu), vcpu.index());
   header.tlb = tlb_of(*context, vcpu.index());
   while (header.budget > 0) {
-    if (flush_requested_) {
-      flush();
-      if (jit_) jit_->clear();
-    }
+    if (flush_requested_) drop_all(nullptr);
     graveyard_.clear();
     bool use_jit = jit_ != nullptr;
     if (chaos_ != 0) {
       const u64 r = random();
-      if (r % 97 == 0) {
-        flush();
-        if (jit_) jit_->clear();
-      }
+      if (r % 97 == 0) drop_all(nullptr);
       use_jit = use_jit && (r >> 20) % 3 != 0;
     }
     if (at_breakpoint(vcpu)) {

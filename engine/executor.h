@@ -35,7 +35,14 @@ class Executor {
   /// Builds the unit that starts at the vCPU's pc. False: the fetch faults (`fault` says how).
   bool build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns, bool interpreting, ir::Unit& unit,
                   jit::Extent& extent, GuestFault& fault);
+  /// Stores into the pages of `extent` are noticed from here on. False: no more pages can be protected.
+  bool protect(const jit::Extent& extent);
+  /// Likewise; drops all translations if need be.
+  void guard(const jit::Extent& extent);
+  /// Records what was made from `extent`, which was guarded before it was made.
   void track(const jit::Extent& extent, jit::Context& context, GuestAddr pc, bool jit_block, u32 number);
+  /// A block for the interpreter joins those of `context`.
+  jit::IrBlock& keep(jit::Context& context, GuestAddr pc, std::unique_ptr<jit::IrBlock> made);
   /// One visit to translated code. False: the run loop has to look.
   bool step_jit(Vcpu& vcpu, jit::Context& context);
   /// Up to `max` instructions in the interpreter. False: the run loop has to look.
@@ -48,6 +55,8 @@ class Executor {
   void deliver(Vcpu& vcpu, const GuestFault& fault);
   void code_written(GuestAddr pa, std::size_t size);
   void flush();
+  /// Drops all translations; `emptied` has dropped its own already (or null).
+  void drop_all(const jit::Jit* emptied);
   u64 random();
 
   Machine& machine_;
@@ -64,6 +73,7 @@ class Executor {
   static constexpr u32 kInterp = ~u32{0};
   std::map<GuestAddr, std::vector<Made>> pages_;
   std::vector<std::unique_ptr<jit::IrBlock>> graveyard_;  // may still be running
+  u64 interp_bytes_ = 0;  // of the blocks that the interpreter keeps; bounded like the arena
   bool flush_requested_ = false;
   u64 flushes_ = 0;
   u64 chaos_ = 0;

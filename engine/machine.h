@@ -21,12 +21,14 @@ class Executor;
 /// How the guest's code is executed. Never visible to the guest.
 struct EngineOptions {
   bool jit = true;
+  /// For translated code (within the bounds below; jumps in it reach 2 GiB), and as much for what the
+  /// interpreter keeps.
   u64 code_cache_bytes = 64u << 20;
+  static constexpr u64 kLeastCodeCache = 256u << 10, kMostCodeCache = 1u << 30;
   /// Tests: host features not to use ("bmi2", "fma", ...), from --cpu-host.
   std::vector<std::string> host_features_off;
   /// Tests: if non-zero, caches are dropped and tiers changed at pseudo-random moments from this seed.
   u64 chaos_seed = 0;
-  bool regions = true;  // the second tier
 };
 
 struct MachineOptions {

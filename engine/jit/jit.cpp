@@ -56,6 +56,9 @@ void install_fault_handler() {
   });
 }
 
+/// Of sites, links and blocks: what fits beside an ExitKind.
+constexpr u64 kMostNumbers = u64{1} << 24;
+
 /// The gs base of this thread, as last set here.
 thread_local u64 current_gs = 0;
 
@@ -65,7 +68,8 @@ Jit::Jit(Machine& machine) : machine_(machine) {
   const EngineOptions& options = machine.options().engine;
   host_ = detect_host(options.host_features_off);
   if (!host_.usable) return;
-  arena_ = std::make_unique<Arena>(std::max<u64>(options.code_cache_bytes, 256u << 10));
+  arena_ = std::make_unique<Arena>(
+      std::clamp(options.code_cache_bytes, EngineOptions::kLeastCodeCache, EngineOptions::kMostCodeCache));
   environment_ = Environment::host();
   homes_ = standard_homes();
   for (const auto& block : machine.memory().ram_blocks())
@@ -154,7 +158,9 @@ void Jit::emit_stubs() {
 
 u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent) {
   // A generous bound on the code of one unit; what is really needed is known only afterwards.
-  if (!arena_->has_room(64 * unit.insts.size() + 4096)) {
+  // An exit's number and its kind share 32 bits.
+  const u64 numbers = std::max({sites_.size(), links_.size(), blocks_.size()}) + 8 * unit.insts.size();
+  if (!arena_->has_room(64 * unit.insts.size() + 4096) || numbers >= kMostNumbers) {
     clear();
     if (on_clear_) on_clear_();
   }

@@ -100,6 +100,7 @@ TEST_F(Status, BadUsage) {
   refused({"run", "-m", "99999999999999999999G", image}, "4 KiB to 512 GiB");
   refused({"run", "--icount-shift", "11", image}, "--icount-shift");
   refused({"run", "--engine", "fast", image}, "fast");
+  refused({"run", "--code-cache", "1025M", image}, "1024M");
   refused({"run", "--pace", "slow", image}, "slow");
   refused({"run", "--serial", "rs232", image}, "rs232");
   refused({"run", "--serial", "tcp:", image}, "tcp");
