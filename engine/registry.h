@@ -29,7 +29,6 @@ struct MachineConfig {
   std::string append;                   // kernel command line
   std::vector<std::string> guest_args;  // image name first
   bool semihosting = false;
-  std::map<std::string, std::string> semihosting_options;
   std::vector<MachineFile> files;
 };
 

@@ -86,7 +86,6 @@ void parse_config(const json& j, Meta& meta) {
   c.append = to_text(j.at("append"));
   for (const json& arg : j.at("guest_args")) c.guest_args.push_back(to_text(arg));
   c.semihosting = j.at("semihosting").get<bool>();
-  c.semihosting_options = to_map(j.at("semihosting_options"));
   for (const json& f : j.at("files")) {
     MachineFile file;
     file.role = to_text(f.at("role"));
@@ -122,7 +121,6 @@ Bytes encode_meta(const MachineConfig& config) {
                        {"append", from_text(config.append)},
                        {"guest_args", args},
                        {"semihosting", config.semihosting},
-                       {"semihosting_options", from_map(config.semihosting_options)},
                        {"files", files}}}};
   const std::string text = meta.dump();
   return Bytes(text.begin(), text.end());

@@ -93,7 +93,6 @@ struct Block {
   u32 insns = 0;
   u32 code_offset = 0, code_size = 0;
   bool live = true;
-  u32 samples = 0;            // how often the budget ended here: hot blocks are sampled often
   std::vector<u32> links;     // its exits
   std::vector<u32> incoming;  // links that jump here
 };

@@ -18,7 +18,6 @@ HostFeatures detect_host(const std::vector<std::string>& off) {
   f.fma = __builtin_cpu_supports("fma");
   f.lzcnt = f.bmi1 && __builtin_cpu_supports("avx2");  // every CPU with AVX2 has LZCNT
   f.popcnt = __builtin_cpu_supports("popcnt");
-  f.movbe = __builtin_cpu_supports("avx2");
   constexpr unsigned long kHwcap2FsGsBase = 2;
   f.fsgsbase = (::getauxval(AT_HWCAP2) & kHwcap2FsGsBase) != 0;
 #endif
@@ -26,11 +25,10 @@ HostFeatures detect_host(const std::vector<std::string>& off) {
     const char* name;
     bool HostFeatures::*flag;
   };
-  static constexpr Name kNames[] = {{"avx", &HostFeatures::avx},          {"avx512", &HostFeatures::avx512},
-                                    {"bmi1", &HostFeatures::bmi1},        {"bmi2", &HostFeatures::bmi2},
-                                    {"fma", &HostFeatures::fma},          {"lzcnt", &HostFeatures::lzcnt},
-                                    {"movbe", &HostFeatures::movbe},      {"popcnt", &HostFeatures::popcnt},
-                                    {"fsgsbase", &HostFeatures::fsgsbase}};
+  static constexpr Name kNames[] = {{"avx", &HostFeatures::avx},       {"avx512", &HostFeatures::avx512},
+                                    {"bmi1", &HostFeatures::bmi1},     {"bmi2", &HostFeatures::bmi2},
+                                    {"fma", &HostFeatures::fma},       {"lzcnt", &HostFeatures::lzcnt},
+                                    {"popcnt", &HostFeatures::popcnt}, {"fsgsbase", &HostFeatures::fsgsbase}};
   for (const std::string& name : off) {
     bool known = false;
     for (const Name& n : kNames)
@@ -39,8 +37,7 @@ HostFeatures detect_host(const std::vector<std::string>& off) {
         known = true;
       }
     if (!known)
-      throw Fatal("no host feature '" + name +
-                  "'; known: avx avx512 bmi1 bmi2 fma fsgsbase lzcnt movbe popcnt");
+      throw Fatal("no host feature '" + name + "'; known: avx avx512 bmi1 bmi2 fma fsgsbase lzcnt popcnt");
   }
   if (!f.avx) f.avx512 = f.fma = false;  // the floating-point emitter is VEX-encoded throughout
   return f;

@@ -9,8 +9,7 @@ namespace hindcast::jit {
 
 /// Host features that the emitter asks about. All others are x86-64's baseline.
 struct HostFeatures {
-  bool avx = false, avx512 = false, bmi2 = false, fma = false, lzcnt = false, bmi1 = false, popcnt = false,
-       movbe = false;
+  bool avx = false, avx512 = false, bmi2 = false, fma = false, lzcnt = false, bmi1 = false, popcnt = false;
   bool fsgsbase = false;  // WRGSBASE usable in user mode
   bool usable = false;    // the JIT can run here at all
 };

@@ -99,8 +99,8 @@ std::vector<Engine> engines() {
   Engine small{"small cache", jit()};
   small.options.code_cache_bytes = 256u << 10;
   all.push_back(small);
-  const std::vector<std::string> features = {"avx512", "bmi1",  "bmi2", "fma",     "lzcnt",
-                                             "popcnt", "movbe", "avx",  "fsgsbase"};
+  const std::vector<std::string> features = {"avx512", "bmi1",   "bmi2", "fma",
+                                             "lzcnt",  "popcnt", "avx",  "fsgsbase"};
   for (const std::string& feature : features) {
     all.push_back({"no " + feature, jit()});
     all.back().options.host_features_off = {feature};
