@@ -90,6 +90,7 @@ class Machine {
   const std::set<GuestAddr>& breakpoints() const { return breakpoints_; }
   /// Whether run() returns Switch when another vCPU takes over. Invisible to the guest.
   void stop_at_switches(bool on) { stop_at_switches_ = on; }
+  bool stops_at_switches() const { return stop_at_switches_; }
   /// Idle only: the virtual time of the next timer, kNever if only outside input can end the wait.
   VirtualNs next_wakeup() const { return clock_.next_deadline(); }
   /// Idle only: virtual time jumps to `when` (not before now). Timers due fire.

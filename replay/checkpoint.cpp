@@ -72,6 +72,24 @@ void load_state(Machine& machine, PortBase& port, ByteView saved) {
   if (!ar.at_end()) throw Fatal("checkpoint: the saved state is longer than the machine's");
 }
 
+void copy_state(Machine& from, PortBase& from_port, Machine& to, PortBase& to_port) {
+  const auto& blocks = from.memory().ram_blocks();
+  const auto& targets = to.memory().ram_blocks();
+  if (blocks.size() != targets.size()) throw Fatal("internal error: the machines have different memories");
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const RamBlock& block = *blocks[i];
+    auto write = [&](u64 number, ByteView content) {
+      if (!to.memory().host_write(block.base + number * kPageSize, content.data(), content.size()))
+        throw Fatal(fmt::format("internal error: {} cannot be copied", block.name));
+    };
+    std::vector<u64> stale;
+    for_each_page(*targets[i], [&](u64 number, ByteView) { stale.push_back(number); });
+    for (u64 number : stale) write(number, Bytes(storage::page_bytes(block.size, number)));
+    for_each_page(block, write);
+  }
+  load_state(to, to_port, save_state(from, from_port));
+}
+
 HashPoint hash_point(Machine& machine, PortBase& port) {
   SaveArchive ar;
   machine.state(ar);

@@ -17,6 +17,8 @@ namespace hindcast::replay {
 Bytes save_state(Machine& machine, PortBase& port);
 /// Gives both what save_state() returned for them at another moment. Throws Fatal if it does not fit them.
 void load_state(Machine& machine, PortBase& port, ByteView saved);
+/// Gives `to`, which was built from the same configuration, the state and memory of `from`.
+void copy_state(Machine& from, PortBase& from_port, Machine& to, PortBase& to_port);
 /// The cheap hashes of the icount grid.
 HashPoint hash_point(Machine& machine, PortBase& port);
 /// The state hash, CheckpointInfo::root, of the machine as it is. Reads every page that was ever touched.

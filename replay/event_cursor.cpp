@@ -47,6 +47,11 @@ const storage::EventRecord* EventCursor::front() {
   return window_.empty() ? nullptr : &window_.front();
 }
 
+Position EventCursor::next_position() {
+  if (const storage::EventRecord* next = front()) return {next->icount, next->seq};
+  return any_ ? Position{last_.icount, last_.seq + 1} : last_;
+}
+
 void EventCursor::pop() {
   window_.pop_front();
   if (scanned_ != 0) --scanned_;

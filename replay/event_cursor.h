@@ -25,6 +25,8 @@ class EventCursor {
   /// The events end early because the recording is damaged.
   bool damaged() const { return damage_ != nullptr; }
   [[noreturn]] void rethrow_damage() const { std::rethrow_exception(damage_); }
+  /// A cursor that starts here has the same event in front. Behind the last event if there is no more.
+  Position next_position();
   /// The position of the last event read before the damage.
   Icount last_icount() const { return last_.icount; }
 

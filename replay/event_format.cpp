@@ -28,6 +28,7 @@ constexpr KindRow kKinds[] = {
     {number(InputKind::Disk), true, "disk"},
     {kHashGrid, false, "hash"},
     {kCheckpointRoot, false, "checkpoint"},
+    {kBoundary, false, "boundary"},
 };
 
 const KindRow* find(u8 kind) {

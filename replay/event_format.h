@@ -3,8 +3,12 @@
 //   answers          u32 LE, low half of xxh3-64 of the request; then the reply
 //   Serial, SemihostConsole, Network   the bytes
 //   Warp             u64 LE, the virtual time, in ns, to which an idle machine jumps; timers due before it
-//   fire in passing Reset            nothing RegisterWrite    u32 LE vCPU, u32 LE register row, u64 LE value
+//                    fire in passing
+//   Reset            nothing
+//   RegisterWrite    u32 LE vCPU, u32 LE register row, u64 LE value
 //   MemoryWrite      u64 LE physical address, then the bytes
+//   Boundary         nothing. Timers due at this icount have fired and the next vCPU was chosen: a debugger
+//                    stopped the run before an instruction, and what follows at this icount happened then
 //   HashGrid         u64 LE hash of the machine's state without memory, u64 LE low half of the output hash
 //   CheckpointRoot   the 16 bytes of storage::CheckpointInfo::root
 #pragma once
@@ -23,6 +27,7 @@ namespace hindcast::replay {
 /// recording format.
 inline constexpr u8 kHashGrid = 128;
 inline constexpr u8 kCheckpointRoot = 129;
+inline constexpr u8 kBoundary = 130;
 
 /// An input that the guest asked for and got at once, inside an instruction. All other events happen between
 /// instructions.

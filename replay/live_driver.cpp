@@ -1,9 +1,14 @@
 #include "replay/live_driver.h"
 
 #include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <csignal>
 
 #include "replay/host_clock.h"
 #include "replay/host_io.h"
@@ -37,24 +42,64 @@ LiveDriver::LiveDriver(Machine& machine, LivePort& port, Console& console, const
       interrupts_(interrupts),
       host_(host),
       recorder_(recorder),
-      pacer_(host.pace) {}
-
-RunResult LiveDriver::run() {
+      pacer_(host.pace),
+      pause_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      wake_fd_(::epoll_create1(EPOLL_CLOEXEC)) {
   console_.begin();
+  for (int fd : {pause_fd_, interrupts_.fd()}) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    if (fd < 0 || wake_fd_ < 0 || ::epoll_ctl(wake_fd_, EPOLL_CTL_ADD, fd, &event) != 0)
+      throw Fatal("the host gives no event descriptor: too many open files");
+  }
   start_ns_ = last_flush_ns_ = host_now_ns();
+}
+
+LiveDriver::~LiveDriver() {
+  ::close(wake_fd_);
+  ::close(pause_fd_);
+}
+
+RunResult LiveDriver::run() { return finish(*go(kNever, false).end); }
+
+LiveDriver::Halt LiveDriver::go(Icount limit, bool stop_here) {
+  const Icount start = machine_.icount();
   for (;;) {
     if (!jumped()) {
-      if (auto reason = end_reason()) return finish(*reason);
-      poll_host();
-      deliver();
+      if (machine_.exited()) return {StopKind::GuestExit, StopReason::Exit};
+      if (auto reason = end_reason()) return {reason, StopReason::Stopped};
+      if (machine_.icount() >= limit) return {std::nullopt, StopReason::Limit};
+      if (paused_) return {std::nullopt, StopReason::Stopped};
+      if (!at_boundary()) {
+        poll_host();
+        deliver();
+      }
     }
-    run_slice();
+    const StopReason reason = run_slice(limit, stop_here || machine_.icount() != start);
     if (auto failure = port_.failure()) std::rethrow_exception(failure);
-    if (machine_.exited()) return finish(StopKind::GuestExit);
+    if (machine_.exited()) return {StopKind::GuestExit, StopReason::Exit};
     if (at_idle_) {
-      if (auto reason = idle()) return finish(*reason);
+      if (auto end = idle()) return {end, StopReason::Idle};
     }
+    if (reason == StopReason::Breakpoint || reason == StopReason::Watchpoint || reason == StopReason::Switch)
+      return {std::nullopt, reason};
   }
+}
+
+void LiveDriver::pause() {
+  const int saved = errno;
+  paused_ = true;
+  machine_.request_stop();
+  const u64 one = 1;
+  // It can only fail when it is readable already.
+  [[maybe_unused]] const ssize_t written = ::write(pause_fd_, &one, sizeof one);
+  errno = saved;
+}
+
+void LiveDriver::resume() {
+  u64 count = 0;
+  paused_ = false;
+  [[maybe_unused]] const ssize_t taken = ::read(pause_fd_, &count, sizeof count);
 }
 
 std::optional<StopKind> LiveDriver::end_reason() const {
@@ -73,17 +118,20 @@ Icount LiveDriver::slice_limit() const {
   return limit;
 }
 
-void LiveDriver::run_slice() {
+StopReason LiveDriver::run_slice(Icount limit, bool stop_here) {
   const u64 before_ns = host_now_ns();
   const Icount before = machine_.icount();
-  const Icount limit = slice_limit();
+  limit = std::min(limit, slice_limit());
   // While input waits for the guest to take it, the guest's taking some is what ends the slice.
   port_.stop_when_ready(!input_.empty() && !short_slices_);
   StopReason reason;
   do {
-    reason = machine_.run(limit);
+    reason = machine_.run(limit, stop_here);
   } while (reason == StopReason::Stopped && jumped() && !port_.failure());
   jumped_at_ = kNever;
+  // A choice of the vCPU is as good as a jump: the machine must run before anything else happens.
+  if (reason == StopReason::Switch) jumped_at_ = machine_.icount();
+  if (reason == StopReason::Breakpoint) boundary_at_ = machine_.icount();
   short_slices_ = port_.take_ready() && !input_.empty();
   at_idle_ = reason == StopReason::Idle;
   pinned_at_ = kNever;
@@ -102,6 +150,7 @@ void LiveDriver::run_slice() {
   if (!port_.failure()) flush_if_due(after_ns);
   report_progress(after_ns);
   if (reason == StopReason::Limit || reason == StopReason::Stopped) throttle(after_ns);
+  return reason;
 }
 
 void LiveDriver::throttle(u64 host_now) {
@@ -158,10 +207,9 @@ bool LiveDriver::sleep_for_input(u64 host_deadline) {
   const bool watch = watches_input();
   for (;;) {
     const u64 now = host_now_ns();
-    if (now >= host_deadline || interrupts_.pending() != 0) return false;
+    if (now >= host_deadline || interrupts_.pending() != 0 || paused_) return false;
     const u64 timeout = host_deadline == kNever ? kNever : host_deadline - now;
-    const bool input =
-        watch ? console_.wait(timeout, interrupts_.fd()) : wait_readable(-1, timeout, interrupts_.fd());
+    const bool input = watch ? console_.wait(timeout, wake_fd_) : wait_readable(-1, timeout, wake_fd_);
     slept_ns_ += host_now_ns() - now;
     if (input) return true;
   }
@@ -245,6 +293,29 @@ void LiveDriver::flush() {
   last_flush_ns_ = host_now_ns();
 }
 
+void LiveDriver::pin() {
+  if (at_idle_) pin_idle(machine_.clock().now());
+  if (at_boundary()) port_.note_boundary();
+  boundary_at_ = kNever;
+}
+
+void LiveDriver::settle() {
+  if (at_idle_) pin_idle(machine_.clock().now());
+  flush();
+}
+
+std::optional<std::string> LiveDriver::write(InputKind kind, ByteView payload) {
+  if (machine_.exited()) return "the guest has ended the run";
+  if (jumped()) return "the machine is between two instructions";
+  pin();
+  return port_.write(kind, payload);
+}
+
+bool LiveDriver::look_at_host() {
+  poll_host();
+  return interrupts_.pending() == 0 && !console_.quit_requested() && !console_.output_lost();
+}
+
 void LiveDriver::pin_idle(VirtualNs now) {
   if (pinned_at_ == now) return;
   port_.note_warp(now);
@@ -262,8 +333,8 @@ void LiveDriver::report_progress(u64 now) {
 
 // ---- The end -------------------------------------------------------------------------------------------
 
-RunResult LiveDriver::finish(StopKind kind) {
-  if (at_idle_) pin_idle(machine_.clock().now());
+RunResult LiveDriver::finish(StopKind kind, int signal) {
+  pin();
   flush();
   RunResult result;
   result.kind = kind;
@@ -277,12 +348,15 @@ RunResult LiveDriver::finish(StopKind kind) {
   } else if (kind == StopKind::WaitsForever) {
     result.message = why_for_ever(machine_);
   } else if (kind == StopKind::Interrupted) {
-    result.signal = console_.output_lost() ? SIGPIPE : interrupts_.pending();
+    const int pending = interrupts_.pending();
+    result.signal = console_.output_lost() ? SIGPIPE : pending != 0 ? pending : signal;
     end.exit_code = result.signal;
     result.message = fmt::format("stopped at icount {}: {}", result.icount,
-                                 console_.output_lost()       ? "standard output was closed"
-                                 : interrupts_.pending() != 0 ? "interrupted"
-                                                              : "asked for from the keyboard");
+                                 console_.output_lost()      ? "standard output was closed"
+                                 : pending != 0              ? "interrupted"
+                                 : signal == SIGKILL         ? "killed by the debugger"
+                                 : console_.quit_requested() ? "asked for from the keyboard"
+                                                             : "the debugger has gone");
   }
   if (recorder_ == nullptr) return result;
   end.icount = result.icount;

@@ -1,7 +1,5 @@
 #include "replay/live_port.h"
 
-#include "replay/event_format.h"
-
 namespace hindcast::replay {
 Bytes LivePort::answer(InputKind kind, Channel channel, ByteView request) {
   if (failure_) return {};
@@ -14,7 +12,7 @@ Bytes LivePort::answer(InputKind kind, Channel channel, ByteView request) {
     Bytes payload;
     put_le(payload, request_hash(request), 4);
     payload.insert(payload.end(), reply.begin(), reply.end());
-    record(kind, channel, icount(), std::move(payload));
+    record(static_cast<u8>(kind), channel, icount(), std::move(payload));
     return reply;
   } catch (...) {
     if (machine() == nullptr) throw;  // being built: no translated code below us
@@ -42,22 +40,34 @@ void LivePort::stop_soon() {
 }
 
 void LivePort::inject(InputKind kind, Channel channel, ByteView data) {
-  record(kind, channel, icount(), Bytes(data.begin(), data.end()));
+  record(static_cast<u8>(kind), channel, icount(), Bytes(data.begin(), data.end()));
   // First: receiving the answer may ask the next question.
   if (kind == InputKind::SemihostConsole) waiting_.erase(channel);
   if (auto problem = deliver(kind, channel, data)) throw Fatal("input cannot be delivered: " + *problem);
 }
 
+std::optional<std::string> LivePort::write(InputKind kind, ByteView data) {
+  // Neither asks for anything, so the log may follow; what cannot be delivered must not be in it.
+  if (auto problem = deliver(kind, 0, data)) return problem;
+  record(static_cast<u8>(kind), 0, icount(), Bytes(data.begin(), data.end()));
+  return std::nullopt;
+}
+
+void LivePort::find_waiting() {
+  waiting_.clear();
+  for (const auto& [channel, sink] : sinks())
+    if (sink.kind == InputKind::SemihostConsole && sink.sink->receivable() != 0) waiting_.insert(channel);
+}
+
 void LivePort::note_warp(VirtualNs when) {
   Bytes payload;
   put_le(payload, when, 8);
-  record(InputKind::Warp, 0, icount(), std::move(payload));
+  record(static_cast<u8>(InputKind::Warp), 0, icount(), std::move(payload));
 }
 
 void LivePort::emit(Channel channel, ByteView data) {
   if (data.empty() || machine() == nullptr) return;
-  if (channel != first_channel(InputKind::Serial) && sink(channel, InputKind::SemihostConsole) == nullptr)
-    return;
+  if (!is_console(channel)) return;
   last_output_ = icount();
   pending_.insert(pending_.end(), data.begin(), data.end());
   if (pending_.size() >= kMaxPending) stop_soon();

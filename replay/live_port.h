@@ -3,6 +3,7 @@
 #include <exception>
 #include <set>
 
+#include "replay/event_format.h"
 #include "replay/host_services.h"
 #include "replay/port_base.h"
 #include "replay/recorder.h"
@@ -26,6 +27,13 @@ class LivePort : public PortBase {
   /// Logs (when recording) and delivers an input at the machine's present position. Throws Fatal if it cannot
   /// be delivered.
   void inject(InputKind kind, Channel channel, ByteView data);
+  /// A debugger's RegisterWrite or MemoryWrite: delivered and then logged. Nullopt, or why nothing was done.
+  std::optional<std::string> write(InputKind kind, ByteView data);
+  /// Logs (when recording) that the machine stands before an instruction: due timers have fired, and the vCPU
+  /// was chosen.
+  void note_boundary() { record(kBoundary, 0, icount(), {}); }
+  /// The machine was given a state: who waits for an answer from the console is found out.
+  void find_waiting();
   /// Logs (when recording) that virtual time jumps to `when`.
   void note_warp(VirtualNs when);
 
@@ -54,7 +62,7 @@ class LivePort : public PortBase {
   void emit(Channel channel, ByteView data) override;
   /// Called before a request is served / when its reply is known. The recording port writes them down.
   virtual void before_serving(const HostService&, ByteView) {}
-  virtual void record(InputKind, Channel, Icount, Bytes) {}
+  virtual void record(u8 /*kind*/, Channel, Icount, Bytes) {}
 
  private:
   void stop_soon();
@@ -70,15 +78,15 @@ class LivePort : public PortBase {
 };
 
 /// A live port that writes down everything that it returned.
-class RecordingPort final : public LivePort {
+class RecordingPort : public LivePort {
  public:
   RecordingPort(HostServices services, Recorder& recorder)
       : LivePort(std::move(services)), recorder_(recorder) {}
 
  protected:
   void before_serving(const HostService& service, ByteView request) override;
-  void record(InputKind kind, Channel channel, Icount icount, Bytes payload) override {
-    recorder_.append(static_cast<u8>(kind), channel, icount, std::move(payload));
+  void record(u8 kind, Channel channel, Icount icount, Bytes payload) override {
+    recorder_.append(kind, channel, icount, std::move(payload));
   }
 
  private:

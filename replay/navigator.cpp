@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <atomic>
 
+#include "replay/checkpoint.h"
 #include "replay/host_clock.h"
 #include "replay/navigator_snapshots.h"
+#include "replay/past_navigator.h"
 #include "replay/player.h"
 
 namespace hindcast::replay {
@@ -23,7 +25,7 @@ constexpr u64 kLegNs = 20'000'000;
 /// The first segment that a search backwards looks at; each is twice as long as the one after it.
 constexpr Icount kFirstSegment = 1 << 16;
 
-class RecordingNavigator final : public Navigator {
+class RecordingNavigator final : public PastNavigator {
  public:
   RecordingNavigator(const std::string& path, const EngineOptions& engine, bool verify)
       : player_(path, engine, verify) {
@@ -52,6 +54,11 @@ class RecordingNavigator final : public Navigator {
     stop_ = true;
     machine().request_stop();
   }
+  void follow() override { player_.follow(); }
+  const MachineConfig& config() const override { return player_.config(); }
+  const storage::Reader& reader() const override { return player_.reader(); }
+  Position next_event() override { return player_.port().cursor().next_position(); }
+  void clone_into(Machine& other, PortBase& port) override;
 
  private:
   using Kind = NavStop::Kind;
@@ -99,6 +106,7 @@ class RecordingNavigator final : public Navigator {
   std::vector<AddressSpace::Watch> watches_;
   StopFilter filter_;
   std::function<void(Channel, ByteView)> output_;
+  u64 heard_ = 0;  // bytes of output up to the furthest place that was reached going forward
   bool armed_ = false;
   bool lost_ = false;  // the machine left the recorded path: a snapshot must be restored first
   std::atomic<bool> stop_ = false;
@@ -106,7 +114,13 @@ class RecordingNavigator final : public Navigator {
 };
 
 RecordingNavigator::Loud::Loud(RecordingNavigator& n) : navigator(n) {
-  if (n.output_) n.player_.port().on_output(n.output_);
+  if (!n.output_) return;
+  n.player_.port().on_output([&n](Channel channel, ByteView data) {
+    const u64 bytes = n.player_.port().output_hash().bytes();
+    const u64 fresh = bytes > n.heard_ ? std::min<u64>(bytes - n.heard_, data.size()) : 0;
+    n.heard_ = std::max(n.heard_, bytes);
+    if (fresh != 0 && n.player_.port().is_console(channel)) n.output_(channel, data.last(fresh));
+  });
 }
 
 RecordingNavigator::Loud::~Loud() { navigator.player_.port().on_output({}); }
@@ -171,6 +185,16 @@ std::optional<NavStop> RecordingNavigator::judge(StopReason reason, bool& stop_h
       if (stop_) return stopped(Kind::Interrupted);
       return std::nullopt;
   }
+}
+
+void RecordingNavigator::clone_into(Machine& other, PortBase& port) {
+  const Icount here = position();
+  if (here > begin()) {
+    // A stop at a breakpoint is in the middle of what happens at its position.
+    go_to(here - 1);
+    go_to(here);
+  }
+  copy_state(machine(), player_.port(), other, port);
 }
 
 // ---- to a known position
@@ -394,6 +418,10 @@ NavStop RecordingNavigator::run_back() {
 std::unique_ptr<Navigator> Navigator::open(const std::string& path, const EngineOptions& engine,
                                            bool verify) {
   return std::make_unique<RecordingNavigator>(path, engine, verify);
+}
+
+std::unique_ptr<PastNavigator> PastNavigator::open(const std::string& path, const EngineOptions& engine) {
+  return std::make_unique<RecordingNavigator>(path, engine, true);
 }
 
 }  // namespace hindcast::replay

@@ -49,8 +49,9 @@ class Navigator {
   virtual Icount begin() const = 0;
   virtual Icount end() const = 0;
   virtual Icount position() const = 0;
-  /// The guest's output goes here (channel, bytes) while a move goes forward from the cursor; by default
-  /// nowhere. What a search passes over, or the way to an earlier position, is silent.
+  /// The guest's console output goes here (channel, bytes) while a move goes forward from the cursor; by
+  /// default nowhere. What a search passes over, or the way to an earlier position, is silent, and what was
+  /// heard once is not heard again after going back.
   virtual void on_output(std::function<void(Channel, ByteView)> fn) = 0;
 
   virtual void set_breakpoints(std::set<GuestAddr> pcs) = 0;

@@ -60,11 +60,7 @@ void Snapshots::take(Icount cursor) {
   const auto& rams = machine.memory().ram_blocks();
   for (std::size_t i = 0; i < rams.size(); ++i)
     snapshot->blocks.push_back(keep_pages(*rams[i], like_ ? &like_->blocks[i] : nullptr));
-  EventCursor& events = player_.port().cursor();
-  if (const storage::EventRecord* next = events.front())
-    snapshot->next_event = {next->icount, next->seq};
-  else
-    snapshot->at_end = std::make_unique<EventCursor>(events);
+  snapshot->next_event = player_.port().cursor().next_position();
   snapshot->own_bytes = snapshot->state.size() + sizeof(Snapshot);
   for (const Block& block : snapshot->blocks) snapshot->own_bytes += block.size() * sizeof(Block::value_type);
   *bytes_ += snapshot->own_bytes;
@@ -124,8 +120,7 @@ void Snapshots::restore(Icount icount) {
   load_state(machine, player_.port(), snapshot->state);
   like_ = snapshot;
   const Position next = snapshot->next_event;
-  player_.resume_from(snapshot->at_end ? std::make_unique<EventCursor>(*snapshot->at_end)
-                                       : std::make_unique<EventCursor>(reader, next.icount, next.seq));
+  player_.resume_from(std::make_unique<EventCursor>(reader, next.icount, next.seq));
 }
 
 void Snapshots::restore_pages(const RamBlock& ram, const Block& saved) {

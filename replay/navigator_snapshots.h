@@ -46,8 +46,7 @@ class Snapshots {
   struct Snapshot {
     Bytes state;
     std::vector<Block> blocks;
-    Position next_event;
-    std::unique_ptr<EventCursor> at_end;  // instead of next_event when no event follows
+    Position next_event;  // behind the last one when none follows
     u64 own_bytes = 0;
   };
 

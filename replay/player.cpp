@@ -41,6 +41,15 @@ void Player::build() {
 
 void Player::restart() { build(); }
 
+void Player::follow() {
+  std::unique_ptr<storage::Reader> grown = storage::Reader::open(path_);
+  const Position next = port_->cursor().next_position();
+  port_->set_cursor(std::make_unique<EventCursor>(*grown, next.icount, next.seq));
+  reader_ = std::move(grown);
+  const auto end = reader_->end();
+  end_icount_ = std::max(end_icount_, end ? end->icount : reader_->covered_icount());
+}
+
 void Player::restore_before(Icount icount) {
   const storage::CheckpointInfo* best = nullptr;
   const std::vector<storage::CheckpointInfo> all = reader_->checkpoints();
@@ -60,6 +69,7 @@ void Player::restore(Icount checkpoint) {
 void Player::resume_from(std::unique_ptr<EventCursor> cursor) {
   port_->set_cursor(std::move(cursor));
   port_->forget_departure();
+  switched_ = false;
   checked_icount_ = machine_->icount();
 }
 
@@ -76,6 +86,7 @@ bool Player::run(Icount limit, Icount slice) {
 StopReason Player::advance(Icount limit, bool stop_here) {
   limit = std::min(limit, end_icount_);
   apply_events();
+  if (std::exchange(switched_, false)) return StopReason::Switch;
   const Icount start = machine_->icount();
   StopReason reason = StopReason::Limit;
   while (machine_->icount() < limit && !machine_->exited()) {
@@ -101,6 +112,7 @@ StopReason Player::advance(Icount limit, bool stop_here) {
       machine_->warp_to(machine_->next_wakeup());
     }
     apply_events();
+    if (std::exchange(switched_, false)) return StopReason::Switch;
     if (now == before && reason == StopReason::Limit)
       diverged({now, 0}, "a recorded answer was never asked for");
     if (reason != StopReason::Limit && reason != StopReason::Idle && reason != StopReason::Exit)
@@ -131,6 +143,7 @@ void Player::apply(const storage::EventRecord& event) {
       if (verify_) check_root(event);
       return;
     case static_cast<u8>(InputKind::Warp): return apply_warp(event);
+    case kBoundary: return apply_boundary(event);
     default: break;
   }
   if (auto problem = port_->deliver(static_cast<InputKind>(event.kind), event.channel, event.payload))
@@ -155,6 +168,27 @@ void Player::apply_warp(const storage::EventRecord& event) {
     machine_->warp_to(machine_->next_wakeup());
   }
   machine_->warp_to(then);
+}
+
+/// The machine goes up to where it would take the next instruction.
+void Player::apply_boundary(const storage::EventRecord& event) {
+  const std::set<GuestAddr> breakpoints = machine_->breakpoints();
+  const unsigned before = machine_->current().index();
+  std::set<GuestAddr> everywhere = breakpoints;
+  for (unsigned i = 0; i < machine_->vcpu_count(); ++i) everywhere.insert(machine_->vcpu(i).pc());
+  machine_->set_breakpoints(everywhere);
+  StopReason reason;
+  for (;;) {
+    reason = machine_->run(event.icount + 1, true);
+    const bool waits = reason == StopReason::Idle && machine_->next_wakeup() != kNever;
+    if (waits) machine_->warp_to(machine_->next_wakeup());
+    if (!waits && reason != StopReason::Switch) break;
+  }
+  machine_->set_breakpoints(breakpoints);
+  check_departure();
+  if (reason != StopReason::Breakpoint || machine_->icount() != event.icount)
+    diverged({event.icount, event.seq}, "the guest does not stand before an instruction, as when recorded");
+  switched_ = machine_->stops_at_switches() && machine_->current().index() != before;
 }
 
 void Player::check_hashes(const storage::EventRecord& event) {

@@ -33,6 +33,12 @@ class Player {
   Icount end_icount() const { return end_icount_; }
   Icount icount() const { return machine_->icount(); }
 
+  /// The recording has grown since it was opened: what has been added from now on counts. Nothing else
+  /// changes.
+  void follow();
+  /// The recorded configuration, with the files' bytes.
+  const MachineConfig& config() const { return meta_.config; }
+
   /// Goes back to power-on (or to the checkpoint at which the recording begins), or to the last checkpoint at
   /// or before `icount`.
   void restart();
@@ -58,6 +64,7 @@ class Player {
   void apply_events();
   void apply(const storage::EventRecord& event);
   void apply_warp(const storage::EventRecord& event);
+  void apply_boundary(const storage::EventRecord& event);
   void check_hashes(const storage::EventRecord& event);
   void check_root(const storage::EventRecord& event);
   [[noreturn]] void diverged(Position position, const std::string& what);
@@ -69,6 +76,7 @@ class Player {
   EngineOptions engine_;
   bool verify_;
   std::unique_ptr<storage::Reader> reader_;
+  bool switched_ = false;  // apply_boundary() chose another vCPU
   Meta meta_;
   Icount end_icount_ = 0;
   Icount checked_icount_ = 0;         // where the last recorded hash was found right

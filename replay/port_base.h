@@ -29,6 +29,12 @@ class PortBase : public InputPort {
   /// The lowest channel that receives `kind`.
   std::optional<Channel> first_channel(InputKind kind) const;
 
+  /// What is printed there is for people: the first serial port, and semihosting.
+  bool is_console(Channel channel) const {
+    return channel == first_channel(InputKind::Serial) ||
+           sink(channel, InputKind::SemihostConsole) != nullptr;
+  }
+
   const OutputHash& output_hash() const { return output_hash_; }
   /// What a checkpoint has to hold beside the machine.
   void state(Archive& ar) { output_hash_.state(ar); }
@@ -41,6 +47,7 @@ class PortBase : public InputPort {
   /// Bytes leaving the machine, after they were hashed.
   virtual void emit(Channel channel, ByteView data) = 0;
   Machine* machine() const { return machine_; }
+  const std::map<Channel, Sink>& sinks() const { return sinks_; }
 
  private:
   Machine* machine_ = nullptr;

@@ -30,6 +30,23 @@ void Recorder::start(const Bytes& meta, const MachineConfig& config) {
   if (options_.checkpoints == RecordOptions::Checkpoints::Every) next_every_ = options_.checkpoint_every;
 }
 
+void Recorder::start_branch(const Bytes& meta, const MachineConfig& config, const storage::Reader& from,
+                            Icount icount, Position next) {
+  early_.clear();
+  last_icount_ = 0;
+  next_seq_ = 0;
+  start(meta, config);
+  from.events(0, [&](const storage::EventRecord& event) {
+    if (Position{event.icount, event.seq} >= next) return false;
+    append(event.kind, event.channel, event.icount, event.payload);
+    return true;
+  });
+  flush(icount);
+  next_grid_ = (icount / options_.hash_grid + 1) * options_.hash_grid;
+  if (next_every_ != kNever)
+    next_every_ = (icount / options_.checkpoint_every + 1) * options_.checkpoint_every;
+}
+
 void Recorder::append(u8 kind, Channel channel, Icount icount, Bytes payload) {
   if (icount != last_icount_) {
     if (icount < last_icount_)
@@ -55,18 +72,22 @@ Icount Recorder::next_stop() const { return std::min(next_grid_, next_every_); }
 
 void Recorder::at_stop(Machine& machine, PortBase& port, u64 busy_ns) {
   const Icount icount = machine.icount();
-  bool checkpoint = false;
+  bool due = false;
   if (icount == next_grid_) {
     next_grid_ += options_.hash_grid;
     append(kHashGrid, 0, icount, encode(hash_point(machine, port)));
-    checkpoint = checkpoint_is_due(machine, icount, busy_ns);
+    due = checkpoint_is_due(machine, icount, busy_ns);
   }
   if (icount == next_every_) {
     next_every_ += options_.checkpoint_every;
-    checkpoint = true;
+    due = true;
   }
   // A machine that has ended has nothing left to be gone on with.
-  if (!checkpoint || machine.exited()) return;
+  if (due && !machine.exited()) checkpoint(machine, port);
+}
+
+void Recorder::checkpoint(Machine& machine, PortBase& port) {
+  const Icount icount = machine.icount();
   const u64 start = host_now_ns();
   storage::CheckpointRecord record = maker_.make(machine, port, *writer_);
   append(kCheckpointRoot, 0, icount, Bytes(record.root.begin(), record.root.end()));

@@ -19,6 +19,13 @@ class Recorder {
   /// Creates the recording of the machine that `config` has built; `meta` describes it.
   void start(const Bytes& meta, const MachineConfig& config);
 
+  /// The same, for a run that goes on at `icount` where another one's events before `next` have happened:
+  /// they are copied, what happened while this machine was built is not.
+  void start_branch(const Bytes& meta, const MachineConfig& config, const storage::Reader& from,
+                    Icount icount, Position next);
+  /// Records a checkpoint of the machine, which has arrived at its icount.
+  void checkpoint(Machine& machine, PortBase& port);
+
   /// One event at `icount`, which is never below an earlier one's.
   void append(u8 kind, Channel channel, Icount icount, Bytes payload);
   /// All that happened before `icount` is in the operating system's hands when this returns.

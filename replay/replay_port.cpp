@@ -55,9 +55,7 @@ void ReplayPort::depart(Position position, std::string what) {
 
 void ReplayPort::emit(Channel channel, ByteView data) {
   if (on_output_) on_output_(channel, data);
-  if (!keep_) return;
-  if (channel != first_channel(InputKind::Serial) && sink(channel, InputKind::SemihostConsole) == nullptr)
-    return;
+  if (!keep_ || !is_console(channel)) return;
   pending_.insert(pending_.end(), data.begin(), data.end());
 }
 

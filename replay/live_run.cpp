@@ -1,0 +1,88 @@
+#include "replay/live_run.h"
+
+#include <deque>
+
+#include "replay/checkpoint.h"
+#include "replay/meta.h"
+
+namespace hindcast::replay {
+namespace {
+
+/// While the machine is built, it is told what the first one was told; then the host answers.
+class BranchPort final : public RecordingPort {
+ public:
+  BranchPort(HostServices services, Recorder& recorder, const storage::Reader& from)
+      : RecordingPort(std::move(services), recorder) {
+    from.events(0, [&](const storage::EventRecord& event) {
+      if (event.icount != 0 || !is_answer(event.kind)) return false;
+      told_.push_back(event);
+      return true;
+    });
+  }
+  Bytes answer(InputKind kind, Channel channel, ByteView request) override {
+    if (machine() != nullptr) return RecordingPort::answer(kind, channel, request);
+    if (told_.empty() || told_.front().kind != static_cast<u8>(kind) || told_.front().payload.size() < 4)
+      throw Fatal("internal error: the machine asks for something else when it is built again");
+    const Bytes payload = std::move(told_.front().payload);
+    told_.pop_front();
+    return {payload.begin() + 4, payload.end()};
+  }
+
+ private:
+  std::deque<storage::EventRecord> told_;
+};
+
+HostServices services_of(const HostOptions& host) {
+  HostServices services = host.services;
+  add_default_services(services);
+  return services;
+}
+
+}  // namespace
+
+LiveRun::LiveRun(MachineConfig config, HostOptions host, const RecordOptions& options)
+    : host_(std::move(host)), path_(options.path), recorder_(options) {
+  port_ = std::make_unique<RecordingPort>(services_of(host_), recorder_);
+  machine_ = Registry::instance().build(config, host_.engine, *port_);
+  port_->bind(machine_.get());
+  open_console();
+  recorder_.start(encode_meta(config), config);
+  start_driver();
+}
+
+LiveRun::LiveRun(PastNavigator& past, HostOptions host, const RecordOptions& options)
+    : host_(std::move(host)), path_(options.path), recorder_(options) {
+  MachineConfig config = past.config();
+  port_ = std::make_unique<BranchPort>(services_of(host_), recorder_, past.reader());
+  machine_ = Registry::instance().build(config, host_.engine, *port_);
+  port_->bind(machine_.get());
+  past.clone_into(*machine_, *port_);
+  port_->find_waiting();
+  open_console();
+  recorder_.start_branch(encode_meta(config), config, past.reader(), machine_->icount(), past.next_event());
+  if (machine_->icount() != 0) recorder_.checkpoint(*machine_, *port_);
+  start_driver();
+}
+
+LiveRun::~LiveRun() { interrupts_.watch(nullptr); }
+
+/// First: a console that cannot be opened leaves no recording behind.
+void LiveRun::open_console() {
+  if (!host_.console) host_.console = replay::open_console(host_.serial, interrupts_.fd());
+}
+
+void LiveRun::start_driver() {
+  driver_ = std::make_unique<LiveDriver>(*machine_, *port_, *host_.console, interrupts_, host_, &recorder_);
+  interrupts_.watch(machine_.get());
+}
+
+const RunResult& LiveRun::finish(StopKind kind, int signal) {
+  if (!result_) {
+    result_ = driver_->finish(machine_->exited() ? StopKind::GuestExit : kind, signal);
+    // Only now: whatever was recorded has been closed properly.
+    if (!host_.console->problem().empty()) throw Fatal(host_.console->problem());
+  }
+  return *result_;
+}
+
+}  // namespace hindcast::replay

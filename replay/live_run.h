@@ -1,0 +1,49 @@
+// A live run that is recorded and that a debugger lets go on piece by piece.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "replay/live_driver.h"
+#include "replay/past_navigator.h"
+
+namespace hindcast::replay {
+
+/// Owns everything that belongs to one live run. One per process at a time: it takes the signals. Throws
+/// Fatal or storage::StoreError.
+class LiveRun {
+ public:
+  /// From power-on.
+  LiveRun(MachineConfig config, HostOptions host, const RecordOptions& options);
+  /// Goes on where the cursor of `past` is. The recording begins with a copy of what happened before, so that
+  /// it stands by itself.
+  LiveRun(PastNavigator& past, HostOptions host, const RecordOptions& options);
+  ~LiveRun();
+  LiveRun(const LiveRun&) = delete;
+  LiveRun& operator=(const LiveRun&) = delete;
+
+  Machine& machine() { return *machine_; }
+  LiveDriver& driver() { return *driver_; }
+  /// What a run that goes on from this one takes over: the console is open already.
+  const HostOptions& host() const { return host_; }
+  const std::string& path() const { return path_; }
+  /// Readable from the first signal on that ends the run.
+  int signal_fd() const { return interrupts_.fd(); }
+  /// Ends the run and closes the recording; the first call decides how. As in LiveDriver::finish().
+  const RunResult& finish(StopKind kind, int signal = 0);
+  bool finished() const { return result_.has_value(); }
+
+ private:
+  void open_console();
+  void start_driver();
+
+  HostOptions host_;
+  std::string path_;
+  Interrupts interrupts_;
+  Recorder recorder_;
+  std::unique_ptr<RecordingPort> port_;  // outlives the machine
+  std::unique_ptr<Machine> machine_;
+  std::unique_ptr<LiveDriver> driver_;
+  std::optional<RunResult> result_;
+};
+
+}  // namespace hindcast::replay
