@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/debugger.h"
 #include "cli/machine_options.h"
 #include "cli/status_line.h"
 #include "cli/values.h"
@@ -17,6 +18,19 @@ struct Common {
   void add_to(CLI::App& command) {
     command.add_option("-D,--log", log, "file for hindcast's own messages (default: stderr)");
     command.add_flag("--summary", summary, "at the end, one line with icount, exit code and hashes");
+  }
+};
+
+/// gdb on the run.
+struct ListenText {
+  DebuggerOptions options;
+  ListenText() { options.wait = false; }
+  void add_to(CLI::App& command) {
+    auto* listen =
+        command.add_option("--listen", options.listen, "a gdb server on the run; port 0: a free one")
+            ->type_name("HOST:PORT");
+    command.add_flag("-S,--wait", options.wait, "with --listen: the guest does not start before gdb says so")
+        ->needs(listen);
   }
 };
 
@@ -54,18 +68,23 @@ Command add_run(CLI::App& app) {
   struct State {
     MachineText machine;
     Common common;
+    ListenText listen;
   };
   auto state = std::make_shared<State>();
   CLI::App* command = app.add_subcommand("run", "run a guest, keep nothing");
   state->machine.add_to(*command);
   state->common.add_to(*command);
+  state->listen.add_to(*command);
   auto run = [state](const std::vector<std::string>& guest_args) {
     state->machine.guest_args = guest_args;
     Log log(state->common.log);
     replay::HostOptions host = state->machine.host();
     StatusLine status;
     host.progress = status.callback();
-    replay::RunResult result = replay::run_live(state->machine.config(), host);
+    const MachineConfig config = state->machine.config();
+    const DebuggerOptions& debugger = state->listen.options;
+    replay::RunResult result = debugger.listen.empty() ? replay::run_live(config, host)
+                                                       : debug_live(config, host, {}, debugger, log);
     status.clear();
     return finish(result, state->common, log);
   };
@@ -76,6 +95,7 @@ Command add_record(CLI::App& app) {
   struct State {
     MachineText machine;
     Common common;
+    ListenText listen;
     replay::RecordOptions options;
     std::string checkpoints = "auto";
   };
@@ -91,6 +111,7 @@ Command add_record(CLI::App& app) {
   command->add_flag("--force", state->options.force, "replace an existing recording");
   state->machine.add_to(*command);
   state->common.add_to(*command);
+  state->listen.add_to(*command);
   add_options_of_later_versions(*command, {"--keep"});
   auto run = [state](const std::vector<std::string>& guest_args) {
     state->machine.guest_args = guest_args;
@@ -99,7 +120,11 @@ Command add_record(CLI::App& app) {
     replay::HostOptions host = state->machine.host();
     StatusLine status;
     host.progress = status.callback();
-    replay::RunResult result = replay::record(state->machine.config(), host, state->options);
+    const MachineConfig config = state->machine.config();
+    const DebuggerOptions& debugger = state->listen.options;
+    replay::RunResult result = debugger.listen.empty()
+                                   ? replay::record(config, host, state->options)
+                                   : debug_live(config, host, state->options, debugger, log);
     status.clear();
     return finish(result, state->common, log);
   };

@@ -140,7 +140,7 @@ void MachineText::add_to(CLI::App& command) {
   command.add_option("--pace", pace, "real: virtual time waits for the wall clock; max: as fast as possible");
   engine.add_to(command);
   add_options_of_later_versions(
-      command, {"--drive", "--net", "-p,--plugin", "--board", "--svd", "--listen", "-L,--sysroot"});
+      command, {"--drive", "--net", "-p,--plugin", "--board", "--svd", "-L,--sysroot"});
 }
 
 MachineConfig MachineText::config() const {

@@ -65,6 +65,12 @@ std::string RegisterMap::read(const Vcpu& vcpu, unsigned row) const {
   return to_hex(guest_bytes(arch, arch.read_register(vcpu, row), row_bits(arch.registers()[row]) / 8));
 }
 
+std::optional<u64> RegisterMap::parse(const Architecture& arch, unsigned row, std::string_view hex) const {
+  const auto bytes = from_hex(hex);
+  if (!bytes || bytes->size() != row_bits(arch.registers()[row]) / 8) return std::nullopt;
+  return guest_value(arch, *bytes);
+}
+
 std::string RegisterMap::target_xml(const Architecture& arch) const {
   std::string out = std::string(kHeader) + "<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n<target>\n";
   if (arch.gdb_architecture() != nullptr)

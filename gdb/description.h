@@ -24,6 +24,8 @@ class RegisterMap {
   unsigned pc_number() const { return pc_number_; }
   /// The value as hexadecimal digits.
   std::string read(const Vcpu& vcpu, unsigned row) const;
+  /// The value of `hex`, in the guest's byte order. Nullopt unless it is as long as the register.
+  std::optional<u64> parse(const Architecture& arch, unsigned row, std::string_view hex) const;
   /// The document for qXfer:features:read:target.xml.
   std::string target_xml(const Architecture& arch) const;
 

@@ -33,6 +33,27 @@ std::string read_memory(Vcpu& vcpu, GuestAddr va, u64 size) {
   return out;
 }
 
+std::optional<std::vector<std::pair<GuestAddr, u64>>> physical_pieces(Vcpu& vcpu, GuestAddr va, u64 size) {
+  const u64 page = u64{1} << vcpu.arch().page_bits();
+  std::vector<std::pair<GuestAddr, u64>> pieces;
+  for (u64 done = 0; done < size;) {
+    const GuestAddr at = va + done;
+    const u64 piece = std::min<u64>(size - done, page - (at & (page - 1)));
+    GuestAddr physical = 0;
+    if (at < va || !vcpu.arch().debug_translate(vcpu, at, &physical) ||
+        vcpu.machine().memory().peek(physical, piece) == nullptr)
+      return std::nullopt;
+    const AddressSpace& memory = vcpu.machine().memory();
+    if (!pieces.empty() && pieces.back().first + pieces.back().second == physical &&
+        memory.find_ram(pieces.back().first) == memory.find_ram(physical))
+      pieces.back().second += piece;
+    else
+      pieces.emplace_back(physical, piece);
+    done += piece;
+  }
+  return pieces;
+}
+
 std::optional<GuestAddr> search_memory(Vcpu& vcpu, GuestAddr va, u64 size, const std::string& pattern) {
   if (pattern.empty() || size < pattern.size()) return std::nullopt;
   // Blocks overlap by a pattern less one byte, so that none is missed between them.

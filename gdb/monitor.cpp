@@ -1,6 +1,7 @@
 #include "gdb/monitor.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <charconv>
@@ -19,6 +20,7 @@ constexpr const char* kHelp =
     "events [N]               the next N recorded inputs from here (default 10)\n"
     "last-write ADDR [LEN]    which instruction last wrote to these bytes (default 1), before here\n"
     "checkpoint               remember this position;  checkpoint list: those remembered\n"
+    "branch [FOLDER]          go on from here in a live run, recorded into FOLDER; what is recorded stays\n"
     "device [NAME]            the memory and devices of the board\n"
     "After seek, gdb shows the new place once it has read the registers again:\n"
     "maintenance flush register-cache\n";
@@ -76,6 +78,7 @@ std::string Monitor::run(std::string_view line, unsigned vcpu) try {
   if (words[0] == "events") return events(first);
   if (words[0] == "last-write") return last_write(words, vcpu);
   if (words[0] == "checkpoint") return checkpoint(words);
+  if (words[0] == "branch") return branch(first);
   if (words[0] == "device") return devices(first);
   return fmt::format("'{}' is no monitor command; see monitor help\n", printable(words[0]));
 } catch (const Fatal& fatal) {
@@ -131,10 +134,11 @@ std::string Monitor::seek(const std::string& to, unsigned vcpu) {
 }
 
 std::string Monitor::events(const std::string& count) {
-  if (recording_.empty()) return "there is no event log\n";
+  if (timeline_ == nullptr) return "there is no event log\n";
+  timeline_->settle();
   u64 left = count.empty() ? 10 : std::min(parse_number(count), kMaxEvents);
   std::string out;
-  replay::events(recording_, navigator_.position(), kNever, [&](const replay::EventLine& event) {
+  replay::events(timeline_->path(), navigator_.position(), kNever, [&](const replay::EventLine& event) {
     if (left == 0) return false;
     --left;
     out += fmt::format("{:>14}.{:<3} {:<16} channel {}, {} bytes  {}\n", event.position.icount,
@@ -170,6 +174,18 @@ std::string Monitor::checkpoint(const std::vector<std::string>& words) {
   for (std::size_t i = 0; i < checkpoints_.size(); ++i)
     out += fmt::format("c{}: {}\n", i + 1, where(checkpoints_[i]));
   return out.empty() ? "no checkpoints\n" : out;
+}
+
+std::string Monitor::branch(const std::string& folder) {
+  if (timeline_ == nullptr) return "there is nothing to branch from\n";
+  std::string path = folder;
+  struct stat status {};
+  for (unsigned i = 1; path.empty(); ++i)
+    if (const std::string free = fmt::format("{}.branch{}", timeline_->path(), i);
+        ::lstat(free.c_str(), &status) != 0)
+      path = free;
+  timeline_->branch(path);
+  return fmt::format("a live run from {}, recorded into {}\n", where(navigator_.position()), printable(path));
 }
 
 std::string Monitor::devices(const std::string& name) {

@@ -5,15 +5,15 @@
 #include <vector>
 
 #include "gdb/motion.h"
-#include "replay/navigator.h"
+#include "replay/timeline.h"
 
 namespace hindcast::gdb {
 
 class Monitor {
  public:
-  /// `recording`: the path, for the event log; empty: there is none.
-  Monitor(replay::Navigator& navigator, Motion& motion, std::string recording)
-      : navigator_(navigator), motion_(motion), recording_(std::move(recording)) {}
+  /// `timeline`: the navigator again, with its recording; null: there is no event log, and no branch.
+  Monitor(replay::Navigator& navigator, Motion& motion, replay::Timeline* timeline)
+      : navigator_(navigator), motion_(motion), timeline_(timeline) {}
 
   /// Runs one line for the vCPU that the user has selected; the answer is text for the user, lines ending in
   /// '\n'. What cannot be done is said in the answer.
@@ -25,6 +25,7 @@ class Monitor {
   std::string events(const std::string& count);
   std::string last_write(const std::vector<std::string>& words, unsigned vcpu);
   std::string checkpoint(const std::vector<std::string>& words);
+  std::string branch(const std::string& folder);
   std::string devices(const std::string& name);
   /// The position that `text` names; throws Fatal with the reason if it names none.
   Icount parse_position(const std::string& text);
@@ -32,7 +33,7 @@ class Monitor {
 
   replay::Navigator& navigator_;
   Motion& motion_;
-  std::string recording_;
+  replay::Timeline* timeline_;
   std::vector<Icount> checkpoints_;  // number 1 first
 };
 

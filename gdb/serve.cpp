@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <thread>
 
 namespace hindcast::gdb {
@@ -34,36 +35,72 @@ class Descriptor {
   int fd_;
 };
 
+/// While nothing moves, the host's side of a live run is looked at this often.
+constexpr int kLookMs = 50;
+
+/// What ends serving: `stop_fd`, or what ends a live run.
+class Ending {
+ public:
+  Ending(Session& session, int stop_fd) : session_(session), stop_fd_(stop_fd) {}
+  std::array<pollfd, 2> fds() const {
+    const auto* timeline = session_.timeline();
+    return {{{stop_fd_, POLLIN, 0}, {timeline != nullptr ? timeline->signal_fd() : -1, POLLIN, 0}}};
+  }
+  /// Waits until `fd` can be read. False: serving is to end.
+  bool wait_for(int fd) const {
+    for (;;) {
+      const auto [stop, signal] = fds();
+      std::array<pollfd, 3> all{{{fd, POLLIN, 0}, stop, signal}};
+      const bool live = signal.fd >= 0;
+      const int ready = ::poll(all.data(), all.size(), live ? kLookMs : -1);
+      if (ready > 0 && (all[1].revents | all[2].revents) != 0) return false;
+      if (live && !session_.timeline()->look_at_host()) return false;
+      if (ready > 0 && all[0].revents != 0) return true;
+    }
+  }
+
+ private:
+  Session& session_;
+  int stop_fd_;
+};
+
+/// Runs `work` while another thread runs `watch`, which gets a descriptor that becomes readable when the work
+/// is done.
+template <typename Work, typename Watch>
+void watched(const Work& work, const Watch& watch) {
+  const Descriptor done(::eventfd(0, EFD_CLOEXEC));
+  std::thread watcher([&] { watch(done.get()); });
+  work();
+  const u64 one = 1;
+  // An eventfd with room takes 8 bytes at once.
+  if (::write(done.get(), &one, sizeof one) != sizeof one) std::terminate();
+  watcher.join();
+}
+
 class Connection {
  public:
-  Connection(Session& session, int fd, int stop_fd) : session_(session), fd_(fd), stop_fd_(stop_fd) {}
+  Connection(Session& session, int fd, const Ending& ending) : session_(session), fd_(fd), ending_(ending) {}
 
-  /// Until the client goes away or asks for it, or `stop_fd` becomes readable.
-  void run() {
+  /// Until the client goes away or asks for it. False: serving is to end.
+  bool run() {
     session_.begin();
     session_.on_packet([this](const std::string& payload) { send(frame(payload)); });
-    while (open_ && session_.request() == Session::Request::None && !stopped()) {
+    bool go_on = true;
+    while (open_ && session_.request() == Session::Request::None && go_on) {
       while (open_ && session_.request() == Session::Request::None) {
         const auto item = reader_.next();
         if (!item) break;
         take(*item);
       }
-      if (open_ && session_.request() == Session::Request::None && wait(-1)) receive();
+      if (!open_ || session_.request() != Session::Request::None) break;
+      go_on = ending_.wait_for(fd_);
+      if (go_on) receive();
     }
     session_.on_packet(nullptr);
+    return go_on;
   }
 
  private:
-  bool stopped() const {
-    pollfd poll_stop{stop_fd_, POLLIN, 0};
-    return ::poll(&poll_stop, 1, 0) > 0;
-  }
-  /// True when there is something to receive.
-  bool wait(int timeout_ms) const {
-    std::array<pollfd, 2> fds{{{fd_, POLLIN, 0}, {stop_fd_, POLLIN, 0}}};
-    return ::poll(fds.data(), fds.size(), timeout_ms) > 0 && fds[0].revents != 0;
-  }
-
   void receive() {
     const std::string bytes = read_some();
     if (!bytes.empty()) reader_.feed(bytes);
@@ -107,27 +144,23 @@ class Connection {
   std::optional<std::string> handle(const std::string& packet) {
     const bool moves = packet.find_first_of("csCSbRv") == 0 || packet.starts_with("qRcmd,");
     if (!moves) return session_.handle(packet);
-    const Descriptor done(::eventfd(0, EFD_CLOEXEC));
     std::string arrived;
-    std::thread listener([&] { listen(done.get(), arrived); });
-    auto reply = session_.handle(packet);
-    const u64 one = 1;
-    // An eventfd with room takes 8 bytes at once.
-    if (::write(done.get(), &one, sizeof one) != sizeof one) std::terminate();
-    listener.join();
+    std::optional<std::string> reply;
+    const auto end = ending_.fds();
+    watched([&] { reply = session_.handle(packet); }, [&](int done) { listen(done, end, arrived); });
     reader_.feed(arrived);
     return reply;
   }
 
-  void listen(int done, std::string& arrived) {
+  void listen(int done, const std::array<pollfd, 2>& end, std::string& arrived) {
     bool interrupted = false;
     for (;;) {
-      std::array<pollfd, 3> fds{{{done, POLLIN, 0}, {fd_, POLLIN, 0}, {stop_fd_, POLLIN, 0}}};
+      std::array<pollfd, 4> fds{{{done, POLLIN, 0}, {fd_, POLLIN, 0}, end[0], end[1]}};
       if (!open_) fds[1].fd = -1;
-      if (interrupted) fds[2].fd = -1;
+      if (interrupted) fds[2].fd = fds[3].fd = -1;
       ::poll(fds.data(), fds.size(), interrupted ? kAgainMs : -1);
       if (fds[0].revents != 0) return;
-      if (fds[2].revents != 0) interrupted = true;
+      if ((fds[2].revents | fds[3].revents) != 0) interrupted = true;
       if (fds[1].revents != 0) {
         const std::string bytes = read_some();
         if (!open_) interrupted = true;
@@ -157,26 +190,69 @@ class Connection {
   }
 
   Session& session_;
-  int fd_, stop_fd_;
+  int fd_;
+  const Ending& ending_;
   PacketReader reader_;
   std::string last_;
   std::atomic<bool> open_ = true;
 };
 
+/// A client that was accepted. Null: it has gone away already.
+std::unique_ptr<Descriptor> accept(const Listener& listener) {
+  auto client = std::make_unique<Descriptor>(::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (client->get() < 0) return nullptr;
+  const int on = 1;
+  // Fails on a socket that is not TCP, which has no such delay.
+  ::setsockopt(client->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return client;
+}
+
+/// Whether a client of which something can be read has said something, and has not gone away.
+bool speaks(int fd) {
+  char byte = 0;
+  return ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/// A live run goes on until `fd` can be read, or serving is to end. True: it has ended.
+bool run_free(Session& session, int fd, const Ending& ending) {
+  bool ended = false;
+  const auto end = ending.fds();
+  const auto watch = [&](int done) {
+    for (bool interrupted = false;;) {
+      std::array<pollfd, 4> fds{{{done, POLLIN, 0}, {interrupted ? -1 : fd, POLLIN, 0}, end[0], end[1]}};
+      if (interrupted) fds[2].fd = fds[3].fd = -1;
+      ::poll(fds.data(), fds.size(), interrupted ? kAgainMs : -1);
+      if (fds[0].revents != 0) return;
+      if ((fds[1].revents | fds[2].revents | fds[3].revents) != 0) interrupted = true;
+      if (interrupted) session.interrupt();
+    }
+  };
+  watched([&] { ended = session.timeline()->run_free(); }, watch);
+  return ended;
+}
+
 }  // namespace
 
-void serve(Session& session, Listener& listener, int stop_fd) {
+void serve(Session& session, Listener& listener, int stop_fd, ServeOptions options) {
+  const Ending ending(session, stop_fd);
+  std::unique_ptr<Descriptor> client;  // it has not said anything yet
+  bool free = options.free;
   for (;;) {
-    std::array<pollfd, 2> fds{{{listener.fd(), POLLIN, 0}, {stop_fd, POLLIN, 0}}};
-    if (::poll(fds.data(), fds.size(), -1) < 0 && errno == EINTR) continue;
-    if (fds[1].revents != 0) return;
-    const Descriptor client(::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (client.get() < 0) continue;  // it has gone away already
-    const int on = 1;
-    // Fails on a socket that is not TCP, which has no such delay.
-    ::setsockopt(client.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    Connection(session, client.get(), stop_fd).run();
-    if (session.request() == Session::Request::Kill) return;
+    const int fd = client ? client->get() : listener.fd();
+    if (free && run_free(session, fd, ending)) return;
+    if (!ending.wait_for(fd)) return;
+    if (!client) {
+      client = accept(listener);
+      continue;
+    }
+    if (speaks(fd)) {
+      if (!Connection(session, fd, ending).run()) return;
+      if (session.request() == Session::Request::Kill || session.killed() || options.once) return;
+      const bool live = session.timeline() != nullptr && session.timeline()->has_present();
+      free = live && session.request() == Session::Request::Detach;
+      if (live && !free) session.lost();
+    }
+    client.reset();
   }
 }
 

@@ -30,8 +30,14 @@ class Listener {
   std::string address_, path_;
 };
 
-/// Serves one client after the other until one of them kills the session, or `stop_fd` becomes readable. A
-/// client that goes away leaves the position as it is for the next one.
-void serve(Session& session, Listener& listener, int stop_fd);
+struct ServeOptions {
+  bool free = false;  // a live run goes on until a client says something
+  bool once = false;  // the first client is the only one
+};
+
+/// Serves one client after the other until one of them kills the session, a live run ends while no client
+/// holds it, it is to end (a signal), or `stop_fd` (-1: none) becomes readable. A client that goes away
+/// leaves the position as it is for the next one; one that detaches from a live run lets it go on.
+void serve(Session& session, Listener& listener, int stop_fd, ServeOptions options = {});
 
 }  // namespace hindcast::gdb

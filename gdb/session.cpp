@@ -7,6 +7,8 @@ namespace {
 
 constexpr unsigned kSigInt = 2, kSigTrap = 5;
 constexpr std::size_t kConsolePiece = 4096;
+/// Output that is kept for a client that has not come yet.
+constexpr std::size_t kMaxUnsaid = 1u << 20;
 
 }  // namespace
 
@@ -17,7 +19,7 @@ Session::Session(replay::Navigator& navigator, SessionOptions options)
       options_(std::move(options)),
       registers_(navigator.machine().arch()),
       motion_(navigator, registers_),
-      monitor_(navigator, motion_, options_.recording),
+      monitor_(navigator, motion_, options_.timeline),
       image_(std::move(options_.image)) {}
 
 void Session::begin() {
@@ -25,6 +27,8 @@ void Session::begin() {
   image_.close_all();
   no_ack_ = false;
   reports_breaks_ = false;
+  extended_ = false;
+  killed_ = false;
   resumed_.reset();
   request_ = Request::None;
   last_ = {};
@@ -42,24 +46,28 @@ std::optional<std::string> Session::dispatch(std::string_view packet) {
   Fields fields(packet.substr(1));
   const unsigned selected = resumed_.value_or(current_);
   switch (packet.front()) {
-    case '!': return "OK";
-    case '?': return stop_reply(last_);
+    case '!': extended_ = true; return "OK";
+    case '?': return killed_ ? "X09" : stop_reply(last_);
     case 'g': return read_registers();
     case 'p': return read_register(fields);
-    case 'G':
-    case 'P': return refuse_write("registers");
+    case 'G': return write_registers(fields);
+    case 'P': return write_register(fields);
     case 'm': return read_memory_hex(fields);
     case 'x': return read_memory_binary(fields);
-    case 'M': return refuse_write("memory");
-    case 'X': return write_binary(fields);
+    case 'M': return write_memory_hex(fields);
+    case 'X': return write_memory_binary(fields);
     case 'Z': return change_point(fields, true);
     case 'z': return change_point(fields, false);
     case 'H': return select_thread(fields);
     case 'T': return thread_alive(fields);
     case 'c':
     case 's':
-      // An address to go on at would be a change of the pc.
-      if (!fields.empty()) return refuse_write("registers");
+      // An address to go on at.
+      if (!fields.empty()) {
+        const auto address = fields.number();
+        if (!address || !fields.empty()) return kError;
+        if (auto refused = set_register(machine().arch().pc_register(), *address)) return *refused;
+      }
       [[fallthrough]];
     case 'C':
     case 'S':
@@ -72,21 +80,16 @@ std::optional<std::string> Session::dispatch(std::string_view packet) {
       return "";
     case 'k': request_ = Request::Kill; return std::nullopt;
     case 'D': request_ = Request::Detach; return "OK";
-    case 'R':
-      navigator_.seek(navigator_.begin());
-      last_ = {};
-      return std::nullopt;
+    case 'R': start_over(); return std::nullopt;
     case 'v':
       if (packet == "vCont?") return "vCont;c;C;s;S;t;r";
       if (fields.take("Cont;")) return v_cont(fields);
       if (fields.take("File:")) return image_.handle(fields.rest());
-      if (fields.take("Run;")) {
-        navigator_.seek(navigator_.begin());
-        last_ = {};
-        return stop_reply(last_);
-      }
+      if (fields.take("Run;")) return start_over();
       if (fields.take("Kill;")) {
-        request_ = Request::Kill;
+        // A client in extended mode may start it over, or leave.
+        killed_ = extended_;
+        if (!extended_) request_ = Request::Kill;
         return "OK";
       }
       return "";
@@ -157,7 +160,17 @@ std::string Session::v_cont(Fields fields) {
   return resume(*stepped, [&] { return motion_.step_range(*stepped, range->first, range->second); });
 }
 
+std::string Session::start_over() {
+  navigator_.seek(navigator_.begin());
+  killed_ = false;
+  current_ = reported_ = 0;
+  last_ = {};
+  return stop_reply(last_);
+}
+
 std::string Session::resume(unsigned vcpu, const std::function<Outcome()>& move) {
+  moving_ = true;
+  console(std::exchange(unsaid_, {}));
   try {
     last_ = move();
   } catch (const std::exception& error) {
@@ -167,6 +180,8 @@ std::string Session::resume(unsigned vcpu, const std::function<Outcome()>& move)
     last_ = {};
   }
   using Kind = replay::NavStop::Kind;
+  if (last_.stop.kind == Kind::End) say_how_it_ended();
+  moving_ = false;
   const bool at_point = last_.stop.kind == Kind::Breakpoint || last_.stop.kind == Kind::Watchpoint;
   current_ = reported_ = at_point ? last_.stop.vcpu : vcpu;
   return stop_reply(last_);
@@ -189,6 +204,34 @@ std::string Session::stop_reply(const Outcome& outcome) {
       case PointKind::Access: out += fmt::format("awatch:{:x};", outcome.address); break;
     }
   return out;
+}
+
+void Session::say_how_it_ended() {
+  const auto ended = options_.timeline ? options_.timeline->ended() : std::nullopt;
+  if (!ended) return;
+  switch (*ended) {
+    case replay::StopKind::GuestExit:
+      return console(
+          fmt::format("hindcast: the guest ended the run with status {}\n", machine().exit_code()));
+    case replay::StopKind::WaitsForever:
+      return console("hindcast: the guest waits for ever, and no input can come\n");
+    case replay::StopKind::MaxIcount: return console("hindcast: this is where --max-icount ends the run\n");
+    default: return;
+  }
+}
+
+void Session::lost() {
+  if (notice_)
+    notice_(fmt::format("the debugger has gone; the guest waits at icount {} for the next one",
+                        navigator_.position()));
+}
+
+void Session::guest_output(ByteView text) {
+  const std::string_view characters(reinterpret_cast<const char*>(text.data()), text.size());
+  if (moving_)
+    console(characters);
+  else if (unsaid_.size() < kMaxUnsaid)
+    unsaid_ += characters;
 }
 
 void Session::console(std::string_view text) {

@@ -1,8 +1,8 @@
-// What packets mean: one debugger's conversation about one recording. Knows no socket. The manual's appendix
-// "Remote Serial Protocol" describes every packet; docs/debugging.md says which are served.
+// What packets mean: one debugger's conversation about one recording or one live run. Knows no socket. The
+// manual's appendix "Remote Serial Protocol" describes every packet; docs/debugging.md says which are served.
 //
-// Threads are vCPUs: thread N is vCPU N - 1. All of them stop together. The recording cannot be changed:
-// writes to registers and memory are refused.
+// Threads are vCPUs: thread N is vCPU N - 1. All of them stop together. Registers and memory can be written
+// at the present of a live run, where the write is logged; in recordings and in the past it is refused.
 #pragma once
 #include <functional>
 #include <optional>
@@ -13,12 +13,14 @@
 #include "gdb/monitor.h"
 #include "gdb/motion.h"
 #include "gdb/packet.h"
+#include "replay/timeline.h"
 
 namespace hindcast::gdb {
 
 struct SessionOptions {
-  std::string recording;  // path, for the event log; empty: there is none
-  Bytes image;            // the ELF that gdb is offered; empty: none
+  /// The navigator, if it is one that may have a live run. Null: a navigator of something else.
+  replay::Timeline* timeline = nullptr;
+  Bytes image;  // the ELF that gdb is offered; empty: none
 };
 
 class Session {
@@ -34,9 +36,17 @@ class Session {
   /// for anything that a client can send.
   std::optional<std::string> handle(std::string_view packet);
   Request request() const { return request_; }
+  /// A client in extended mode has killed the run and not started it over.
+  bool killed() const { return killed_; }
+  /// The client has gone away without a word.
+  void lost();
   bool no_ack() const { return no_ack_; }
   /// From any thread, again and again: the move under way ends soon.
   void interrupt() { motion_.interrupt(); }
+  /// Null: there is no live run, and there cannot be one.
+  replay::Timeline* timeline() const { return options_.timeline; }
+  /// Text from the guest: shown by gdb now if something runs, else as soon as something does.
+  void guest_output(ByteView text);
 
   /// Receives packets that are not replies: text for the console while something runs.
   void on_packet(std::function<void(const std::string&)> fn) { send_ = std::move(fn); }
@@ -53,13 +63,22 @@ class Session {
   std::string v_cont(Fields fields);
   std::string stop_reply(const Outcome& outcome);
   void console(std::string_view text);
+  void say_how_it_ended();
+  /// As if the run were started: from its beginning.
+  std::string start_over();
   // Registers, memory, points (session_access.cpp).
   std::string read_registers();
   std::string read_register(Fields fields);
   std::string read_memory_hex(Fields fields);
   std::string read_memory_binary(Fields fields);
-  std::string write_binary(Fields fields);
-  std::string refuse_write(const char* what);
+  std::string write_registers(Fields fields);
+  std::string write_register(Fields fields);
+  std::string write_memory_hex(Fields fields);
+  std::string write_memory_binary(Fields fields);
+  std::string write_bytes(GuestAddr address, std::string_view bytes);
+  /// Nullopt: done. Else the reply that says why not.
+  std::optional<std::string> set_register(unsigned row, u64 value);
+  std::string refuse(const std::string& why);
   std::string change_point(Fields fields, bool insert);
   // Queries (session_query.cpp).
   std::string query(std::string_view packet);
@@ -86,6 +105,10 @@ class Session {
   unsigned reported_ = 0;            // the vCPU of the last stop
   std::optional<unsigned> resumed_;  // the vCPU that Hc named
   bool no_ack_ = false;
+  bool extended_ = false;        // the client can start the run over after it was killed
+  bool killed_ = false;          // ... and has killed it
+  bool moving_ = false;          // gdb takes text for the console
+  std::string unsaid_;           // what the guest has printed while it does not
   bool reports_breaks_ = false;  // the client knows the stop reasons swbreak and hwbreak
   Request request_ = Request::None;
   Outcome last_;

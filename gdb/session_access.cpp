@@ -63,19 +63,63 @@ std::string Session::read_memory_binary(Fields fields) {
   return bytes.empty() && range->second != 0 ? kError : "b" + escape(bytes);
 }
 
-std::string Session::write_binary(Fields fields) {
-  const auto range = address_and_length(fields);
-  if (!range || !fields.take(':')) return kError;
-  // Nothing to be written: gdb asks whether the packet is known.
-  if (range->second == 0 && fields.empty()) return "OK";
-  return refuse_write("memory");
+std::string Session::refuse(const std::string& why) {
+  if (notice_) notice_(why);
+  return error_text(why);
 }
 
-std::string Session::refuse_write(const char* what) {
-  const std::string message = fmt::format("a recording cannot be changed: {} are not written",
-                                          std::string_view(what) == "memory" ? "memory bytes" : what);
-  if (notice_) notice_(message);
-  return error_text(message);
+std::optional<std::string> Session::set_register(unsigned row, u64 value) {
+  if (options_.timeline == nullptr) return refuse("a recording cannot be changed");
+  if (machine().arch().read_register(vcpu(), row) == value) return std::nullopt;
+  if (const auto why = options_.timeline->write_register(current_, row, value)) return refuse(*why);
+  return std::nullopt;
+}
+
+std::string Session::write_register(Fields fields) {
+  const auto number = fields.number();
+  const auto row = number && fields.take('=') ? registers_.row(*number) : std::nullopt;
+  const auto value = row ? registers_.parse(machine().arch(), *row, fields.rest()) : std::nullopt;
+  if (!value) return kError;
+  return set_register(*row, *value).value_or("OK");
+}
+
+std::string Session::write_registers(Fields fields) {
+  for (unsigned row : registers_.general()) {
+    const std::size_t digits = registers_.read(vcpu(), row).size();
+    const auto value = registers_.parse(machine().arch(), row, fields.bytes(digits));
+    if (!value) return kError;
+    if (auto refused = set_register(row, *value)) return *refused;
+  }
+  return fields.empty() ? "OK" : kError;
+}
+
+std::string Session::write_memory_hex(Fields fields) {
+  const auto range = address_and_length(fields);
+  const auto bytes = range && fields.take(':') ? from_hex(fields.rest()) : std::nullopt;
+  if (!bytes || bytes->size() != range->second) return kError;
+  return write_bytes(range->first, *bytes);
+}
+
+std::string Session::write_memory_binary(Fields fields) {
+  const auto range = address_and_length(fields);
+  if (!range || !fields.take(':')) return kError;
+  const std::string bytes = unescape(fields.rest());
+  if (bytes.size() != range->second) return kError;
+  return write_bytes(range->first, bytes);
+}
+
+std::string Session::write_bytes(GuestAddr address, std::string_view bytes) {
+  // Nothing to be written: gdb asks whether the packet is known.
+  if (bytes.empty()) return "OK";
+  if (options_.timeline == nullptr) return refuse("a recording cannot be changed");
+  const auto pieces = physical_pieces(vcpu(), address, bytes.size());
+  if (!pieces) return refuse(fmt::format("there is no memory at {:#x} that can be written", address));
+  for (const auto& [physical, size] : *pieces) {
+    const ByteView piece(reinterpret_cast<const u8*>(bytes.data()), size);
+    if (const auto why = options_.timeline->write_memory(physical, piece)) return refuse(*why);
+    bytes.remove_prefix(size);
+  }
+  return "OK";
 }
 
 std::string Session::change_point(Fields fields, bool insert) {

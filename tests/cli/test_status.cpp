@@ -128,7 +128,7 @@ TEST_F(Status, BadUsage) {
 TEST_F(Status, WhatIsNotInThisVersionIsRefusedByName) {
   std::string image = program("exit", exit_program(0));
   for (const char* command : {"analyze"}) refused({command, "x"}, command);
-  for (const char* option : {"--drive", "--net", "--plugin", "--board", "--svd", "--listen", "--sysroot"})
+  for (const char* option : {"--drive", "--net", "--plugin", "--board", "--svd", "--sysroot"})
     refused({"run", image, std::string(option) + "=x"}, option);
   refused({"record", "-o", folder / "r", image, "--keep", "1G"}, "--keep");
   SpawnOptions plugin;

@@ -17,7 +17,7 @@ constexpr GuestAddr kRam = 0x80000000;
 class SessionTest : public testing::Test {
  protected:
   explicit SessionTest(unsigned smp = 2, const std::string& cpu = "rv64")
-      : navigator(smp, cpu), session(navigator, {"", {1, 2, 3, '#'}}) {
+      : navigator(smp, cpu), session(navigator, {nullptr, {1, 2, 3, '#'}}) {
     session.begin();
     session.on_notice([this](const std::string& line) { notices.push_back(line); });
   }
@@ -111,9 +111,12 @@ TEST_F(SessionTest, ReadsMemoryAndNoDevices) {
 
 TEST_F(SessionTest, RefusesToChangeTheRecording) {
   for (const char* packet :
-       {"P20=0000000000000000", "G00", "M80000100,4:01020304", "X80000100,1:a", "c80000000"})
+       {"P20=0000000000000000", "M80000100,4:01020304", "X80000100,1:a", "c80000000"})
     EXPECT_TRUE(ask(packet).starts_with("E.a recording cannot be changed")) << packet;
-  EXPECT_EQ(notices.size(), 5u);
+  EXPECT_EQ(notices.size(), 4u);
+  for (const char* malformed : {"G00", "P20=00", "P999=00", "P20", "M80000100,4:0102", "M80000100,1:zz",
+                                "X80000100,2:a", "X80000100:a", "c8000000x"})
+    EXPECT_EQ(ask(malformed), kError) << malformed;
   EXPECT_EQ(ask("X80000100,0:"), "OK");  // gdb asks whether the packet is known
   EXPECT_EQ(ask("m80000100,4"), "00000000");
   EXPECT_TRUE(navigator.calls.empty());
