@@ -14,6 +14,7 @@ constexpr unsigned kBlockInsns = 64;   // longest translated block, in guest ins
 constexpr unsigned kInterpInsns = 32;  // the same where only the interpreter runs
 constexpr unsigned kTailInsns = 4;     // units made for a few instructions
 constexpr u64 kPage = AddressSpace::kPage;
+constexpr std::size_t kMostContexts = 256;  // each with tables of some 100 KiB
 
 /// About what a block for the interpreter takes with its entries in the tables.
 u64 bytes_of(const jit::IrBlock& block) {
@@ -45,6 +46,10 @@ u64 Executor::random() {
 jit::Context& Executor::context_of(u64 value, unsigned vcpu) {
   // Protection and paging are each vCPU's own: what one may execute another may not.
   const Architecture& arch = machine_.arch();
+  if (contexts_.size() >= kMostContexts) {
+    drop_all(nullptr);
+    contexts_.clear();
+  }
   auto& slot = contexts_[{value, arch.memory_mode(value) == MemoryMode::Flat ? 0 : vcpu}];
   if (!slot) {
     slot = std::make_unique<jit::Context>();
@@ -67,8 +72,12 @@ jit::Context& Executor::context_of(u64 value, unsigned vcpu) {
 SoftTlb* Executor::tlb_of(jit::Context& context, unsigned vcpu) const {
   if (context.flat || !jit_) return nullptr;
   if (context.tlbs.empty()) context.tlbs.resize(machine_.vcpu_count());
-  if (!context.tlbs[vcpu]) context.tlbs[vcpu] = std::make_unique<SoftTlb>();
-  return context.tlbs[vcpu].get();
+  auto& tlb = context.tlbs[vcpu];
+  if (!tlb) tlb = std::make_unique<SoftTlb>();
+  const u64 generation = machine_.vcpu(vcpu).protection_generation();
+  if (tlb->generation != generation) tlb->flush();
+  tlb->generation = generation;
+  return tlb.get();
 }
 
 // ---- the front end

@@ -10,6 +10,7 @@
 
 #include "engine/address_space.h"
 #include "engine/clock.h"
+#include "engine/context_numbers.h"
 #include "engine/device.h"
 #include "engine/input_port.h"
 #include "engine/vcpu.h"
@@ -113,8 +114,11 @@ class Machine {
 
   /// The vCPU that is running, or would run next.
   Vcpu& current() { return *vcpus_[current_]; }
-  /// Translations depend on something that changed (protection registers): drop them. Invisible to the guest.
+  /// Translations depend on something that changed and that is not in their context: drop them. Invisible to
+  /// the guest.
   void flush_translations();
+  /// For Architecture::context().
+  ContextNumbers& context_numbers() { return context_numbers_; }
 
   /// Everything guest-visible but RAM contents: clock, vCPUs, devices, scheduler. Loading drops all caches.
   void state(Archive& ar);
@@ -144,6 +148,7 @@ class Machine {
   std::vector<std::unique_ptr<Device>> devices_;
   std::map<std::string, std::shared_ptr<void>> extensions_;
   std::function<void(Machine&)> on_reset_;
+  ContextNumbers context_numbers_;
   std::unique_ptr<Executor> executor_;
   u32 current_ = 0;
   Icount quantum_end_ = 0;

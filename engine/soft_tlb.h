@@ -15,6 +15,7 @@ struct SoftTlb {
   };
   static_assert(sizeof(Entry) == 32);
   Entry entries[kEntries];
+  u64 generation = 0;  // Vcpu::protection_generation() when it was filled
 
   void flush() {
     for (Entry& e : entries) e = {};

@@ -82,6 +82,10 @@ class Vcpu final : public IrqSink {
     request_exit();
   }
   bool halted() const { return halted_; }
+  /// For architectures: Architecture::translate() may answer differently from the next block on. What was
+  /// translated stays; whether it may still run is the context's to say.
+  void protection_changed() { ++protection_generation_; }
+  u64 protection_generation() const { return protection_generation_; }
   /// Waits for a deferred answer; unpark() is called by whoever receives it.
   void park() {
     parked_ = true;
@@ -110,6 +114,7 @@ class Vcpu final : public IrqSink {
   std::unique_ptr<u8[]> storage_;
   bool halted_ = false;
   bool parked_ = false;
+  u64 protection_generation_ = 0;
   GuestFault fault_;
   std::exception_ptr host_error_;
   bool running_ = false;    // inside Executor::run

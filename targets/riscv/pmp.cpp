@@ -1,6 +1,8 @@
 #include "targets/riscv/pmp.h"
 
+#include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "engine/machine.h"
 
@@ -56,11 +58,66 @@ u8 pmp_permissions(const RiscvArch& arch, const RiscvState& s, u64 privilege, u6
   return privilege == kMachine ? pmp::kAll : 0;
 }
 
-bool pmp_restricts(const RiscvArch& arch, const RiscvState& s, u64 privilege) {
-  bool uniform = false;
+namespace {
+
+/// Machine mode is refused what a locked entry says, and an access of which an entry matches only a part:
+/// none is, if all borders lie where kPmpPart divides accesses anyway.
+bool restricts_machine(const RiscvState& s) {
+  for (unsigned i = 0; i < kPmpEntries; ++i) {
+    const Range r = range_of(s, i);
+    if (r.first < r.end && (locked(s, i) || (r.first | r.end) % kPmpPart != 0)) return true;
+  }
+  return false;
+}
+
+/// The ranges of bytes that `privilege` may execute: begin, end, begin, end, ..., ascending, none touching
+/// the next. Code that lies in them runs the same whatever else the entries say.
+std::vector<u64> executable_ranges(const RiscvArch& arch, const RiscvState& s, u64 privilege,
+                                   u64 everything) {
+  std::vector<u64> borders = {0, everything};
+  for (unsigned i = 0; i < kPmpEntries; ++i) {
+    const Range r = range_of(s, i);
+    if (r.first < everything) borders.push_back(r.first);
+    if (r.end < everything) borders.push_back(r.end);
+  }
+  std::sort(borders.begin(), borders.end());
+  std::vector<u64> ranges;
+  for (std::size_t i = 0; i + 1 < borders.size(); ++i) {
+    const u64 first = borders[i], end = borders[i + 1];
+    if (first == end || (pmp_permissions(arch, s, privilege, first, 1, nullptr) & pmp::kExecute) == 0)
+      continue;
+    if (!ranges.empty() && ranges.back() == first)
+      ranges.back() = end;
+    else
+      ranges.insert(ranges.end(), {first, end});
+  }
+  return ranges;
+}
+
+}  // namespace
+
+const RiscvState::PmpSummary& pmp_summary(const RiscvArch& arch, const Vcpu& vcpu, u64 privilege) {
+  RiscvState& s = vcpu.state<RiscvState>();
+  RiscvState::PmpSummary& summary = s.pmp_summary[privilege == kMachine ? 1 : 0];
+  if (summary.known != 0) return summary;
   // All that exists; beyond it every access fails anyway.
   const u64 everything = arch.xlen() == 32 ? u64{1} << 34 : u64{1} << 56;
-  return pmp_permissions(arch, s, privilege, 0, everything, &uniform) != pmp::kAll || !uniform;
+  bool uniform = false;
+  const bool restricts =
+      arch.features().has(ext::Pmp) &&
+      (privilege == kMachine
+           ? restricts_machine(s)
+           : pmp_permissions(arch, s, privilege, 0, everything, &uniform) != pmp::kAll || !uniform);
+  summary = {.known = 1, .restricts = restricts ? u64{1} : 0, .executable = 0};
+  if (restricts)
+    summary.executable =
+        vcpu.machine().context_numbers().number(executable_ranges(arch, s, privilege, everything));
+  return summary;
+}
+
+void pmp_changed(Vcpu& vcpu) {
+  for (auto& summary : vcpu.state<RiscvState>().pmp_summary) summary.known = 0;
+  vcpu.protection_changed();
 }
 
 u64 pmpcfg_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number) {
@@ -74,13 +131,14 @@ u64 pmpcfg_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number) {
 void pmpcfg_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value) {
   RiscvState& s = vcpu.state<RiscvState>();
   const unsigned first = (number & 15) * 4, count = arch.xlen() / 8;
+  bool changed = false;
   for (unsigned i = 0; i < count; ++i) {
     if (locked(s, first + i)) continue;
     u8 cfg = static_cast<u8>(value >> (8 * i)) & (pmp::kLock | pmp::kMode | pmp::kAll);
     if ((cfg & pmp::kRead) == 0) cfg &= static_cast<u8>(~pmp::kWrite);  // write-only is reserved
-    s.pmpcfg[first + i] = cfg;
+    changed |= std::exchange(s.pmpcfg[first + i], cfg) != cfg;
   }
-  vcpu.machine().flush_translations();
+  if (changed) pmp_changed(vcpu);
 }
 
 u64 pmpaddr_read(const RiscvArch&, const Vcpu& vcpu, unsigned number) {
@@ -94,8 +152,8 @@ void pmpaddr_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value
   // A locked top-of-range entry also locks the address below it.
   if (i + 1 < kPmpEntries && locked(s, i + 1) && (s.pmpcfg[i + 1] & pmp::kMode) == 1 << pmp::kModeShift)
     return;
-  s.pmpaddr[i] = value & address_mask(arch);
-  vcpu.machine().flush_translations();
+  const u64 address = value & address_mask(arch);
+  if (std::exchange(s.pmpaddr[i], address) != address) pmp_changed(vcpu);
 }
 
 }  // namespace hindcast::riscv

@@ -11,14 +11,20 @@ inline constexpr u8 kMode = 3 << kModeShift;  // off, TOR, NA4, NAPOT
 inline constexpr u8 kLock = 0x80;
 }  // namespace pmp
 
+/// The manual leaves open whether a misaligned access is checked as a whole; here it is made in parts that do
+/// not cross a multiple of this. The largest aligned access is one part.
+inline constexpr u64 kPmpPart = 8;
+
 /// What `privilege` may do with the bytes [address, address + size): kRead | kWrite |
 /// kExecute bits. `uniform`, if not null: whether that holds for each part of the block (no entry's border
 /// inside).
 u8 pmp_permissions(const RiscvArch& arch, const RiscvState& s, u64 privilege, u64 address, u64 size,
                    bool* uniform);
 
-/// Whether anything at all can be refused to `privilege`.
-bool pmp_restricts(const RiscvArch& arch, const RiscvState& s, u64 privilege);
+/// Whether anything at all can be refused to `privilege` now, and the number of what it may execute.
+const RiscvState::PmpSummary& pmp_summary(const RiscvArch& arch, const Vcpu& vcpu, u64 privilege);
+/// The entries are, or may be, others than they were.
+void pmp_changed(Vcpu& vcpu);
 
 u64 pmpcfg_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
 void pmpcfg_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);

@@ -103,9 +103,9 @@ u64 RiscvArch::context(const Vcpu& vcpu) const {
   u64 c = s.privilege | data << context::kDataPrivShift | s.frm << context::kFrmShift;
   if (fs != 0) c |= context::kFsOn;
   if (fs == 3) c |= context::kFsDirty;
-  if (pmp_restricts(*this, s, s.privilege) || (data != s.privilege && pmp_restricts(*this, s, data))) {
-    c |= context::kChecked;
-  }
+  const auto& fetching = pmp_summary(*this, vcpu, s.privilege);
+  if (fetching.restricts != 0 || pmp_summary(*this, vcpu, data).restricts != 0)
+    c |= context::kChecked | fetching.executable << context::kExecutableShift;
   return c;
 }
 
@@ -153,7 +153,7 @@ void RiscvArch::reset(Vcpu& vcpu, GuestAddr entry) const {
   if (!cpu_.has(ext::U)) s.mstatus |= mstatus::kMpp;
   s.mcycle_offset = u64{0} - vcpu.icount();
   s.minstret_offset = u64{0} - vcpu.executed();
-  vcpu.machine().flush_translations();
+  pmp_changed(vcpu);
 }
 
 void RiscvArch::state(Vcpu& vcpu, Archive& ar) const {
@@ -161,6 +161,7 @@ void RiscvArch::state(Vcpu& vcpu, Archive& ar) const {
   ar.field("mcycle_offset", s.mcycle_offset);
   ar.field("minstret_offset", s.minstret_offset);
   ar.field("not_retired", s.not_retired);
+  if (ar.loading()) pmp_changed(vcpu);
 }
 
 void RiscvArch::on_switch(Vcpu& vcpu) const { vcpu.state<RiscvState>().reservation_valid = 0; }

@@ -31,6 +31,12 @@ struct RiscvState : CpuHeader {
   u64 not_retired;  // attempts of this vCPU that retired nothing: traps and what they interrupted
   u64 pmpaddr[kPmpEntries];
   u8 pmpcfg[kPmpEntries];
+  // What pmp_summary() has found out about the entries, for user and machine mode. Not state.
+  struct PmpSummary {
+    u64 known;       // 0: not yet, or no longer
+    u64 restricts;   // something can be refused
+    u64 executable;  // number of what may be executed (Machine::context_numbers()), if `restricts`
+  } pmp_summary[2];
 };
 
 inline constexpr u64 kUser = 0;
@@ -69,15 +75,16 @@ inline constexpr unsigned kExternal = 11;
 inline constexpr u64 kAll = u64{1} << kSoftware | u64{1} << kTimer | u64{1} << kExternal;
 }  // namespace irq
 
-/// What translated code depends on, packed into the 64-bit context. Bits 16 and up are free for paging
-/// (satp's mode, SUM, MXR) and the vector unit's vtype.
+/// What translated code depends on, packed into the 64-bit context. Bits 10 to 23 are free for paging (satp's
+/// mode, SUM, MXR) and the vector unit's vtype.
 namespace context {
-inline constexpr u64 kPrivilege = 3;           // bits 0-1: of instruction fetch
-inline constexpr unsigned kDataPrivShift = 2;  // bits 2-3: of loads and stores (MPRV)
-inline constexpr u64 kFsOn = u64{1} << 4;      // mstatus.FS is not off
-inline constexpr u64 kFsDirty = u64{1} << 5;   // mstatus.FS is dirty: nothing to update
-inline constexpr unsigned kFrmShift = 6;       // bits 6-8
-inline constexpr u64 kChecked = u64{1} << 9;   // PMP can refuse something at these privileges
+inline constexpr u64 kPrivilege = 3;              // bits 0-1: of instruction fetch
+inline constexpr unsigned kDataPrivShift = 2;     // bits 2-3: of loads and stores (MPRV)
+inline constexpr u64 kFsOn = u64{1} << 4;         // mstatus.FS is not off
+inline constexpr u64 kFsDirty = u64{1} << 5;      // mstatus.FS is dirty: nothing to update
+inline constexpr unsigned kFrmShift = 6;          // bits 6-8
+inline constexpr u64 kChecked = u64{1} << 9;      // PMP can refuse something at these privileges
+inline constexpr unsigned kExecutableShift = 24;  // kChecked: number of what PMP lets be executed
 }  // namespace context
 
 }  // namespace hindcast::riscv

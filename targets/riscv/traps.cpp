@@ -1,6 +1,9 @@
 // Exceptions, interrupts, and the instructions that leave and await them (Privileged 1.12, sections 3.1.6
 // to 3.1.16, 3.3).
 #include "targets/riscv/traps.h"
+
+#include <algorithm>
+
 #include "engine/machine.h"
 #include "targets/riscv/pmp.h"
 #include "targets/riscv/riscv.h"
@@ -103,18 +106,22 @@ Translation RiscvArch::translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access
                                               : pmp::kExecute;
   Translation t;
   t.physical = va;
-  if (!pmp_restricts(*this, s, privilege)) {
+  if (pmp_summary(*this, vcpu, privilege).restricts == 0) {
     t.ok = true;
     t.granule = u64{1} << page_bits();
     return t;
   }
-  t.ok = (pmp_permissions(*this, s, privilege, va, size, nullptr) & wanted) != 0;
-  if (!t.ok) {
-    const GuestFault fault = bus_fault(va, access);
-    t.cause = fault.cause;
-    t.value = fault.value;
-    return t;
+  for (u64 done = 0; done < size;) {
+    const u64 part = std::min<u64>(size - done, kPmpPart - (va + done) % kPmpPart);
+    if ((pmp_permissions(*this, s, privilege, va + done, part, nullptr) & wanted) == 0) {
+      const GuestFault fault = bus_fault(va + done, access);
+      t.cause = fault.cause;
+      t.value = fault.value;
+      return t;
+    }
+    done += part;
   }
+  t.ok = true;
   // The page, if one permission holds for all of it; else the largest aligned block around the address that
   // has one.
   for (u64 block = u64{1} << page_bits(); block > 1; block >>= 1) {

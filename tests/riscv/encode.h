@@ -12,6 +12,7 @@ constexpr u32 i_type(u32 opcode, u32 funct3, u32 rd, u32 rs1, u32 imm) {
 }
 constexpr u32 addi(u32 rd, u32 rs1, i32 imm) { return i_type(0x13, 0, rd, rs1, static_cast<u32>(imm)); }
 constexpr u32 lw(u32 rd, u32 rs1, i32 imm = 0) { return i_type(0x03, 2, rd, rs1, static_cast<u32>(imm)); }
+constexpr u32 ld(u32 rd, u32 rs1, i32 imm = 0) { return i_type(0x03, 3, rd, rs1, static_cast<u32>(imm)); }
 constexpr u32 sw(u32 rs2, u32 rs1) { return rs2 << 20 | rs1 << 15 | 2 << 12 | 0x23; }
 constexpr u32 csrrw(u32 rd, u32 csr, u32 rs1) { return i_type(0x73, 1, rd, rs1, csr); }
 constexpr u32 csrrs(u32 rd, u32 csr, u32 rs1) { return i_type(0x73, 2, rd, rs1, csr); }

@@ -113,6 +113,7 @@ TEST(Pmp, GranulesPromiseNoMoreThanHolds) {
       s.pmpcfg[i] = static_cast<u8>((r % 3 == 0 ? 0 : r >> 8 & pmp::kMode) | (r >> 16 & pmp::kAll));
     }
     s.privilege = kUser;
+    riscv::pmp_changed(m.vcpu());
     for (unsigned i = 0; i < 20; ++i) {
       const u64 address = next_random(seed) % 0x12000;
       const Translation t = m.arch->translate(m.vcpu(), address, 1, Access::Write);
@@ -127,6 +128,53 @@ TEST(Pmp, GranulesPromiseNoMoreThanHolds) {
     }
   }
   EXPECT_GT(large, 50u);
+}
+
+/// What translated code depends on: for users what they may execute, for machine mode nothing unless an entry
+/// is locked. Rules for data alone change nothing.
+TEST(Pmp, TranslationsDependOnWhatMayBeExecuted) {
+  TestMachine m("rv64");
+  RiscvState& s = m.state();
+  constexpr u64 kAll = 0x1fff'ffff'ffff;
+  const auto context = [&](u64 privilege, u64 data_entry, u8 cfg, u64 code_entry) {
+    riscv::pmpaddr_write(*m.arch, m.vcpu(), 0, data_entry);
+    riscv::pmpaddr_write(*m.arch, m.vcpu(), 1, code_entry);
+    riscv::pmpcfg_write(*m.arch, m.vcpu(), 0,
+                        u64{cfg} | u64{kNapot | pmp::kRead | pmp::kExecute} << 8 |
+                            u64{kNapot | pmp::kRead | pmp::kWrite} << 16);
+    riscv::pmpaddr_write(*m.arch, m.vcpu(), 2, kAll);
+    s.privilege = privilege;
+    return m.arch->context(m.vcpu());
+  };
+  const u64 code = kCode >> 2 | 0x1ff, more_code = kCode >> 2 | 0x3ff;
+  const u8 none = kNapot, read = kNapot | pmp::kRead, execute = kNapot | pmp::kExecute;
+  const u64 first = context(kUser, kData >> 2 | 0x1ff, none, code);
+  EXPECT_EQ(m.arch->memory_mode(first), MemoryMode::Translated);
+  EXPECT_EQ(context(kUser, kData >> 2 | 0x3ff, read, code), first);
+  EXPECT_NE(context(kUser, kData >> 2 | 0x3ff, read, more_code), first);
+  EXPECT_NE(context(kUser, kData >> 2 | 0x3ff, execute, code), first);
+  EXPECT_NE(context(kUser, code, none, more_code), first);  // a hole in it
+  EXPECT_EQ(context(kUser, more_code, execute, more_code), context(kUser, 0, none, more_code));
+  EXPECT_EQ(context(kUser, kData >> 2 | 0x1ff, none, code), first) << "a rule that returns";
+
+  const u64 machine = context(kMachine, kData >> 2, none, code);
+  EXPECT_EQ(m.arch->memory_mode(machine), MemoryMode::Flat);
+  EXPECT_EQ(context(kMachine, code, read, more_code), machine);
+  EXPECT_NE(context(kMachine, kData >> 2, none | pmp::kLock, code), machine);
+}
+
+/// A write that changes nothing leaves the soft TLB as it is.
+TEST(Pmp, WritesThatChangeNothing) {
+  TestMachine m("rv64");
+  riscv::pmpaddr_write(*m.arch, m.vcpu(), 3, 0x1234);
+  riscv::pmpcfg_write(*m.arch, m.vcpu(), 0, u64{kTor | pmp::kLock} << 24);
+  const u64 before = m.vcpu().protection_generation();
+  riscv::pmpaddr_write(*m.arch, m.vcpu(), 3, 0x9999);  // locked
+  riscv::pmpaddr_write(*m.arch, m.vcpu(), 4, 0);
+  riscv::pmpcfg_write(*m.arch, m.vcpu(), 0, 0);
+  EXPECT_EQ(m.vcpu().protection_generation(), before);
+  riscv::pmpaddr_write(*m.arch, m.vcpu(), 4, 1);
+  EXPECT_NE(m.vcpu().protection_generation(), before);
 }
 
 class PmpPrograms : public ::testing::TestWithParam<bool> {};
@@ -200,6 +248,7 @@ TEST_P(PmpPrograms, ALockedTopOfRangeLocksTheAddressBelow) {
   m.run(2);
   EXPECT_EQ(m.x(a0), 0x100u);
   s.pmpcfg[1] = kNapot | pmp::kLock;
+  riscv::pmp_changed(m.vcpu());
   s.pc = kCode;
   m.run(2);
   EXPECT_EQ(m.x(a0), 0x200u);
@@ -211,6 +260,37 @@ TEST_P(PmpPrograms, WriteWithoutReadIsNotKept) {
   m.put(kCode, {csrw(pmpcfg0, t0), csrr(a0, pmpcfg0)});
   m.run(2);
   EXPECT_EQ(m.x(a0), 0x1c00u);
+}
+
+/// Machine mode meets no entry that is not locked, but for an access that one matches in part; a misaligned
+/// access is made in parts that do not cross a multiple of 8, whatever the other entries are.
+TEST_P(PmpPrograms, MachineModeAcrossABorder) {
+  for (const bool other : {false, true}) {
+    TestMachine m("rv64", GetParam());
+    RiscvState& s = m.state();
+    s.mtvec = kVector;
+    s.pmpaddr[0] = (kData + 0x100) >> 2;
+    s.pmpcfg[0] = kOff;
+    s.pmpaddr[1] = (kData + 0x200) >> 2;
+    s.pmpcfg[1] = kTor;
+    s.pmpaddr[2] = 4;  // if it counts: a border that divides aligned accesses, elsewhere
+    s.pmpcfg[2] = other ? kNa4 | pmp::kLock : kOff;
+    riscv::pmp_changed(m.vcpu());
+    m.put(kData + 0xfc, {1, 2});
+    m.x(a1) = kData + 0xfc;
+    m.put(kCode, {ld(a0, a1), kNop});
+    m.run(1);
+    EXPECT_EQ(s.pc, kCode + 4) << other;
+    EXPECT_EQ(m.x(a0), u64{2} << 32 | 1) << other;
+    // The border moves into an aligned double word.
+    s.pc = kCode;
+    s.pmpaddr[0] = (kData + 0x104) >> 2;
+    riscv::pmp_changed(m.vcpu());
+    m.x(a1) = kData + 0x100;
+    m.run(1);
+    EXPECT_EQ(s.mcause, 5u) << other;
+    EXPECT_EQ(s.mtval, kData + 0x100) << other;
+  }
 }
 
 /// With MPRV loads and stores are checked as MPP's, instruction fetch is not.

@@ -42,7 +42,9 @@ TEST_P(Traps, FaultsForEverStillReachTheLimit) {
   TestMachine m("rv64", GetParam());
   m.state().mtvec = 0x1000;  // nothing there
   m.put(kCode, {kEcall});
-  EXPECT_EQ(m.run(1000), StopReason::Limit);
+  EXPECT_EQ(m.run(1000), StopReason::Stopped);  // told once
+  EXPECT_TRUE(m.machine.stuck());
+  EXPECT_EQ(m.machine.run(1000), StopReason::Limit);
   EXPECT_EQ(m.machine.icount(), 1000u);
   EXPECT_EQ(m.pc(), 0x1000u);
   EXPECT_EQ(m.state().mcause, 1u);
