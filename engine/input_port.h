@@ -34,6 +34,8 @@ class InputSink {
   /// How many bytes it can accept now. A function of guest state alone (for instance: free places in a FIFO);
   /// a byte is never offered beyond it, so none is lost.
   virtual std::size_t receivable() const = 0;
+  /// How many of those a host that has plenty gives at a time.
+  virtual std::size_t wanted() const { return receivable(); }
   virtual void receive(InputKind kind, ByteView data) = 0;
 };
 

@@ -247,7 +247,7 @@ std::optional<LiveDriver::Target> LiveDriver::target() const {
       return Target{InputKind::SemihostConsole, channel, sink->receivable()};
   }
   if (auto channel = port_.first_channel(InputKind::Serial); channel && port_.reads_serial()) {
-    const std::size_t room = port_.sink(*channel, InputKind::Serial)->receivable();
+    const std::size_t room = port_.sink(*channel, InputKind::Serial)->wanted();
     if (room != 0) return Target{InputKind::Serial, *channel, room};
   }
   return std::nullopt;
@@ -265,9 +265,15 @@ bool LiveDriver::deliver() {
   if (at_idle_) pin_idle(machine_.clock().now());
   const Target to = *target();
   const std::size_t n = std::min(input_.size(), to.room);
+  if (to.kind == InputKind::SemihostConsole && console_.interactive()) cook(n);
   port_.inject(to.kind, to.channel, ByteView(input_).first(n));
   input_.erase(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(n));
   return true;
+}
+
+void LiveDriver::cook(std::size_t n) {
+  std::replace(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(n), u8{'\r'}, u8{'\n'});
+  console_.write(ByteView(input_).first(n), [this] { return interrupts_.pending() != 0; });
 }
 
 // ---- Output --------------------------------------------------------------------------------------------

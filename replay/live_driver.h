@@ -82,6 +82,9 @@ class LiveDriver {
   bool can_deliver() const;
   /// Gives the guest what has been read, as far as it can take it. True if it was given anything.
   bool deliver();
+  /// Makes the first `n` bytes of the input what a program expects of a terminal: it is raw because of the
+  /// serial port, so that Enter gives a carriage return and nothing is echoed.
+  void cook(std::size_t n);
 
   // Output.
   void flush_if_due(u64 now);

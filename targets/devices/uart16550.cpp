@@ -291,6 +291,13 @@ std::size_t Uart16550::receivable() const {
   return places - std::min(places, received_.size());
 }
 
+/// Firmware that polls often sets the port up more than once, each time dropping what is in the FIFO: no more
+/// than one byte shall be lost to it. Whoever has enabled the interrupt is past that.
+std::size_t Uart16550::wanted() const {
+  if ((interrupt_enable_ & ier::kReceived) != 0) return receivable();
+  return received_.empty() ? std::min<std::size_t>(receivable(), 1) : 0;
+}
+
 void Uart16550::tell_room(std::size_t before) {
   if (receivable() > before) machine_.port().ready(wiring_.channel);
 }

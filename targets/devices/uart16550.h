@@ -26,6 +26,7 @@ class Uart16550 final : public Device, public MmioHandler, public InputSink {
   u64 mmio_read(u64 offset, unsigned size) override;
   void mmio_write(u64 offset, unsigned size, u64 value) override;
   std::size_t receivable() const override;
+  std::size_t wanted() const override;
   void receive(InputKind kind, ByteView data) override;
 
  private:

@@ -118,6 +118,17 @@ TEST_F(Terminal, KeysGoToTheGuest) {
   EXPECT_EQ(hindcast({"replay", recording}).out, "hello[\x03]\x01{q");
 }
 
+TEST_F(Terminal, EnterEndsALineForSemihosting) {
+  std::string recording = folder / "rec";
+  OnTerminal run({"record", "-o", recording, program("echo", echo_program())});
+  ASSERT_TRUE(run.await_raw());
+  run.type("bob\r");
+  EXPECT_TRUE(run.await("bob\r\nbob\r\n")) << run.shown();  // the echo, and what the guest makes of the line
+  run.type("\x01x");
+  EXPECT_EQ(run.finish(), 0);
+  EXPECT_EQ(hindcast({"replay", recording}).out, "bob\n");
+}
+
 TEST_F(Terminal, CtrlAXEndsTheRun) {
   std::string recording = folder / "rec";
   OnTerminal run({"record", "-o", recording, program("serial", serial_echo_program())});

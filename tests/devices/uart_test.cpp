@@ -192,6 +192,20 @@ TEST_F(Uart, StateSurvives) {
   EXPECT_TRUE(irq());
 }
 
+TEST_F(Uart, WhoPollsIsGivenOneByteAtATime) {
+  InputSink* sink = port.sinks.at(0).second;
+  put(2, 0x41);
+  EXPECT_EQ(sink->wanted(), 1u);
+  port.type(0, "a");
+  EXPECT_EQ(sink->wanted(), 0u);
+  EXPECT_EQ(sink->receivable(), 15u);
+  put(1, 0x01);  // no longer polling
+  EXPECT_EQ(sink->wanted(), 15u);
+  put(1, 0x00);
+  get(0);
+  EXPECT_EQ(sink->wanted(), 1u);
+}
+
 TEST_F(Uart, MoreInputThanRoomIsRefused) {
   auto [kind, sink] = port.sinks.at(0);
   EXPECT_EQ(kind, InputKind::Serial);
