@@ -20,7 +20,11 @@ class VirtualClock {
   explicit VirtualClock(unsigned icount_shift = 3) : shift_(icount_shift) {}
 
   VirtualNs now() const { return time_at(icount()); }
-  VirtualNs time_at(Icount icount) const { return (icount << shift_) + warp_; }
+  /// Time ends one before kNever: a guest may park its timers nearly that far and wait for them.
+  VirtualNs time_at(Icount icount) const {
+    const u128 time = (u128{icount} << shift_) + warp_;
+    return time < kNever ? static_cast<VirtualNs>(time) : kNever - 1;
+  }
   /// First icount at which `time` has been reached; kNever for kNever.
   Icount icount_of(VirtualNs time) const;
   /// Attempts completed; exact also in the middle of a slice.

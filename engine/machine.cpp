@@ -136,10 +136,12 @@ void Machine::flush_translations() {
 void Machine::state(Archive& ar) {
   clock_.state(ar);
   ar.section("scheduler");
-  ar.field("current", current_);
+  u32 current = current_;
+  ar.field("current", current);
+  if (current >= vcpus_.size()) throw Fatal("saved state: no such vCPU");
+  current_ = current;
   ar.field("quantum_end", quantum_end_);
   ar.field("reset_requested", reset_requested_);
-  if (current_ >= vcpus_.size()) throw Fatal("saved state: no such vCPU");
   for (auto& vcpu : vcpus_) vcpu->save_or_load(ar);
   for (auto& device : devices_) {
     ar.section(device->name());

@@ -90,5 +90,21 @@ TEST_F(ClintTest, ResetAndState) {
   EXPECT_TRUE(line(kSoftware, 2));
 }
 
+TEST_F(ClintTest, TimeEndsWhereItCannotGoOn) {
+  // Software that parks the comparator nearly for ever and waits makes time jump there. It must not begin
+  // again.
+  machine->warp_to(kNever - 50);
+  const VirtualNs late = machine->clock().now();
+  EXPECT_EQ(late, kNever - 50);
+  const Icount icount = machine->icount();
+  machine->run(icount + 20);
+  EXPECT_GE(machine->clock().now(), late);
+  const u64 mtime = read(kMtime, 8);
+  write(kCompare, mtime + 5, 8);
+  EXPECT_EQ(static_cast<int>(machine->run(icount + 1000)), static_cast<int>(StopReason::Limit));
+  EXPECT_EQ(machine->icount(), icount + 1000);
+  EXPECT_FALSE(line(kTimer));
+}
+
 }  // namespace
 }  // namespace hindcast::test
