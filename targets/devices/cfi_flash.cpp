@@ -56,8 +56,14 @@ void CfiFlash::state(Archive& ar) {
   ar.field("buffer_base", buffer_base_);
   ar.field("buffer", buffer_);
   if (!ar.loading()) return;
-  if (!buffer_.empty() && (buffer_.size() != buffer_size() || buffer_base_ > block_.size - buffer_size()))
-    throw Fatal(fmt::format("saved state: the write buffer of {} makes no sense", name()));
+  const bool known = mode_ <= Mode::Query && step_ <= Step::BufferConfirm;
+  const bool buffer =
+      buffer_.empty() || (buffer_.size() == buffer_size() && buffer_base_ <= block_.size - buffer_size());
+  if (!known || !buffer) {
+    reset();
+    throw Fatal(
+        fmt::format("saved state: the {} of {} makes no sense", known ? "write buffer" : "mode", name()));
+  }
   set_mode(mode_);
 }
 

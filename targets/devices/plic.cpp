@@ -1,5 +1,7 @@
 #include "targets/devices/plic.h"
 
+#include <fmt/format.h>
+
 #include <bit>
 
 #include "targets/devices/mmio.h"
@@ -37,15 +39,33 @@ void Plic::reset() {
   update();
 }
 
+u32 Plic::existing(std::size_t word) const {
+  const u32 mask = word < sources_ / 32 ? ~u32{0} : ~u32{0} >> (31 - sources_ % 32);
+  return word == 0 ? mask & ~u32{1} : mask;
+}
+
 void Plic::state(Archive& ar) {
-  for (u32& v : priority_) ar.field("priority", v);
-  for (u32& v : levels_) ar.field("levels", v);
-  for (u32& v : pending_) ar.field("pending", v);
-  for (u32& v : claimed_) ar.field("claimed", v);
+  // What is loaded may be anything, and best() takes every bit for a source that exists: nothing else stays,
+  // and what held something else is refused.
+  bool sound = true;
+  auto field = [&](const char* name, u32& value, u32 mask) {
+    ar.field(name, value);
+    sound = sound && (value & ~mask) == 0;
+    value &= mask;
+  };
+  auto bits = [&](const char* name, std::vector<u32>& words) {
+    for (std::size_t i = 0; i < words.size(); ++i) field(name, words[i], existing(i));
+  };
+  for (std::size_t i = 0; i < priority_.size(); ++i)
+    field("priority", priority_[i], i == 0 ? 0 : kPriorityMask);
+  bits("levels", levels_);
+  bits("pending", pending_);
+  bits("claimed", claimed_);
   for (Context& context : contexts_) {
-    for (u32& v : context.enable) ar.field("enable", v);
-    ar.field("threshold", context.threshold);
+    bits("enable", context.enable);
+    field("threshold", context.threshold, kPriorityMask);
   }
+  if (!sound) throw Fatal(fmt::format("saved state: {} has no such sources or priorities", name()));
 }
 
 void Plic::set_irq(unsigned source, bool level) {
@@ -124,9 +144,7 @@ void Plic::write_register(u64 offset, u32 value) {
   } else if (offset < kContext) {
     std::size_t context = (offset - kEnable) / kEnableStride, word = (offset - kEnable) % kEnableStride / 4;
     if (context >= contexts_.size() || word >= levels_.size()) return;
-    u32 valid = word < sources_ / 32 ? ~u32{0} : ~u32{0} >> (31 - sources_ % 32);
-    if (word == 0) valid &= ~u32{1};
-    contexts_[context].enable[word] = value & valid;
+    contexts_[context].enable[word] = value & existing(word);
   } else {
     std::size_t context = (offset - kContext) / kContextStride;
     if (context >= contexts_.size()) return;

@@ -32,6 +32,8 @@ class Plic final : public Device, public MmioHandler, public IrqSink {
     std::vector<u32> enable;  // one bit per source
     u32 threshold = 0;
   };
+  /// The bits of word `word` of a bit field that stand for sources.
+  u32 existing(std::size_t word) const;
   u32 read_register(u64 offset);
   void write_register(u64 offset, u32 value);
   /// The pending, enabled source of highest priority, the lowest number among equals; 0 if there is none. Its

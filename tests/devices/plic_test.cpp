@@ -196,6 +196,37 @@ TEST_F(PlicTest, StateSurvives) {
   EXPECT_TRUE(other_lines.levels[1]);
 }
 
+TEST_F(PlicTest, StateThatNoGuestCanMakeIsRefused) {
+  SaveArchive save;
+  plic.state(save);
+  // In the order of the state: 97 priorities, then 4 words each of levels, pending, claimed and context 0's
+  // enable bits, then its threshold.
+  const std::size_t priorities = 0, levels = 97, pending = levels + 4, claimed = pending + 4,
+                    enable = claimed + 4, threshold = enable + 4;
+  struct Case {
+    std::size_t word;
+    u32 value;
+    bool good;
+  };
+  const Case cases[] = {
+      {priorities, 1, false},   {priorities + 96, 7, true}, {priorities + 96, 8, false},
+      {levels, 1, false},       {levels + 3, 1, true},      {levels + 3, 2, false},
+      {pending, 1, false},      {pending + 3, 1, true},     {pending + 3, 0x80000000, false},
+      {claimed + 3, 3, false},  {enable, 1, false},         {enable, 0xfffffffe, true},
+      {enable + 3, ~0u, false}, {threshold, 7, true},       {threshold, 8, false}};
+  for (const Case& c : cases) {
+    SCOPED_TRACE(std::to_string(c.word) + " = " + std::to_string(c.value));
+    Bytes state = save.bytes();
+    for (unsigned i = 0; i < 4; ++i) state[4 * c.word + i] = static_cast<u8>(c.value >> (8 * i));
+    LoadArchive load(state);
+    const std::string message = fatal_message([&] { plic.state(load); });
+    EXPECT_EQ(message.empty(), c.good) << message;
+    // Refused or not, what was loaded stays within what there is.
+    EXPECT_LE(get(claim(0)), kSources);
+    plic.reset();
+  }
+}
+
 class PlicOnBoard : public VirtTest {};
 
 TEST_F(PlicOnBoard, ContextsAreMachineAndSupervisorPerHart) {
