@@ -71,15 +71,23 @@ u64 read_mstatus(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
   return value;
 }
 
+/// The bits that this CPU has.
+u64 mstatus_mask(const RiscvArch& arch) {
+  u64 mask = mstatus::kMie | mstatus::kMpie | mstatus::kMpp;
+  if (arch.features().has(ext::F)) mask |= mstatus::kFs;
+  if (arch.features().has(ext::U)) mask |= mstatus::kMprv | mstatus::kTw;
+  return mask;
+}
+
+bool has_privilege(const RiscvArch& arch, u64 privilege) {
+  return privilege == kMachine || (privilege == kUser && arch.features().has(ext::U));
+}
+
 void write_mstatus(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   RiscvState& s = state_of(vcpu);
-  u64 mask = mstatus::kMie | mstatus::kMpie;
-  if (arch.features().has(ext::F)) mask |= mstatus::kFs;
-  if (arch.features().has(ext::U)) {
-    mask |= mstatus::kMprv | mstatus::kTw;
-    const u64 mpp = (value & mstatus::kMpp) >> mstatus::kMppShift;
-    if (mpp == kUser || mpp == kMachine) mask |= mstatus::kMpp;  // else it keeps its value
-  }
+  u64 mask = mstatus_mask(arch);
+  // A mode that there is not leaves MPP as it is.
+  if (!has_privilege(arch, (value & mstatus::kMpp) >> mstatus::kMppShift)) mask &= ~mstatus::kMpp;
   s.mstatus = (s.mstatus & ~mask) | (value & mask);
 }
 
@@ -114,8 +122,9 @@ constexpr auto write_mie = write_masked<&RiscvState::mie, irq::kAll>;
 constexpr auto write_mscratch = write_masked<&RiscvState::mscratch, ~u64{0}>;
 constexpr auto write_mcause = write_masked<&RiscvState::mcause, ~u64{0}>;
 constexpr auto write_mtval = write_masked<&RiscvState::mtval, ~u64{0}>;
-constexpr auto write_mcounteren = write_masked<&RiscvState::mcounteren, 0xffff'ffff>;
-constexpr auto write_menvcfg = write_masked<&RiscvState::menvcfg, 1>;  // FIOM
+constexpr u64 kCounterEnable = 0xffff'ffff, kEnvironment = 1;  // of menvcfg only FIOM
+constexpr auto write_mcounteren = write_masked<&RiscvState::mcounteren, kCounterEnable>;
+constexpr auto write_menvcfg = write_masked<&RiscvState::menvcfg, kEnvironment>;
 
 // ---- the table
 // -----------------------------------------------------------------------------------------------------
@@ -198,6 +207,31 @@ CsrAccess csr_access(u32 bits) {
   const unsigned op = bits >> 12 & 3;  // 1: write, 2: set, 3: clear
   const bool rd = (bits >> 7 & 31) != 0, rs1 = (bits >> 15 & 31) != 0;
   return {static_cast<u16>(bits >> 20), op != 1 || rd, op == 1 || rs1};
+}
+
+bool keep_legal(const RiscvArch& arch, RiscvState& s) {
+  bool legal = true;
+  const auto set = [&](u64& field, u64 value) {
+    legal = legal && field == value;
+    field = value;
+  };
+  const auto keep = [&](u64& field, u64 mask) { set(field, arch.truncate(field) & mask); };
+  keep(s.pc, ~u64{arch.insn_alignment() - 1});
+  keep(s.mepc, ~u64{arch.insn_alignment() - 1});
+  keep(s.mstatus, mstatus_mask(arch));
+  if (!has_privilege(arch, (s.mstatus & mstatus::kMpp) >> mstatus::kMppShift))
+    set(s.mstatus, s.mstatus | mstatus::kMpp);
+  if (!has_privilege(arch, s.privilege)) set(s.privilege, kMachine);
+  if ((s.mtvec & 3) >= 2) set(s.mtvec, s.mtvec & ~u64{3});
+  keep(s.frm, 7);
+  keep(s.mie, irq::kAll);
+  keep(s.mip, irq::kAll);
+  keep(s.mcounteren, kCounterEnable);
+  keep(s.mcountinhibit, kInhibitable);
+  keep(s.menvcfg, kEnvironment);
+  legal = legal && (s.fp_flags & ~u32{fp::kAllFlags}) == 0;
+  s.fp_flags &= fp::kAllFlags;
+  return pmp_keep_legal(arch, s) && legal;
 }
 
 u64 csr_helper(Vcpu& vcpu, u64 bits, u64 operand, u64) {

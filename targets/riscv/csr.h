@@ -41,6 +41,10 @@ struct CsrAccess {
 };
 CsrAccess csr_access(u32 bits);
 
+/// Leaves in the privilege, the pc and the CSRs only what a guest could have brought about. False: there was
+/// something else, which can only come from a saved state of somebody else's making.
+bool keep_legal(const RiscvArch& arch, RiscvState& s);
+
 /// Helper of the Zicsr instructions (helpers.h).
 u64 csr_helper(Vcpu& vcpu, u64 bits, u64 operand, u64);
 
@@ -56,5 +60,6 @@ void inhibit_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value
 /// Virtual time in ticks of kTimebaseHz, exact at the current instruction.
 u64 time_ticks(const Vcpu& vcpu);
 inline constexpr u64 kTimebaseHz = 10'000'000;
+inline constexpr u64 kInhibitable = 5;  // bits of mcountinhibit: mcycle, minstret
 
 }  // namespace hindcast::riscv

@@ -67,7 +67,7 @@ void inhibit_write(const RiscvArch&, Vcpu& vcpu, unsigned, u64 value) {
     const u64 base = base_after(vcpu, which);
     offset_of(vcpu, which) += after ? base : u64{0} - base;
   }
-  vcpu.state<RiscvState>().mcountinhibit = value & (u64{1} << kCycle | u64{1} << kInstret);
+  vcpu.state<RiscvState>().mcountinhibit = value & kInhibitable;
 }
 
 }  // namespace hindcast::riscv

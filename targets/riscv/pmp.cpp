@@ -10,19 +10,21 @@ namespace hindcast::riscv {
 namespace {
 
 /// Physical addresses have 56 bits on RV64 and 34 on RV32; pmpaddr holds them without the low two.
-u64 address_mask(const RiscvArch& arch) { return arch.xlen() == 32 ? 0xffff'ffff : (u64{1} << 54) - 1; }
+constexpr u64 kAddressMask64 = (u64{1} << 54) - 1;
+u64 address_mask(const RiscvArch& arch) { return arch.xlen() == 32 ? 0xffff'ffff : kAddressMask64; }
 
 /// The bytes of an entry, [first, end). Empty if the entry is off. Cannot overflow: addresses have at most 57
-/// bits.
+/// bits, also where a saved state that will be refused has set more.
 struct Range {
   u64 first = 0, end = 0;
 };
 
 Range range_of(const RiscvState& s, unsigned i) {
-  const u64 a = s.pmpaddr[i];
+  const auto address = [&](unsigned n) { return s.pmpaddr[n] & kAddressMask64; };
+  const u64 a = address(i);
   switch ((s.pmpcfg[i] & pmp::kMode) >> pmp::kModeShift) {
     case 1: {  // top of range: from the entry before
-      const u64 first = i == 0 ? 0 : s.pmpaddr[i - 1] << 2;
+      const u64 first = i == 0 ? 0 : address(i - 1) << 2;
       return {first, std::max(first, a << 2)};
     }
     case 2: return {a << 2, (a << 2) + 4};
@@ -36,6 +38,13 @@ Range range_of(const RiscvState& s, unsigned i) {
 }
 
 bool locked(const RiscvState& s, unsigned i) { return (s.pmpcfg[i] & pmp::kLock) != 0; }
+
+/// What an entry's configuration holds when `value` is written to it.
+u8 legal_config(u8 value) {
+  value &= pmp::kLock | pmp::kMode | pmp::kAll;
+  if ((value & pmp::kRead) == 0) value &= static_cast<u8>(~pmp::kWrite);  // write-only is reserved
+  return value;
+}
 
 }  // namespace
 
@@ -134,8 +143,7 @@ void pmpcfg_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value)
   bool changed = false;
   for (unsigned i = 0; i < count; ++i) {
     if (locked(s, first + i)) continue;
-    u8 cfg = static_cast<u8>(value >> (8 * i)) & (pmp::kLock | pmp::kMode | pmp::kAll);
-    if ((cfg & pmp::kRead) == 0) cfg &= static_cast<u8>(~pmp::kWrite);  // write-only is reserved
+    const u8 cfg = legal_config(static_cast<u8>(value >> (8 * i)));
     changed |= std::exchange(s.pmpcfg[first + i], cfg) != cfg;
   }
   if (changed) pmp_changed(vcpu);
@@ -154,6 +162,18 @@ void pmpaddr_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value
     return;
   const u64 address = value & address_mask(arch);
   if (std::exchange(s.pmpaddr[i], address) != address) pmp_changed(vcpu);
+}
+
+bool pmp_keep_legal(const RiscvArch& arch, RiscvState& s) {
+  bool legal = true;
+  for (unsigned i = 0; i < kPmpEntries; ++i) {
+    const u64 address = s.pmpaddr[i] & address_mask(arch);
+    const u8 config = legal_config(s.pmpcfg[i]);
+    legal = legal && address == s.pmpaddr[i] && config == s.pmpcfg[i];
+    s.pmpaddr[i] = address;
+    s.pmpcfg[i] = config;
+  }
+  return legal;
 }
 
 }  // namespace hindcast::riscv

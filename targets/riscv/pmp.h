@@ -31,4 +31,7 @@ void pmpcfg_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value)
 u64 pmpaddr_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
 void pmpaddr_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
 
+/// Leaves in the entries only what a guest could have written. False: there was something else.
+bool pmp_keep_legal(const RiscvArch& arch, RiscvState& s);
+
 }  // namespace hindcast::riscv

@@ -6,6 +6,7 @@
 
 #include "engine/machine.h"
 #include "engine/registry.h"
+#include "targets/riscv/csr.h"
 #include "targets/riscv/emitter.h"
 #include "targets/riscv/pmp.h"
 
@@ -162,6 +163,10 @@ void RiscvArch::state(Vcpu& vcpu, Archive& ar) const {
   ar.field("minstret_offset", s.minstret_offset);
   ar.field("not_retired", s.not_retired);
   if (ar.loading()) pmp_changed(vcpu);
+  // The last of the vCPU's state; the registers were loaded before it.
+  if (ar.loading() && !keep_legal(*this, s))
+    throw Fatal("saved state: the registers of vCPU " + std::to_string(vcpu.index()) +
+                " hold what they cannot hold");
 }
 
 void RiscvArch::on_switch(Vcpu& vcpu) const { vcpu.state<RiscvState>().reservation_valid = 0; }
