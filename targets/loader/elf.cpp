@@ -156,22 +156,26 @@ void read_segments(const Reader& in, ByteView header, const SectionTable& sectio
   check_overlaps(in, image.segments);
 }
 
-std::string symbol_name(ByteView strings, u64 offset) {
+/// `looked_at` grows by the bytes that had to be looked at.
+std::string symbol_name(ByteView strings, u64 offset, u64& looked_at) {
   if (offset >= strings.size()) return {};
   std::size_t limit = std::min<std::size_t>(strings.size() - offset, kLongestName);
-  const void* end = std::memchr(strings.data() + offset, 0, limit);
-  if (end == nullptr) return {};
-  return std::string(reinterpret_cast<const char*>(strings.data() + offset), static_cast<const char*>(end));
+  const char* begin = reinterpret_cast<const char*>(strings.data() + offset);
+  const char* end = static_cast<const char*>(std::memchr(begin, 0, limit));
+  looked_at += end == nullptr ? limit : static_cast<u64>(end - begin);
+  return end == nullptr ? std::string() : std::string(begin, end);
 }
 
 void read_symbols(const Reader& in, const SectionTable& sections, Image& image) {
-  u64 name_bytes = 0;
+  u64 name_bytes = 0, table_bytes = 0;
   for (u64 i = 0; i < sections.count; ++i) {
     Section table = sections.get(in, i);
     if (table.type != kSectionSymbols) continue;
     u64 entry = in.wide() ? 24 : 16;
     if (table.entry_size != entry || table.link >= sections.count) in.fail("its symbol table is damaged");
     ByteView symbols = in.bytes(table.offset, table.size, "the symbol table");
+    table_bytes += symbols.size();
+    if (table_bytes > in.size()) in.fail("its symbol tables share bytes of the file");
     Section string_section = sections.get(in, table.link);
     ByteView strings = in.bytes(string_section.offset, string_section.size, "the symbol names");
     for (u64 at = 0; at + entry <= symbols.size(); at += entry) {
@@ -179,11 +183,10 @@ void read_symbols(const Reader& in, const SectionTable& sections, Image& image) 
       u8 info = s[in.wide() ? 4 : 12];
       unsigned type = info & 15, section = in.half(s, in.wide() ? 6 : 14);
       if (type > 2 || section == 0) continue;  // NOTYPE, OBJECT, FUNC that are defined here
-      std::string name = symbol_name(strings, in.word(s, 0));
+      std::string name = symbol_name(strings, in.word(s, 0), name_bytes);
+      if (name_bytes > in.size()) in.fail("its symbol names are longer than the file");
       // "$x" and the like mark kinds of contents, not places that anybody would name.
       if (name.empty() || name[0] == '$') continue;
-      name_bytes += name.size();
-      if (name_bytes > in.size()) in.fail("its symbol names are longer than the file");
       image.symbols.push_back({std::move(name), in.native(s, 4, 8), in.native(s, 8, 16), type == 2});
     }
   }

@@ -53,6 +53,48 @@ TEST(Elf, BothClassesAndByteOrders) {
   }
 }
 
+TEST(Elf, ManySymbolTablesThatAreOneAreRefused) {
+  // A megabyte could otherwise ask for 10^9 symbols.
+  ElfBuilder elf = example(true, false);
+  for (unsigned i = 0; i < 500; ++i) elf.symbols.push_back({"", 0x80000000 + i, 4});
+  Bytes file = elf.build();
+  u64 at = 0;
+  for (unsigned i = 0; i < 8; ++i) at |= u64{file[40 + i]} << (8 * i);
+  constexpr unsigned kHeader = 64, kTables = 500;
+  const Bytes headers(file.begin() + static_cast<std::ptrdiff_t>(at), file.end());
+  ASSERT_EQ(headers.size(), 3 * kHeader);
+  file.resize(at);
+  auto append = [&](unsigned n) {
+    file.insert(file.end(), headers.begin() + n * kHeader, headers.begin() + (n + 1) * kHeader);
+  };
+  append(0);
+  append(2);
+  for (unsigned i = 0; i < kTables; ++i) {
+    append(1);
+    file[file.size() - kHeader + 40] = 1;  // where the names are now
+  }
+  file[60] = static_cast<u8>(kTables + 2);
+  file[61] = static_cast<u8>((kTables + 2) >> 8);
+  EXPECT_NE(error_of(file).find("share bytes"), std::string::npos) << error_of(file);
+}
+
+TEST(Elf, NamesThatHaveNoEndAreNotReadAgainAndAgain) {
+  ElfBuilder elf = example(true, false);
+  for (unsigned i = 0; i < 2000; ++i) elf.symbols.push_back({"$" + std::string(i == 0 ? 4000 : 0, 'x'), 8});
+  Bytes file = elf.build();
+  EXPECT_EQ(error_of(file), "");
+  // All of them have the long name, which is longer than a name may be.
+  u64 sections = 0;
+  for (unsigned i = 0; i < 8; ++i) sections |= u64{file[40 + i]} << (8 * i);
+  u64 table = 0;
+  for (unsigned i = 0; i < 8; ++i) table |= u64{file[sections + 64 + 24 + i]} << (8 * i);
+  const std::size_t first = 4;  // entry 0, and those of the example
+  for (std::size_t i = first + 1; i < first + 2000; ++i)
+    std::copy_n(file.begin() + static_cast<std::ptrdiff_t>(table + 24 * first), 4,
+                file.begin() + static_cast<std::ptrdiff_t>(table + 24 * i));
+  EXPECT_NE(error_of(file).find("longer than the file"), std::string::npos) << error_of(file);
+}
+
 TEST(Elf, IdentityNeedsNoMore) {
   Bytes file = example(true, false).build();
   auto id = identify_elf(ByteView(file).first(20));
