@@ -1,7 +1,6 @@
 #include "targets/loader/device_tree.h"
 
 #include <fmt/format.h>
-#include <libfdt.h>
 
 #include <algorithm>
 
@@ -26,22 +25,18 @@ std::string DtNode::path() const {
 }
 
 DtNode* DtNode::child(std::string_view name) const {
-  for (const auto& c : children_)
-    if (c->name_ == name) return c.get();
-  DtNode* found = nullptr;
-  for (const auto& c : children_) {
-    std::size_t at = c->name_.find('@');
-    if (at == std::string::npos || std::string_view(c->name_).substr(0, at) != name) continue;
-    if (found != nullptr) return nullptr;
-    found = c.get();
-  }
-  return found;
+  if (auto it = child_index_.find(name); it != child_index_.end()) return it->second;
+  // Those with a unit address stand together in the order of names.
+  const std::string stem = std::string(name) + '@';
+  auto it = child_index_.lower_bound(stem);
+  if (it == child_index_.end() || !it->first.starts_with(stem)) return nullptr;
+  DtNode* found = it->second;
+  return ++it != child_index_.end() && it->first.starts_with(stem) ? nullptr : found;
 }
 
 const Bytes* DtNode::property(std::string_view name) const {
-  for (const DtProperty& p : properties_)
-    if (p.name == name) return &p.value;
-  return nullptr;
+  auto it = property_index_.find(name);
+  return it == property_index_.end() ? nullptr : &properties_[it->second].value;
 }
 
 void DtNode::bad_property(std::string_view name, const char* what) const {
@@ -102,6 +97,7 @@ std::vector<DtRange> DtNode::reg() const {
   if (address < 1 || address > 2 || size > 2) bad_property("reg", "has a width that is not supported");
   std::vector<u32> all = cells("reg");
   if (all.empty() || all.size() % (address + size) != 0) bad_property("reg", "has the wrong number of cells");
+  if (all.size() / (address + size) > kMostRanges) bad_property("reg", "has too many ranges");
   std::vector<DtRange> result;
   for (std::size_t at = 0; at < all.size(); at += address + size)
     result.push_back({number(all, at, address), number(all, at + address, size)});
@@ -113,6 +109,8 @@ std::vector<DtRange> DtNode::reg() const {
     if (below < 1 || below > 2 || above < 1 || above > 2 || length < 1 || length > 2 ||
         map.size() % (below + above + length) != 0)
       bus->bad_property("ranges", "has the wrong number of cells");
+    if (map.size() / (below + above + length) > kMostRanges)
+      bus->bad_property("ranges", "has too many ranges");
     for (DtRange& range : result) {
       bool found = false;
       for (std::size_t at = 0; at < map.size() && !found; at += below + above + length) {
@@ -128,26 +126,50 @@ std::vector<DtRange> DtNode::reg() const {
 }
 
 DtNode& DtNode::add_child(std::string name) {
-  for (const auto& c : children_)
-    if (c->name_ == name) return *c;
-  children_.push_back(std::make_unique<DtNode>(std::move(name), this));
-  return *children_.back();
+  if (auto it = child_index_.find(name); it != child_index_.end()) return *it->second;
+  if (name.size() > kLongestName)
+    throw Fatal(fmt::format("device tree: {} has a child with too long a name", path()));
+  if (children_.size() >= kMostChildren)
+    throw Fatal(fmt::format("device tree: {} has more than {} children", path(), kMostChildren));
+  DtNode& child = *children_.emplace_back(std::make_unique<DtNode>(std::move(name), this));
+  child_index_.emplace(child.name_, &child);
+  return child;
 }
 
-void DtNode::remove_child(std::string_view name) {
-  std::erase_if(children_, [&](const auto& c) { return c->name_ == name; });
+std::unique_ptr<DtNode> DtNode::remove_child(std::string_view name) {
+  auto indexed = child_index_.find(name);
+  if (indexed == child_index_.end()) return nullptr;
+  auto it = std::find_if(children_.begin(), children_.end(),
+                         [&](const auto& child) { return child.get() == indexed->second; });
+  std::unique_ptr<DtNode> child = std::move(*it);
+  children_.erase(it);
+  child_index_.erase(indexed);
+  child->parent_ = nullptr;
+  return child;
 }
 
 void DtNode::remove(std::string_view property) {
-  std::erase_if(properties_, [&](const DtProperty& p) { return p.name == property; });
+  auto it = property_index_.find(property);
+  if (it == property_index_.end()) return;
+  const std::size_t at = it->second;
+  properties_.erase(properties_.begin() + static_cast<std::ptrdiff_t>(at));
+  property_index_.erase(it);
+  for (auto& [name, index] : property_index_)
+    if (index > at) --index;
 }
 
 void DtNode::set(std::string_view name, Bytes value) {
-  for (DtProperty& p : properties_)
-    if (p.name == name) {
-      p.value = std::move(value);
-      return;
-    }
+  auto [it, is_new] = property_index_.try_emplace(std::string(name), properties_.size());
+  if (!is_new) {
+    properties_[it->second].value = std::move(value);
+    return;
+  }
+  if (properties_.size() >= kMostProperties || name.size() > kLongestName) {
+    property_index_.erase(it);
+    throw Fatal(name.size() > kLongestName
+                    ? fmt::format("device tree: {} has a property with too long a name", path())
+                    : fmt::format("device tree: {} has more than {} properties", path(), kMostProperties));
+  }
   properties_.push_back({std::string(name), std::move(value)});
 }
 
@@ -165,81 +187,6 @@ void DtNode::set_strings(std::string_view name, const std::vector<std::string>& 
     bytes.push_back(0);
   }
   set(name, std::move(bytes));
-}
-
-DeviceTree DeviceTree::from_blob(const std::string& name, ByteView blob) {
-  auto damaged = [&](int error) -> Fatal {
-    return Fatal(fmt::format("device tree '{}' is damaged: {}", name, fdt_strerror(error)));
-  };
-  // libfdt wants its header readable and aligned; a copy gives both.
-  Bytes copy(blob.begin(), blob.end());
-  if (copy.size() < sizeof(fdt_header)) throw damaged(-FDT_ERR_TRUNCATED);
-  const void* fdt = copy.data();
-  if (int error = fdt_check_full(fdt, copy.size()); error != 0) throw damaged(error);
-  DeviceTree tree;
-  std::vector<DtNode*> stack;  // by depth
-  int depth = 0;
-  for (int node = fdt_next_node(fdt, -1, &depth); node >= 0; node = fdt_next_node(fdt, node, &depth)) {
-    if (depth < 1) break;
-    if (static_cast<unsigned>(depth) > kDeepestNode)
-      throw Fatal(fmt::format("device tree '{}' is nested too deeply", name));
-    stack.resize(static_cast<std::size_t>(depth - 1));
-    int length = 0;
-    const char* text = fdt_get_name(fdt, node, &length);
-    if (text == nullptr) throw damaged(length);
-    if (!stack.empty() && length == 0)
-      throw Fatal(fmt::format("device tree '{}' has a node without a name", name));
-    DtNode* here = stack.empty() ? tree.root_.get() : &stack.back()->add_child(std::string(text, length));
-    stack.push_back(here);
-    int property = 0;
-    fdt_for_each_property_offset(property, fdt, node) {
-      const char* label = nullptr;
-      const void* value = fdt_getprop_by_offset(fdt, property, &label, &length);
-      if (value == nullptr) throw damaged(length);
-      const u8* bytes = static_cast<const u8*>(value);
-      here->set(label, Bytes(bytes, bytes + length));
-    }
-  }
-  for (int i = 0, count = fdt_num_mem_rsv(fdt); i < count; ++i) {
-    uint64_t base = 0, size = 0;
-    if (fdt_get_mem_rsv(fdt, i, &base, &size) == 0) tree.reserve(base, size);
-  }
-  return tree;
-}
-
-DeviceTree DeviceTree::from_file(const std::string& name, ByteView bytes) {
-  if (bytes.size() >= 4 && load_be32(bytes.data()) == FDT_MAGIC) return from_blob(name, bytes);
-  return from_source(name, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-}
-
-Bytes DeviceTree::to_blob() const {
-  std::size_t capacity = 4096;
-  for_each([&](const DtNode& node) {
-    capacity += node.name().size() + 16;
-    for (const DtProperty& p : node.properties()) capacity += p.name.size() + p.value.size() + 24;
-  });
-  capacity += 16 * reserved_.size();
-  if (capacity > (64u << 20)) throw Fatal("the device tree is larger than 64 MiB");
-  Bytes blob(capacity);
-  void* fdt = blob.data();
-  int error = fdt_create(fdt, static_cast<int>(capacity));
-  auto check = [&](int result) {
-    if (error == 0) error = result;
-  };
-  for (const DtRange& r : reserved_) check(fdt_add_reservemap_entry(fdt, r.base, r.size));
-  check(fdt_finish_reservemap(fdt));
-  auto write = [&](auto& self, const DtNode& node) -> void {
-    check(fdt_begin_node(fdt, node.name().c_str()));
-    for (const DtProperty& p : node.properties())
-      check(fdt_property(fdt, p.name.c_str(), p.value.data(), static_cast<int>(p.value.size())));
-    for (const auto& child : node.children()) self(self, *child);
-    check(fdt_end_node(fdt));
-  };
-  write(write, *root_);
-  check(fdt_finish(fdt));
-  if (error != 0) throw Fatal(fmt::format("cannot write the device tree: {}", fdt_strerror(error)));
-  blob.resize(fdt_totalsize(fdt));
-  return blob;
 }
 
 DtNode* DeviceTree::find(std::string_view path) const {
@@ -269,19 +216,33 @@ DtNode* DeviceTree::by_phandle(u32 phandle) const {
   return found;
 }
 
-u32 DeviceTree::phandle(DtNode& node) {
-  if (std::optional<u32> own = node.cell("phandle")) return *own;
-  u32 highest = 0;
-  for_each([&](DtNode& n) { highest = std::max(highest, n.cell("phandle").value_or(0)); });
-  node.set_cells("phandle", {highest + 1});
-  return highest + 1;
+std::map<u32, DtNode*> DeviceTree::phandles() const {
+  std::map<u32, DtNode*> all;
+  for_each([&](DtNode& node) {
+    if (std::optional<u32> phandle = node.cell("phandle")) all.emplace(*phandle, &node);
+  });
+  return all;
 }
 
-std::vector<DtInterrupt> DeviceTree::interrupts(const DtNode& node) const {
+u32 DeviceTree::phandle(DtNode& node) {
+  if (std::optional<u32> own = node.cell("phandle")) return *own;
+  if (next_phandle_ == 0) {
+    const std::map<u32, DtNode*> known = phandles();
+    next_phandle_ = known.empty() ? 1 : known.rbegin()->first + 1;
+  }
+  // The two ends are no phandles.
+  if (next_phandle_ == 0 || next_phandle_ == 0xffffffff) throw Fatal("device tree: no phandle is left");
+  node.set_cells("phandle", {next_phandle_});
+  return next_phandle_++;
+}
+
+std::vector<DtInterrupt> DeviceTree::interrupts(const DtNode& node,
+                                                const std::map<u32, DtNode*>& phandles) const {
   std::vector<DtInterrupt> result;
   auto specifier_cells = [&](u32 phandle) {
-    DtNode* controller = by_phandle(phandle);
-    std::optional<u32> count = controller == nullptr ? std::nullopt : controller->cell("#interrupt-cells");
+    auto controller = phandles.find(phandle);
+    std::optional<u32> count =
+        controller == phandles.end() ? std::nullopt : controller->second->cell("#interrupt-cells");
     if (!count || *count < 1 || *count > 4)
       throw Fatal(fmt::format("device tree: {} is connected to an interrupt controller that does not exist",
                               node.path()));

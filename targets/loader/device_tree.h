@@ -1,6 +1,7 @@
 // Device trees ("Devicetree Specification", release 0.4) as an editable object: read from a flattened blob or
 // from source text, searched, completed by a board, written back as the blob that the guest gets.
 #pragma once
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,17 @@
 #include "engine/types.h"
 
 namespace hindcast::loader {
+
+// What is more than this is refused: real trees stay far below, and a hostile one cannot take long or much
+// memory.
+inline constexpr std::size_t kLargestTree = 4u << 20;     // bytes of a blob, or of source text
+inline constexpr std::size_t kLargestResult = 64u << 20;  // bytes of the values that source text stands for
+inline constexpr unsigned kDeepestNode = 64;              // levels
+inline constexpr std::size_t kMostNodes = 65536;          // of a tree that is read
+inline constexpr std::size_t kMostChildren = 4096;        // of a node
+inline constexpr std::size_t kMostProperties = 1024;      // of a node
+inline constexpr std::size_t kMostRanges = 1024;          // of a `reg` or `ranges` property
+inline constexpr std::size_t kLongestName = 255;          // of a node or property
 
 struct DtProperty {
   std::string name;
@@ -58,9 +70,10 @@ class DtNode {
   u32 address_cells() const;  // for the children; the specification's defaults 2 and 1
   u32 size_cells() const;
 
-  // Editing.
+  // Editing. Fatal where there would be too many.
   DtNode& add_child(std::string name);  // or the one of that full name
-  void remove_child(std::string_view name);
+  /// Removes a child, by its full name. It has no parent any more; null if there is none.
+  std::unique_ptr<DtNode> remove_child(std::string_view name);
   void remove(std::string_view property);
   void set(std::string_view name, Bytes value);
   void set_empty(std::string_view name) { set(name, Bytes{}); }
@@ -76,7 +89,9 @@ class DtNode {
   std::string name_;
   DtNode* parent_;
   std::vector<DtProperty> properties_;
+  std::map<std::string, std::size_t, std::less<>> property_index_;  // by name: where it is in properties_
   std::vector<std::unique_ptr<DtNode>> children_;
+  std::map<std::string_view, DtNode*> child_index_;  // by full name
 };
 
 class DeviceTree {
@@ -97,11 +112,14 @@ class DeviceTree {
   /// "/soc/serial@10000000", or an alias; null if there is none.
   DtNode* find(std::string_view path) const;
   DtNode* by_phandle(u32 phandle) const;
+  /// All nodes that have one; the first in tree order where several have the same.
+  std::map<u32, DtNode*> phandles() const;
   /// The node's phandle; one is given to it if it has none.
   u32 phandle(DtNode& node);
   /// Where the node's interrupt outputs go, `interrupts-extended` first as the specification says. Empty:
-  /// nowhere.
-  std::vector<DtInterrupt> interrupts(const DtNode& node) const;
+  /// nowhere. `phandles`: those of the tree, for who asks for many nodes.
+  std::vector<DtInterrupt> interrupts(const DtNode& node, const std::map<u32, DtNode*>& phandles) const;
+  std::vector<DtInterrupt> interrupts(const DtNode& node) const { return interrupts(node, phandles()); }
   /// Calls `visit` for every node in tree order, parents first.
   template <typename F>
   void for_each(F&& visit) const {
@@ -117,9 +135,7 @@ class DeviceTree {
   }
   std::unique_ptr<DtNode> root_;
   std::vector<DtRange> reserved_;
+  u32 next_phandle_ = 0;  // 0: not known yet
 };
-
-/// Nodes nested deeper than this are refused.
-inline constexpr unsigned kDeepestNode = 64;
 
 }  // namespace hindcast::loader

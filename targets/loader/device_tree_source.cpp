@@ -10,11 +10,15 @@
 namespace hindcast::loader {
 namespace {
 
+constexpr std::size_t kCell = 4;
+
 class SourceParser {
  public:
   SourceParser(const std::string& name, std::string_view text) : name_(name), text_(text) {}
 
   DeviceTree parse() {
+    if (text_.size() > kLargestTree)
+      fail(fmt::format("the text has {} bytes; at most {} are read", text_.size(), kLargestTree));
     skip();
     if (!keyword("/dts-v1/")) fail("a device tree source begins with /dts-v1/;");
     expect(';');
@@ -27,12 +31,17 @@ class SourceParser {
  private:
   /// A place that waits for a label: a cell that becomes a phandle, or a whole value that becomes a path.
   struct Reference {
-    DtNode* node;
-    std::string property;
-    std::size_t offset;
+    std::size_t offset;  // in the value as it was read, in which a path takes no place
     std::string target;  // label, or path in "{/...}"
     unsigned line;
     bool path;
+  };
+  /// A value with references.
+  struct Pending {
+    DtNode* node;
+    std::string property;
+    std::vector<Reference> references;
+    bool current = true;  // nothing has replaced the value
   };
 
   // ---- characters and words ----
@@ -89,7 +98,12 @@ class SourceParser {
   }
   /// After '&': a label, or a path in braces.
   std::string reference() {
-    if (!accept('{')) return word();
+    if (!accept('{')) {
+      std::string label;
+      while (std::isalnum(static_cast<unsigned char>(peek())) != 0 || peek() == '_') label += next();
+      if (label.empty()) fail("a label expected");
+      return label;
+    }
     std::string path = "{";
     while (peek() != '}') path += next();
     next();
@@ -107,8 +121,8 @@ class SourceParser {
     } else if (keyword("/delete-node/")) {
       expect('&');
       DtNode& node = lookup(reference(), line_);
-      forget(node);
-      node.parent()->remove_child(std::string(node.name()));
+      if (node.parent() == nullptr) fail("the root cannot be deleted");
+      removed_.push_back(node.parent()->remove_child(node.name()));
       expect(';');
     } else if (accept('&')) {
       body(lookup(reference(), line_), 1);
@@ -137,16 +151,13 @@ class SourceParser {
   void statement(DtNode& node, unsigned depth) {
     if (keyword("/delete-node/")) {
       std::string name = word();
-      if (DtNode* child = node.child(name)) {
-        forget(*child);
-        node.remove_child(std::string(child->name()));
-      }
+      if (DtNode* child = node.child(name)) removed_.push_back(node.remove_child(child->name()));
       expect(';');
       return;
     }
     if (keyword("/delete-property/")) {
       std::string name = word();
-      drop_references(node, name);
+      supersede(node, name);
       node.remove(name);
       expect(';');
       return;
@@ -160,24 +171,31 @@ class SourceParser {
     }
     skip();
     if (peek() == '{') {
+      const std::size_t before = node.children().size();
       DtNode& child = node.add_child(name);
+      nodes_ += node.children().size() - before;
+      if (nodes_ > kMostNodes) fail(fmt::format("more than {} nodes", kMostNodes));
       for (const std::string& label : labels) labels_[label] = &child;
       body(child, depth + 1);
       return;
     }
-    drop_references(node, name);
+    supersede(node, name);
     Bytes value;
+    std::vector<Reference> references;
     if (accept('=')) {
       do {
-        one_value(node, name, value);
+        one_value(value, references);
       } while (accept(','));
     }
     expect(';');
     node.set(name, std::move(value));
+    if (references.empty()) return;
+    latest_[{&node, name}] = pending_.size();
+    pending_.push_back({&node, name, std::move(references)});
   }
 
   // ---- values ----
-  void one_value(DtNode& node, const std::string& property, Bytes& value) {
+  void one_value(Bytes& value, std::vector<Reference>& references) {
     skip();
     if (peek() == '"') {
       for (char c : quoted('"')) value.push_back(static_cast<u8>(c));
@@ -185,23 +203,23 @@ class SourceParser {
     } else if (accept('[')) {
       while (!accept(']')) value.push_back(hex_byte());
     } else if (accept('&')) {
-      references_.push_back({&node, property, value.size(), reference(), line_, true});
+      references.push_back({value.size(), reference(), line_, true});
     } else if (keyword("/bits/")) {
       u64 bits = primary();
       if (bits != 8 && bits != 16 && bits != 32 && bits != 64) fail("/bits/ is 8, 16, 32 or 64");
-      cells(node, property, value, static_cast<unsigned>(bits / 8));
+      cells(value, references, static_cast<unsigned>(bits / 8));
     } else {
-      cells(node, property, value, 4);
+      cells(value, references, 4);
     }
   }
 
-  void cells(DtNode& node, const std::string& property, Bytes& value, unsigned size) {
+  void cells(Bytes& value, std::vector<Reference>& references, unsigned size) {
     expect('<');
     while (!accept('>')) {
       u64 cell = 0;
       if (accept('&')) {
         if (size != 4) fail("a reference needs a cell of 32 bits");
-        references_.push_back({&node, property, value.size(), reference(), line_, false});
+        references.push_back({value.size(), reference(), line_, false});
       } else {
         cell = primary();
       }
@@ -356,40 +374,56 @@ class SourceParser {
   DtNode& lookup(const std::string& target, unsigned line) const {
     if (target[0] == '{') {
       if (DtNode* node = tree_.find(std::string_view(target).substr(1))) return *node;
-    } else if (auto it = labels_.find(target); it != labels_.end()) {
+    } else if (auto it = labels_.find(target); it != labels_.end() && attached(it->second)) {
       return *it->second;
     }
     fail(fmt::format("no node is called '{}'", target[0] == '{' ? target.substr(1) : target), line);
   }
-  void drop_references(const DtNode& node, const std::string& property) {
-    std::erase_if(references_, [&](const Reference& r) { return r.node == &node && r.property == property; });
+  /// Whether the node is still part of the tree.
+  bool attached(const DtNode* node) const {
+    while (node->parent() != nullptr) node = node->parent();
+    return node == &tree_.root();
   }
-  /// The node and all below are about to go.
-  void forget(const DtNode& node) {
-    if (node.parent() == nullptr) fail("the root cannot be deleted");
-    auto inside = [&](const DtNode* n) {
-      for (; n != nullptr; n = n->parent())
-        if (n == &node) return true;
-      return false;
-    };
-    std::erase_if(references_, [&](const Reference& r) { return inside(r.node); });
-    std::erase_if(labels_, [&](const auto& entry) { return inside(entry.second); });
+  /// The property is about to get another value, or to go.
+  void supersede(const DtNode& node, const std::string& property) {
+    auto it = latest_.find({&node, property});
+    if (it != latest_.end()) pending_[it->second].current = false;
   }
   void resolve() {
-    // From the back, so that a path inserted into a value does not move the references before it.
-    for (auto it = references_.rbegin(); it != references_.rend(); ++it) {
-      DtNode& target = lookup(it->target, it->line);
-      Bytes value = *it->node->property(it->property);
-      if (it->path) {
-        std::string path = target.path();
-        value.insert(value.begin() + static_cast<std::ptrdiff_t>(it->offset), path.c_str(),
-                     path.c_str() + path.size() + 1);
-      } else {
-        u32 phandle = tree_.phandle(target);
-        for (unsigned i = 0; i < 4; ++i) value[it->offset + i] = static_cast<u8>(phandle >> (24 - 8 * i));
+    std::size_t total = 0;
+    for (auto it = pending_.rbegin(); it != pending_.rend(); ++it) {
+      if (!it->current || !attached(it->node)) continue;
+      std::vector<Bytes> found(it->references.size());
+      for (std::size_t i = found.size(); i-- > 0;) {
+        found[i] = referenced(it->references[i]);
+        total += found[i].size();
+        if (total > kLargestResult) fail("its paths make more than 64 MiB", it->references[i].line);
       }
+      const Bytes& read = *it->node->property(it->property);
+      Bytes value;
+      std::size_t at = 0;
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        const Reference& reference = it->references[i];
+        value.insert(value.end(), read.begin() + static_cast<std::ptrdiff_t>(at),
+                     read.begin() + static_cast<std::ptrdiff_t>(reference.offset));
+        value.insert(value.end(), found[i].begin(), found[i].end());
+        at = reference.offset + (reference.path ? 0 : kCell);
+      }
+      value.insert(value.end(), read.begin() + static_cast<std::ptrdiff_t>(at), read.end());
       it->node->set(it->property, std::move(value));
     }
+  }
+  /// What a reference stands for: a path with its end, or a phandle.
+  Bytes referenced(const Reference& reference) {
+    DtNode& target = lookup(reference.target, reference.line);
+    if (reference.path) {
+      const std::string path = target.path();
+      return Bytes(path.c_str(), path.c_str() + path.size() + 1);
+    }
+    const u32 phandle = tree_.phandle(target);
+    Bytes cell;
+    for (int shift = 24; shift >= 0; shift -= 8) cell.push_back(static_cast<u8>(phandle >> shift));
+    return cell;
   }
 
   const std::string& name_;
@@ -398,8 +432,12 @@ class SourceParser {
   unsigned line_ = 1;
   bool has_root_ = false;
   DeviceTree tree_;
+  std::size_t nodes_ = 0;
   std::map<std::string, DtNode*> labels_;
-  std::vector<Reference> references_;
+  std::vector<std::unique_ptr<DtNode>> removed_;  // labels and values may still name them
+  std::vector<Pending> pending_;                  // in the order of the text
+  std::map<std::pair<const DtNode*, std::string>, std::size_t>
+      latest_;  // only looked up: addresses have no order
 };
 
 }  // namespace

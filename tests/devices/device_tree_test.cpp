@@ -1,5 +1,6 @@
 #include "targets/loader/device_tree.h"
 
+#include <fmt/format.h>
 #include <libfdt.h>
 
 #include <random>
@@ -85,6 +86,80 @@ TEST(DeviceTreeSource, ErrorsNameTheLine) {
   EXPECT_NE(source_error(brackets).find("too deeply"), std::string::npos);
 }
 
+TEST(DeviceTreeSource, WhatWasReplacedOrDeletedIsForgotten) {
+  DeviceTree tree = source(R"(
+    / { a: a { x = <&nobody>; y = <&nobody>; }; b: b { inner: inner { z = <&nobody>; }; };
+        a { x = <1 &c 2>, &c, <&c>; /delete-property/ y; }; c: c { }; };
+    /delete-node/ &b;
+    / { b { v = <&c>; }; };)");
+  EXPECT_EQ(tree.find("/b/inner"), nullptr);
+  const u32 c = *tree.find("/c")->cell("phandle");
+  const u8 low = static_cast<u8>(c);
+  EXPECT_EQ(*tree.find("/a")->property("x"),
+            (Bytes{0, 0, 0, 1, 0, 0, 0, low, 0, 0, 0, 2, '/', 'c', 0, 0, 0, 0, low}));
+  EXPECT_FALSE(tree.find("/a")->has("y"));
+  EXPECT_EQ(tree.find("/b")->cell("v"), c);
+  for (const char* label : {"b", "inner"})
+    EXPECT_NE(source_error("/dts-v1/; / { b: b { inner: inner { }; }; }; /delete-node/ &b; / { w = <&" +
+                           std::string(label) + ">; };")
+                  .find("no node is called"),
+              std::string::npos)
+        << label;
+}
+
+TEST(DeviceTreeLimits, NothingTakesLong) {
+  auto repeat = [](unsigned count, auto&& one) {
+    std::string text;
+    for (unsigned i = 0; i < count; ++i) text += one(i);
+    return text;
+  };
+  const std::string begin = "/dts-v1/;\n/ { t: t { }; ";
+  EXPECT_NE(source_error(begin + repeat(5000, [](unsigned i) { return fmt::format("p{};", i); }) + "};")
+                .find("1024 properties"),
+            std::string::npos);
+  EXPECT_NE(source_error(begin + repeat(5000, [](unsigned i) { return fmt::format("n{}{{}};", i); }) + "};")
+                .find("4096 children"),
+            std::string::npos);
+  EXPECT_NE(source_error(begin +
+                         repeat(40,
+                                [&](unsigned k) {
+                                  return fmt::format("n{}{{{}}};", k, repeat(2000, [](unsigned i) {
+                                                       return fmt::format("n{}{{}};", i);
+                                                     }));
+                                }) +
+                         "};")
+                .find("65536 nodes"),
+            std::string::npos);
+  EXPECT_NE(source_error(begin + std::string(5u << 20, ' ') + "};").find("4194304"), std::string::npos);
+  EXPECT_NE(source_error(begin + std::string(300, 'n') + "; };").find("long a name"), std::string::npos);
+  // As many references, deletions and replacements as the size allows.
+  EXPECT_EQ(source_error(begin + "a = <" + repeat(400'000, [](unsigned) { return "&t "; }) + ">; };"), "");
+  EXPECT_EQ(source_error(begin + repeat(100'000, [](unsigned) { return "a = <&t>; "; }) + "};"), "");
+  EXPECT_EQ(source_error(
+                begin + repeat(30'000, [](unsigned) { return "x { y = <&t>; }; /delete-node/ x; "; }) + "};"),
+            "");
+  EXPECT_NE(
+      source_error(begin + repeat(60, [](unsigned i) { return std::string(250, 'a' + i % 26) + " { "; }) +
+                   "deep: d { };" + repeat(60, [](unsigned) { return "};"; }) +
+                   " a = " + repeat(10'000, [](unsigned) { return "&deep,"; }) + "<1>; };")
+          .find("64 MiB"),
+      std::string::npos);
+}
+
+TEST(DeviceTreeLimits, BlobsToo) {
+  // Long names in the strings block, which each property would have to be read to the end of.
+  DeviceTree tree;
+  for (unsigned i = 0; i < 1000; ++i) tree.root().set_cells(fmt::format("property-{}", i), {i});
+  Bytes blob = tree.to_blob();
+  EXPECT_EQ(fatal_message([&] { DeviceTree::from_blob("x", blob); }), "");
+  Bytes joined = blob;
+  for (std::size_t at = joined.size() - 4000; at + 1 < joined.size(); ++at)
+    if (joined[at] == 0) joined[at] = '-';
+  EXPECT_NE(fatal_message([&] { DeviceTree::from_blob("x", joined); }).find("damaged"), std::string::npos);
+  blob.resize(kLargestTree + 1);
+  EXPECT_NE(fatal_message([&] { DeviceTree::from_blob("x", blob); }).find("4194304"), std::string::npos);
+}
+
 TEST(DeviceTreeReading, AddressesGoThroughBuses) {
   DeviceTree tree = source(R"(
     / { #address-cells = <2>; #size-cells = <2>;
@@ -131,6 +206,27 @@ TEST(DeviceTreeBlob, RoundTrip) {
   EXPECT_EQ(fdt_check_full(blob.data(), blob.size()), 0);
   DeviceTree again = DeviceTree::from_file("blob", blob);
   EXPECT_EQ(again.to_blob(), blob);
+}
+
+TEST(DeviceTreeBlob, SaysWhatTheLibraryWouldHaveWritten) {
+  DeviceTree tree = source("/memreserve/ 1 2; / { a = <1>, \"x\"; b { a; c = [01]; d { }; }; e { c; }; };");
+  Bytes library(4096);
+  void* fdt = library.data();
+  fdt_create(fdt, static_cast<int>(library.size()));
+  fdt_add_reservemap_entry(fdt, 1, 2);
+  fdt_finish_reservemap(fdt);
+  auto write = [&](auto& self, const DtNode& node) -> void {
+    fdt_begin_node(fdt, node.name().c_str());
+    for (const DtProperty& p : node.properties())
+      fdt_property(fdt, p.name.c_str(), p.value.data(), static_cast<int>(p.value.size()));
+    for (const auto& child : node.children()) self(self, *child);
+    fdt_end_node(fdt);
+  };
+  write(write, tree.root());
+  ASSERT_EQ(fdt_finish(fdt), 0);
+  library.resize(fdt_totalsize(fdt));
+  EXPECT_EQ(tree.to_blob().size(), library.size());
+  EXPECT_EQ(DeviceTree::from_blob("library", library).to_blob(), tree.to_blob());
 }
 
 TEST(DeviceTreeFuzz, DamagedBlobsNeverDoMoreThanBeRefused) {
