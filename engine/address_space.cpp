@@ -327,6 +327,7 @@ void AddressSpace::set_watches(std::vector<Watch> watches) {
   for (auto& block : ram_) {
     const u64 pages = block->page_flags.size();
     std::vector<u8> wanted(watches_.empty() ? 0 : pages, 0);
+    block->watched_stores = {};
     for (const Watch& w : watches_) {
       if (w.size == 0 || w.base >= block->base + block->size || w.base + w.size <= block->base) continue;
       const u64 first = (std::max(w.base, block->base) - block->base) / kPage;
@@ -334,6 +335,11 @@ void AddressSpace::set_watches(std::vector<Watch> watches) {
       for (u64 page = first; page <= last; ++page)
         wanted[page] |=
             static_cast<u8>((w.stores ? RamBlock::kWatchStores : 0) | (w.loads ? RamBlock::kWatchLoads : 0));
+      if (!w.stores) continue;
+      const u64 begin = std::max(w.base, block->base) - block->base;
+      const u64 end = std::min(w.base + w.size, block->base + block->size) - block->base;
+      auto& hull = block->watched_stores;
+      hull = {hull.end == 0 ? begin : std::min(hull.begin, begin), std::max(hull.end, end)};
     }
     for (u64 page = 0; page < pages; ++page) {
       const u8 code = block->page_flags[page] & RamBlock::kCode;

@@ -26,6 +26,11 @@ struct RamBlock {
   static constexpr u8 kWatchStores = 2;
   static constexpr u8 kWatchLoads = 4;
   std::vector<u8> page_flags;
+  /// All watched stores lie in this range of offsets; empty if there are none. Translated code looks at it
+  /// too.
+  struct {
+    u64 begin = 0, end = 0;
+  } watched_stores;
 };
 
 class AddressSpace {

@@ -90,6 +90,7 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
       a_.cmp(x86::gpq(s), x86::gpq(limit));
     }
     a_.ja(site_exit(ExitKind::Site, pc_, insn_ - 1));
+    if (slow == Slow::Code && i.op == Op::Store && limit == 0) return checked_store(ram, r, s, width);
     if (slow == Slow::Code) {
       const u8 mask = i.op == Op::Store ? RamBlock::kCode | RamBlock::kWatchStores | RamBlock::kWatchLoads
                                         : RamBlock::kWatchLoads;
@@ -112,6 +113,39 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
   m = narrow ? x86::ptr(x86::gpd(r), 0, width) : x86::ptr(x86::gpq(r), 0, width);
   m.setSegment(x86::gs);
   return m;
+}
+
+/// A store into RAM that looks at the page's flags first. `offset`: register with the place in the block; `r`
+/// is free. Where only other bytes of the page are watched, it goes through the alias, which is not
+/// protected.
+x86::Mem Emitter::checked_store(const RamBlock& ram, u8 r, u8 offset, unsigned width) {
+  const Label leave = site_exit(ExitKind::Site, pc_, insn_ - 1);
+  const Label store = a_.newLabel();
+  const u8 f = alloc_gpr();
+  if (width > 1) {  // the alias knows nothing of the next page's flags
+    a_.mov(x86::gpd(r), x86::gpd(offset));
+    a_.and_(x86::gpd(r), AddressSpace::kPage - 1);
+    a_.cmp(x86::gpd(r), AddressSpace::kPage - width);
+    a_.ja(leave);
+  }
+  a_.mov(x86::gpq(r), x86::gpq(offset));
+  a_.shr(x86::gpq(r), 12);
+  mov_imm(f, reinterpret_cast<u64>(ram.page_flags.data()));
+  const x86::Mem flags = x86::ptr(x86::gpq(f), x86::gpq(r), 0, 0, 1);
+  a_.test(flags, RamBlock::kCode | RamBlock::kWatchStores | RamBlock::kWatchLoads);
+  a_.jz(store);
+  a_.test(flags, RamBlock::kCode);
+  a_.jnz(leave);
+  mov_imm(f, reinterpret_cast<u64>(&ram.watched_stores));
+  a_.cmp(x86::gpq(offset), x86::ptr(x86::gpq(f), offsetof(decltype(ram.watched_stores), end), 8));
+  a_.jae(store);
+  a_.lea(x86::gpq(r), x86::ptr(x86::gpq(offset), static_cast<i32>(width)));
+  a_.cmp(x86::gpq(r), x86::ptr(x86::gpq(f), offsetof(decltype(ram.watched_stores), begin), 8));
+  a_.ja(leave);
+  a_.bind(store);
+  mov_imm(f, reinterpret_cast<u64>(ram.host));
+  locked_ &= ~(1u << r);
+  return x86::ptr(x86::gpq(f), x86::gpq(offset), 0, 0, width);
 }
 
 /// Through the soft TLB. An access that crosses the page's end misses, since its last byte's page is
