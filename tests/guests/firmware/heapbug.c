@@ -3,7 +3,11 @@
 // later. Ends with 1; with 0 if the sum were right.
 #include "board.h"
 
-enum { kTickUnits = 10000, kSamples = 8, kAccounts = 4, kRounds = 4000000 };
+#ifndef ROUNDS  // about 20 instructions each
+#define ROUNDS 4000000
+#endif
+
+enum { kTickUnits = 10000, kSamples = 8, kAccounts = 4, kRounds = ROUNDS };
 
 // Cells are multiples of 4 bytes, with nothing between them.
 struct ring {
