@@ -113,7 +113,7 @@ std::optional<StopKind> LiveDriver::end_reason() const {
 
 Icount LiveDriver::slice_limit() const {
   const Icount now = machine_.icount();
-  Icount limit = std::min(host_.max_icount, now + (short_slices_ ? kMinSlice : slice_));
+  Icount limit = std::min(host_.max_icount, now + slice_);
   if (recorder_ != nullptr) limit = std::min(limit, recorder_->next_stop());
   return limit;
 }
@@ -122,8 +122,6 @@ StopReason LiveDriver::run_slice(Icount limit, bool stop_here) {
   const u64 before_ns = host_now_ns();
   const Icount before = machine_.icount();
   limit = std::min(limit, slice_limit());
-  // While input waits for the guest to take it, the guest's taking some is what ends the slice.
-  port_.stop_when_ready(!input_.empty() && !short_slices_);
   StopReason reason;
   do {
     reason = machine_.run(limit, stop_here);
@@ -132,7 +130,6 @@ StopReason LiveDriver::run_slice(Icount limit, bool stop_here) {
   // A choice of the vCPU is as good as a jump: the machine must run before anything else happens.
   if (reason == StopReason::Switch) jumped_at_ = machine_.icount();
   if (reason == StopReason::Breakpoint) boundary_at_ = machine_.icount();
-  short_slices_ = port_.take_ready() && !input_.empty();
   at_idle_ = reason == StopReason::Idle;
   pinned_at_ = kNever;
   const Icount now = machine_.icount();

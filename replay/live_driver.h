@@ -105,8 +105,7 @@ class LiveDriver {
   Recorder* recorder_;
   Pacer pacer_;
 
-  Bytes input_;                // read from the host, not yet given to the guest
-  bool short_slices_ = false;  // the guest is taking the waiting input bit by bit
+  Bytes input_;  // read from the host, not yet given to the guest
   Icount slice_ = 100'000;
   bool at_idle_ = false;          // the last run() ended Idle
   VirtualNs pinned_at_ = kNever;  // the last pin_idle() since then

@@ -30,8 +30,8 @@ void LivePort::ask(InputKind kind, Channel channel, ByteView) {
 
 void LivePort::ready(Channel channel) {
   if (sink(channel, InputKind::Serial) != nullptr) reads_serial_ = true;
-  ready_ = true;
-  if (stop_when_ready_ && machine() != nullptr) stop_soon();
+  // The next bytes, if there are any, need not wait for the end of the slice.
+  if (machine() != nullptr) stop_soon();
 }
 
 void LivePort::stop_soon() {

@@ -44,10 +44,6 @@ class LivePort : public PortBase {
   /// until it asks again.
   bool reads_serial() const { return reads_serial_; }
 
-  /// Input is waiting on the host's side: ready() stops the machine, so that it can be given.
-  void stop_when_ready(bool on) { stop_when_ready_ = on; }
-  /// Whether ready() was called since the last time this was asked.
-  bool take_ready() { return std::exchange(ready_, false); }
 
   /// Console output not yet given to the host.
   const Bytes& pending_output() const { return pending_; }
@@ -70,8 +66,6 @@ class LivePort : public PortBase {
   HostServices services_;
   std::set<Channel> waiting_;
   bool reads_serial_ = true;
-  bool stop_when_ready_ = false;
-  bool ready_ = false;
   Bytes pending_;
   Icount last_output_ = kNever;
   std::exception_ptr failure_;

@@ -209,10 +209,16 @@ std::string echo_program() {
   return a.elf(std::string(0x80, '\0') + ":tt");
 }
 
-std::string serial_echo_program() {
+std::string serial_echo_program(bool fifo) {
   Assembler a;
   a.li(A::s2, 0x10000000);  // the UART
   a.li(A::s3, 'q');
+  if (fifo) {
+    a.li(A::t0, 7);
+    a.sb(A::t0, A::s2, 2);
+    a.li(A::t0, 1);
+    a.sb(A::t0, A::s2, 1);
+  }
   unsigned loop = a.here();
   a.lbu(A::t0, A::s2, 5);
   a.andi(A::t0, A::t0, 1);

@@ -80,8 +80,9 @@ std::string echo_program();
 /// Copies the host file `from` to the host file `to` and to the console, and exits with 0; with 1 if `from`,
 /// with 2 if `to` cannot be opened.
 std::string copy_program(const std::string& from, const std::string& to);
-/// Copies the serial port to itself; 'q' powers the board off.
-std::string serial_echo_program();
+/// Copies the serial port to itself; 'q' powers the board off. `fifo`: through the FIFO, with its interrupt
+/// enabled.
+std::string serial_echo_program(bool fifo = false);
 /// Prints lines of eight hex digits, counting up from 1 to `lines` (0: for ever), with `delay` loop turns
 /// between them and stores all over 256 KiB; then exits with 5.
 std::string counter_program(unsigned lines, unsigned delay);

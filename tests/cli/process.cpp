@@ -71,7 +71,7 @@ Process::Process(const std::vector<std::string>& arguments, const SpawnOptions& 
   pid_ = ::fork();
   if (pid_ < 0) throw std::runtime_error("fork");
   if (pid_ == 0) {
-    connect(0, options.input, "", input.read);
+    connect(0, options.input, options.input_file, input.read);
     connect(1, options.output, options.output_file, output.write);
     connect(2, options.error, options.error_file, error.write);
     // Last, so that nothing opened above takes the place.

@@ -17,6 +17,7 @@ struct SpawnOptions {
   Stream input = Stream::Null;
   Stream output = Stream::Pipe;
   Stream error = Stream::Pipe;
+  std::string input_file;                // instead of `input`
   std::string output_file;               // instead of `output`
   std::string error_file;                // instead of `error`
   unsigned long file_size_limit = 0;     // RLIMIT_FSIZE, if not 0

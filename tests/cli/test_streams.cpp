@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "tests/cli/guest.h"
@@ -66,14 +67,27 @@ TEST_F(Streams, InputThatComesLate) {
 }
 
 TEST_F(Streams, TheSerialPortLosesNothing) {
-  std::string image = program("serial", serial_echo_program()), recording = folder / "rec";
   std::string text;
   for (int i = 0; i < 5000; ++i) text += static_cast<char>('A' + i % 26);
   text += 'q';
-  Outcome outcome = hindcast({"record", "-o", recording, image}, text);
-  EXPECT_EQ(outcome.status, 0) << outcome.describe();
-  EXPECT_EQ(outcome.out, text);
-  replays(recording, text, 0);
+  SpawnOptions from_file;  // there from the beginning
+  from_file.input_file = folder / "keys";
+  write_file(from_file.input_file, text);
+  for (bool fifo : {false, true}) {
+    std::string image = program("serial", serial_echo_program(fifo)), recording = folder / "rec";
+    Outcome outcome = hindcast({"record", "--force", "-o", recording, "--summary", image}, "", from_file);
+    EXPECT_EQ(outcome.status, 0) << outcome.describe();
+    EXPECT_EQ(outcome.out, text);
+    replays(recording, text, 0);
+    // A byte or a FIFO full of them is there when the last one has been taken, and the guest does not wait.
+    const std::string::size_type at = outcome.err.find("icount ");
+    ASSERT_NE(at, std::string::npos);
+    EXPECT_LT(std::stoul(outcome.err.substr(at + 7)), 20 * text.size())
+        << (fifo ? "with" : "without") << " FIFO";
+    const std::string events = hindcast({"events", recording, "--kind", "serial"}).out;
+    const auto lines = static_cast<std::size_t>(std::count(events.begin(), events.end(), '\n'));
+    EXPECT_LE(lines, fifo ? text.size() / 16 + 100 : text.size());
+  }
 }
 
 TEST_F(Streams, SerialToAFile) {

@@ -71,6 +71,18 @@ TEST_F(Uart, FifoTakesSixteen) {
   EXPECT_EQ(port.type(0, left), "Y");
 }
 
+TEST_F(Uart, AsksForMoreWhenTheFifoIsEmpty) {
+  put(2, 0x07);
+  port.type(0, "abcdef");
+  const unsigned readies = port.readies[0];
+  for (int i = 0; i < 5; ++i) get(0);
+  EXPECT_EQ(port.readies[0], readies);
+  get(0);
+  EXPECT_EQ(port.readies[0], readies + 1);
+  get(0);  // nothing was there
+  EXPECT_EQ(port.readies[0], readies + 1);
+}
+
 TEST_F(Uart, SwitchingTheFifoOrClearingItEmptiesIt) {
   put(2, 0x01);
   port.type(0, "abc");

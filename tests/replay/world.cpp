@@ -72,7 +72,7 @@ std::size_t TypingConsole::read(u8* buffer, std::size_t size) {
   const std::size_t n = std::min({size, keys_.size(), std::size_t{1} + random_() % 5});
   std::copy_n(keys_.begin(), n, buffer);
   keys_.erase(0, n);
-  polls_left_ = static_cast<unsigned>(random_() % 3);
+  polls_left_ = static_cast<unsigned>(random_() % 5);
   return n;
 }
 
