@@ -4,6 +4,7 @@
 
 #include "engine/device.h"
 #include "engine/ir/builder.h"
+#include "engine/ir/fp_rules.h"
 #include "engine/ir/ir.h"
 #include "engine/types.h"
 
@@ -76,8 +77,6 @@ class Architecture {
   virtual unsigned max_insn_bytes() const = 0;
   virtual std::size_t state_bytes() const = 0;  // CpuHeader included
   virtual unsigned page_bits() const { return 12; }
-  virtual u64 default_nan32() const { return 0x7fc00000; }
-  virtual u64 default_nan64() const { return 0x7ff8000000000000; }
 
   // State.
   virtual void reset(Vcpu& vcpu, GuestAddr entry) const = 0;
@@ -94,6 +93,10 @@ class Architecture {
   virtual ir::Round rounding(u64 context) const {
     (void)context;
     return ir::Round::NearestEven;
+  }
+  virtual ir::FpRules fp_rules(u64 context) const {
+    (void)context;
+    return {};
   }
   /// Emits the IR of the one instruction at `pc`, whose bytes start at code[0] (code may be shorter than
   /// max_insn_bytes() at the end of readable memory). InsnStart has been emitted. Illegal instructions are

@@ -56,6 +56,7 @@ jit::Context& Executor::context_of(u64 value, unsigned vcpu) {
     slot->value = value;
     slot->flat = arch.memory_mode(value) == MemoryMode::Flat;
     slot->rounding = arch.rounding(value);
+    slot->fp_rules = arch.fp_rules(value);
     // x86 MXCSR: all exceptions masked, rounding control in bits 13 and 14.
     u32 rc = 0;
     switch (slot->rounding) {

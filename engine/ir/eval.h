@@ -50,7 +50,7 @@ constexpr u64 byte_swap(Type t, u64 a) {
 
 }  // namespace detail
 
-inline constexpr u64 kDefaultNan32 = 0x7fc00000;
+inline constexpr u64 kUnboxedNan = 0x7fc00000;  // NanUnbox of what is no boxed number
 inline constexpr u64 kNanBoxUpper = u64{0xffffffff} << 32;
 
 /// Value of a Pure op other than Const and CallPure. `type` is Inst::type, `a_type` the result type of
@@ -99,7 +99,7 @@ inline constexpr u64 kNanBoxUpper = u64{0xffffffff} << 32;
     case Op::Select: return a != 0 ? b : c;
     case Op::Bitcast: return a;
     case Op::NanBox: return kNanBoxUpper | a;
-    case Op::NanUnbox: return (a & kNanBoxUpper) == kNanBoxUpper ? a & 0xffffffff : kDefaultNan32;
+    case Op::NanUnbox: return (a & kNanBoxUpper) == kNanBoxUpper ? a & 0xffffffff : kUnboxedNan;
     default: return 0;
   }
 }

@@ -49,11 +49,7 @@ u64 from_integer(const Inst& inst, Type from, Round rm, u64 a, u32& flags) {
   return fp::from_i64<F>(from == Type::I32 ? static_cast<i32>(a) : static_cast<i64>(a), rm, flags);
 }
 
-}  // namespace
-
-u64 eval_fp(const Inst& inst, Type a_type, Round dynamic, u64 a, u64 b, u64 c, u32& flags) {
-  Round rm = static_cast<Round>(inst.aux);
-  if (rm == Round::Dynamic) rm = dynamic;
+u64 eval(const Inst& inst, Type a_type, Round rm, u64 a, u64 b, u64 c, u32& flags) {
   const bool single = inst.type == Type::F32;
   switch (inst.op) {
     case Op::FConvert:
@@ -71,6 +67,75 @@ u64 eval_fp(const Inst& inst, Type a_type, Round dynamic, u64 a, u64 b, u64 c, u
       return single ? eval_format<fp::F32>(inst, rm, a, b, c, flags)
                     : eval_format<fp::F64>(inst, rm, a, b, c, flags);
   }
+}
+
+bool is_nan(Type t, u64 v) {
+  return t == Type::F32 ? fp::is_nan<fp::F32>(static_cast<u32>(v)) : fp::is_nan<fp::F64>(v);
+}
+bool is_signaling(Type t, u64 v) {
+  return t == Type::F32 ? fp::is_signaling<fp::F32>(static_cast<u32>(v)) : fp::is_signaling<fp::F64>(v);
+}
+
+constexpr u64 sign_bit(Type t) { return u64{1} << (bits_of(t) - 1); }
+constexpr u64 quiet_bit(Type t) { return u64{1} << (t == Type::F32 ? 22 : 51); }
+
+/// A NaN in the other format: its sign and the upper end of its payload.
+u64 convert_nan(Type from, u64 v) {
+  constexpr unsigned kDropped = 29;  // bits of an F64's fraction beyond an F32's
+  if (from == Type::F32) return (v & sign_bit(from)) << 32 | u64{0x7ff} << 52 | (v & 0x7fffff) << kDropped;
+  return (v & sign_bit(from)) >> 32 | u64{0xff} << 23 | (v >> kDropped & 0x7fffff);
+}
+
+/// The NaN that an operation with these operands gives. `raised`: the flags that it has raised.
+u64 nan_result(const Inst& inst, Type a_type, const FpRules& rules, u64 a, u64 b, u64 c, u32 raised) {
+  const u64 fresh = inst.type == Type::F32 ? rules.default_nan32 : rules.default_nan64;
+  if (rules.nan == FpRules::Nan::Default) return fresh;
+  u64 operands[3] = {a, b, 0};
+  unsigned count = 2;
+  if (inst.op == Op::FSqrt || inst.op == Op::FConvert) count = 1;
+  if (inst.op == Op::FMulAdd) {
+    count = 3;
+    operands[0] = c ^ ((inst.flags & 2) != 0 ? sign_bit(inst.type) : 0);
+    operands[1] = a ^ ((inst.flags & 1) != 0 ? sign_bit(inst.type) : 0);
+    operands[2] = b;
+  }
+  const auto quiet = [&](u64 v) {
+    return (inst.op == Op::FConvert ? convert_nan(a_type, v) : v) | quiet_bit(inst.type);
+  };
+  for (unsigned i = 0; i < count; ++i)
+    if (is_signaling(a_type, operands[i])) return quiet(operands[i]);
+  if ((raised & fp::kInvalid) != 0) return fresh;  // no operand signals, so the operation itself was invalid
+  for (unsigned i = 0; i < count; ++i)
+    if (is_nan(a_type, operands[i])) return quiet(operands[i]);
+  return fresh;
+}
+
+}  // namespace
+
+u64 eval_fp(const Inst& inst, Type a_type, Round dynamic, const FpRules& rules, u64 a, u64 b, u64 c,
+            u32& flags) {
+  Round rm = static_cast<Round>(inst.aux);
+  if (rm == Round::Dynamic) rm = dynamic;
+  u32 raised = 0;
+  const u64 result = eval(inst, a_type, rm, a, b, c, raised);
+  flags |= raised;
+  switch (inst.op) {
+    case Op::FCmpEq:
+    case Op::FCmpLt:
+    case Op::FCmpLe:
+    case Op::SToF:
+    case Op::UToF: return result;
+    case Op::FToS:
+    case Op::FToU: return rules.nan_to_zero && is_nan(a_type, a) ? 0 : result;
+    case Op::FMin:
+    case Op::FMax:
+      if (rules.signaling_min_max && (raised & fp::kInvalid) != 0) break;
+      [[fallthrough]];
+    default:
+      if (!is_nan(inst.type, result)) return result;
+      break;
+  }
+  return nan_result(inst, a_type, rules, a, b, c, raised);
 }
 
 }  // namespace hindcast::ir

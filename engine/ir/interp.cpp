@@ -124,8 +124,8 @@ void Frame::write_register(const Inst& inst) {
 u64 Frame::fp(const Inst& inst) {
   const Round dynamic = static_cast<Round>(inst.aux) == Round::Dynamic ? vcpu_.arch().rounding(unit_.context)
                                                                        : Round::NearestEven;
-  return eval_fp(inst, arg_type(inst, 0), dynamic, arg(inst, 0), optional_arg(inst, 1), optional_arg(inst, 2),
-                 header_.fp_flags);
+  return eval_fp(inst, arg_type(inst, 0), dynamic, vcpu_.arch().fp_rules(unit_.context), arg(inst, 0),
+                 optional_arg(inst, 1), optional_arg(inst, 2), header_.fp_flags);
 }
 
 /// Whether an access goes to physical memory at `pa` as it is.

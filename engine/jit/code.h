@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "engine/ir/fp_rules.h"
 #include "engine/ir/ir.h"
 #include "engine/jit/host.h"
 #include "engine/soft_tlb.h"
@@ -51,6 +52,7 @@ struct Context {
   u64 value = 0;
   bool flat = true;
   ir::Round rounding = ir::Round::NearestEven;
+  ir::FpRules fp_rules;
   u32 mxcsr = 0x1f80;
   struct JumpEntry {
     GuestAddr pc;

@@ -3,12 +3,14 @@
 //   point             host (VEX scalar)                what is done here
 //   rounding          MXCSR of the context             an op with another static mode goes to the soft path
 //   sticky flags      accrue in MXCSR                  folded into the guest's on leaving and on FpGetFlags
-//   NaN result        first operand's payload          replaced by the default NaN, out of line
+//   NaN result        first operand's payload          replaced by the default NaN, out of line; where NaNs
+//                                                      propagate, redone by the soft path
 //   fma(inf, 0, qNaN) no invalid                       raised out of line, where the result is a NaN anyway
 //   tininess          after rounding                   the same as IR defines
 //   float to integer  "indefinite" on overflow         redone by the soft path, which saturates
 //
 // FToU and UToF need AVX-512 for exact flags; without it they take the soft path, like FMin and FMax.
+#include "engine/ir/eval.h"
 #include "engine/jit/emitter.h"
 #include "engine/jit/soft_fp.h"
 #include "engine/vcpu.h"
@@ -19,6 +21,10 @@ using namespace asmjit;
 using ir::Op;
 using ir::Round;
 using ir::Type;
+
+namespace {
+constexpr u8 kNoXmm = 0xff;
+}
 
 ir::Round Emitter::rounding(const ir::Inst& i) const {
   const auto r = static_cast<Round>(i.aux);
@@ -112,6 +118,11 @@ void Emitter::load_const_f(u8 xmm, u64 bits, Type t) {
   locked_ &= ~(1u << r);
 }
 
+u64 Emitter::default_nan(bool wide_float) const {
+  const ir::FpRules& rules = env_.context.fp_rules;
+  return wide_float ? rules.default_nan64 : rules.default_nan32;
+}
+
 /// If the register holds a NaN it becomes the default NaN.
 void Emitter::fix_nan(u8 xmm, Type t) {
   const Xmm x = x86::xmm(xmm);
@@ -123,7 +134,7 @@ void Emitter::fix_nan(u8 xmm, Type t) {
   cold([this, x, nan, done, w] {
     a_.bind(nan);
     a_.mov(field(offsetof(CpuHeader, scratch) + 8, 8), x86::rax);
-    a_.mov(x86::rax, w ? env_.arch.default_nan64() : env_.arch.default_nan32());
+    a_.mov(x86::rax, default_nan(w));
     if (w)
       a_.vmovq(x, x86::rax);
     else
@@ -133,10 +144,37 @@ void Emitter::fix_nan(u8 xmm, Type t) {
   });
 }
 
+/// `result` was computed from the registers in `args`, which are not `result`. A NaN is computed again, by
+/// the soft path.
+void Emitter::redo_nan(Value v, u8 result, std::array<u8, 3> args) {
+  const ir::Inst& i = inst(v);
+  const Xmm x = x86::xmm(result);
+  Label nan = a_.newLabel(), done = a_.newLabel();
+  const bool w = wide(i.type), wide_operand = wide(type(i.args[0]));
+  w ? a_.vucomisd(x, x) : a_.vucomiss(x, x);
+  a_.jp(nan);
+  a_.bind(done);
+  const SoftOp soft{i.op, i.type, type(i.args[0]), rounding(i), i.flags};
+  cold([this, soft, result, args, nan, done, w, wide_operand] {
+    a_.bind(nan);
+    soft_call(soft.pack(), args.data(), wide_operand, result, false, w);
+    a_.jmp(done);
+  });
+}
+
 void Emitter::emit_fp_arith(Value v, x86::Inst::Id op32, x86::Inst::Id op64, bool sqrt) {
   const ir::Inst& i = inst(v);
   const bool w = wide(i.type);
   const u8 xa = use_f(i.args[0]);
+  if (propagates_nans()) {
+    const u8 xb = sqrt ? xa : use_f(i.args[1]);
+    consume_args(i);
+    const u8 t = alloc_xmm();
+    a_.emit(w ? op64 : op32, x86::xmm(t), x86::xmm(xa), x86::xmm(xb));
+    redo_nan(v, t, {xa, sqrt ? kNoXmm : xb, kNoXmm});
+    define_f(v, t);
+    return;
+  }
   Operand ob = sqrt ? Operand(x86::xmm(xa)) : use_fm(i.args[1]);
   consume_args(i);
   locked_xmm_ = 0;
@@ -162,6 +200,11 @@ void Emitter::emit_fma(Value v) {
                                                {x86::Inst::kIdVfmsub213ss, x86::Inst::kIdVfmsub213sd},
                                                {x86::Inst::kIdVfnmsub213ss, x86::Inst::kIdVfnmsub213sd}};
   a_.emit(kIds[i.flags & 3][w ? 1 : 0], x86::xmm(t), x86::xmm(xb), x86::xmm(xc));
+  if (propagates_nans()) {
+    redo_nan(v, t, {xa, xb, xc});
+    define_f(v, t);
+    return;
+  }
   Label nan = a_.newLabel(), done = a_.newLabel();
   w ? a_.vucomisd(x86::xmm(t), x86::xmm(t)) : a_.vucomiss(x86::xmm(t), x86::xmm(t));
   a_.jp(nan);
@@ -180,7 +223,7 @@ void Emitter::emit_fma(Value v) {
     a_.vldmxcsr(mxcsr);
     a_.bind(settled);
     a_.mov(save, x86::rax);
-    a_.mov(x86::rax, w ? env_.arch.default_nan64() : env_.arch.default_nan32());
+    a_.mov(x86::rax, default_nan(w));
     if (w)
       a_.vmovq(x, x86::rax);
     else
@@ -223,12 +266,15 @@ void Emitter::emit_fp_convert(Value v) {
   const ir::Inst& i = inst(v);
   const u8 x = use_f(i.args[0]);
   consume_args(i);
-  u8 d = dest_f(v);
+  u8 d = propagates_nans() ? alloc_xmm() : dest_f(v);
   if (i.type == Type::F64)
     a_.vcvtss2sd(x86::xmm(d), x86::xmm(x), x86::xmm(x));
   else
     a_.vcvtsd2ss(x86::xmm(d), x86::xmm(x), x86::xmm(x));
-  fix_nan(d, i.type);
+  if (propagates_nans())
+    redo_nan(v, d, {x, kNoXmm, kNoXmm});
+  else
+    fix_nan(d, i.type);
   define_f(v, d);
 }
 
@@ -258,7 +304,7 @@ void Emitter::emit_float_to_int(Value v) {
     a_.je(odd);
   }
   a_.bind(done);
-  const u8 args[3] = {x, 0xff, 0xff};
+  const u8 args[3] = {x, kNoXmm, kNoXmm};
   const SoftOp soft{i.op, i.type, operand, rm, 0};
   cold([this, odd, done, args, soft, d, wide_int, wide_float] {
     a_.bind(odd);
@@ -309,7 +355,7 @@ void Emitter::emit_box(Value v) {
   a_.bind(done);
   cold([this, odd, done, d, t] {
     a_.bind(odd);
-    a_.mov(x86::gpd(t), static_cast<u32>(env_.arch.default_nan32()));
+    a_.mov(x86::gpd(t), static_cast<u32>(ir::kUnboxedNan));
     a_.vmovd(x86::xmm(d), x86::gpd(t));
     a_.jmp(done);
   });
@@ -335,7 +381,7 @@ void Emitter::emit_bitcast(Value v) {
 }
 
 /// Calls the soft implementation. Every host register but `result` keeps its value.
-/// args: xmm numbers of the operands (0xff: none), or general registers where marked below by +32.
+/// args: xmm numbers of the operands (kNoXmm: none), or general registers where marked below by +32.
 void Emitter::soft_call(u64 packed, const u8* args, bool wide_operand, u8 result, bool to_gpr,
                         bool wide_result) {
   const auto rows = env_.arch.registers();
@@ -343,7 +389,7 @@ void Emitter::soft_call(u64 packed, const u8* args, bool wide_operand, u8 result
   int arg_slots[3];
   for (int k = 0; k < 3; ++k) {
     arg_slots[k] = -1;
-    if (args[k] == 0xff) continue;
+    if (args[k] == kNoXmm) continue;
     arg_slots[k] = new_spill();
     if (args[k] >= 32)
       a_.mov(spill_mem(arg_slots[k], 8), x86::gpq(args[k] - 32u));
@@ -369,6 +415,7 @@ void Emitter::soft_call(u64 packed, const u8* args, bool wide_operand, u8 result
   }
   a_.mov(x86::rdi, packed);
   a_.lea(x86::r8, field(offsetof(CpuHeader, fp_flags), 4));
+  a_.mov(x86::r9, reinterpret_cast<u64>(&env_.context.fp_rules));
   a_.mov(x86::rax, reinterpret_cast<u64>(&hindcast_soft_fp));
   a_.call(x86::rax);
   const int result_slot = new_spill();
@@ -395,7 +442,7 @@ void Emitter::soft_call(u64 packed, const u8* args, bool wide_operand, u8 result
 void Emitter::emit_soft(Value v) {
   const ir::Inst& i = inst(v);
   const Type operand = type(i.args[0]);
-  u8 args[3] = {0xff, 0xff, 0xff};
+  u8 args[3] = {kNoXmm, kNoXmm, kNoXmm};
   for (int k = 0; k < 3; ++k) {
     if (i.args[k] == ir::kNoValue) continue;
     args[k] = ir::is_float(type(i.args[k])) ? use_f(i.args[k]) : static_cast<u8>(use(i.args[k]) + 32);

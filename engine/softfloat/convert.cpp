@@ -1,6 +1,6 @@
 // Conversions between formats, and to and from integers (IEEE 754-2019, 5.4.1, 5.4.2 and 7.2). What IEEE
-// leaves to the implementation, the result of an invalid conversion to an integer, is RISC-V's: saturated,
-// and the largest for a NaN.
+// leaves to the implementation, the result of an invalid conversion to an integer, is saturated, and the
+// largest for a NaN.
 #include <limits>
 
 #include "engine/softfloat/unpacked.h"
