@@ -20,7 +20,9 @@ Session::Session(replay::Navigator& navigator, SessionOptions options)
       registers_(navigator.machine().arch()),
       motion_(navigator, registers_),
       monitor_(navigator, motion_, options_.timeline),
-      image_(std::move(options_.image)) {}
+      image_(std::move(options_.image)) {
+  navigator_.on_output([this](Channel, ByteView data) { guest_output(data); });
+}
 
 void Session::begin() {
   motion_.clear();
@@ -214,7 +216,7 @@ void Session::say_how_it_ended() {
       return console(
           fmt::format("hindcast: the guest ended the run with status {}\n", machine().exit_code()));
     case replay::StopKind::WaitsForever:
-      return console("hindcast: the guest waits for ever, and no input can come\n");
+      return console(fmt::format("hindcast: {}\n", replay::why_for_ever(machine())));
     case replay::StopKind::MaxIcount: return console("hindcast: this is where --max-icount ends the run\n");
     default: return;
   }

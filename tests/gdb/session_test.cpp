@@ -110,8 +110,7 @@ TEST_F(SessionTest, ReadsMemoryAndNoDevices) {
 }
 
 TEST_F(SessionTest, RefusesToChangeTheRecording) {
-  for (const char* packet :
-       {"P20=0000000000000000", "M80000100,4:01020304", "X80000100,1:a", "c80000000"})
+  for (const char* packet : {"P20=0000000000000000", "M80000100,4:01020304", "X80000100,1:a", "c80000000"})
     EXPECT_TRUE(ask(packet).starts_with("E.a recording cannot be changed")) << packet;
   EXPECT_EQ(notices.size(), 4u);
   for (const char* malformed : {"G00", "P20=00", "P999=00", "P20", "M80000100,4:0102", "M80000100,1:zz",
