@@ -112,7 +112,6 @@ std::string AddressSpace::name_at(GuestAddr pa) const {
 }
 
 // ---- the guest's slow path
-// ---------------------------------------------------------------------------------------
 
 bool AddressSpace::access_device(GuestAddr pa, unsigned size, u64* value, bool write) {
   for (const auto& d : devices_) {
@@ -188,7 +187,6 @@ void AddressSpace::note_write(RamBlock& block, GuestAddr pa, std::size_t size) {
 }
 
 // ---- the host's side
-// ---------------------------------------------------------------------------------------------
 
 bool AddressSpace::host_write(GuestAddr pa, const void* data, std::size_t size) {
   if (size == 0) return true;
@@ -214,7 +212,6 @@ const u8* AddressSpace::peek(GuestAddr pa, std::size_t size) const {
 }
 
 // ---- the window
-// --------------------------------------------------------------------------------------------------
 
 void AddressSpace::build_window() {
   GuestAddr top = u64{1} << 32;
@@ -319,7 +316,6 @@ void AddressSpace::unprotect_code() {
 }
 
 // ---- watching
-// ----------------------------------------------------------------------------------------------------
 
 void AddressSpace::set_watches(std::vector<Watch> watches) {
   watches_ = std::move(watches);

@@ -198,7 +198,6 @@ void RecordingNavigator::clone_into(Machine& other, PortBase& port) {
 }
 
 // ---- to a known position
-// -----------------------------------------------------------------------------------------
 
 bool RecordingNavigator::go_to(Icount icount) {
   arm(false);
@@ -243,7 +242,6 @@ NavStop RecordingNavigator::seek(Icount icount) {
 }
 
 // ---- forward
-// -----------------------------------------------------------------------------------------------------
 
 void RecordingNavigator::maybe_snapshot(Icount cursor) {
   const u64 now_ns = host_now_ns();
@@ -308,7 +306,6 @@ NavStop RecordingNavigator::step_among_several(unsigned vcpu, u64 count) {
 }
 
 // ---- backward
-// ----------------------------------------------------------------------------------------------------
 
 NavStop RecordingNavigator::step_back(unsigned vcpu) {
   return move([&] {

@@ -55,7 +55,7 @@ void Timeline::request_stop() {
   if (live_) live_->driver().pause();
 }
 
-// ---- between past and present --------------------------------------------------------------------------
+// ---- between past and present
 
 PastNavigator& Timeline::past() {
   if (past_) return *past_;
@@ -146,7 +146,7 @@ NavStop Timeline::run_back() {
   });
 }
 
-// ---- the present ---------------------------------------------------------------------------------------
+// ---- the present
 
 NavStop Timeline::stopped(Kind kind) {
   NavStop stop;

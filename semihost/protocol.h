@@ -2,8 +2,9 @@
 // InputKind::Semihost. Replies are stored in recordings, so the layout is part of the recording format. All
 // integers are little-endian.
 //
-//   request  u8 op, u8 mode, u16 handle, u64 offset, u32 count, u32 n, n bytes (name or data), u32 m, m bytes
-//   (name2) reply    i32 error, u64 value, u32 n, n bytes
+//   request  u8 op, u8 mode, u16 handle, u64 offset, u32 count, u32 n, n bytes (name or data),
+//            u32 m, m bytes (name2)
+//   reply    i32 error, u64 value, u32 n, n bytes
 #pragma once
 #include <optional>
 #include <string>

@@ -74,7 +74,6 @@ struct Service::Impl {
 };
 
 // ---- Console and files
-// -------------------------------------------------------------------------------------------
 
 u64 Service::Impl::open(const Call& call) {
   std::array<u64, 3> block;  // name, mode, length of the name
@@ -231,7 +230,6 @@ u64 Service::Impl::rename(const Call& call) {
 }
 
 // ---- Time, environment, exit
-// -------------------------------------------------------------------------------------
 
 u64 Service::Impl::elapsed(const Call& call) {
   VirtualNs now = machine.clock().now();
@@ -285,7 +283,6 @@ u64 Service::Impl::exit(const Call& call, bool extended) {
 }
 
 // ---- Waiting for the console
-// -------------------------------------------------------------------------------------
 
 void Service::Impl::wait_for_console(Vcpu& vcpu, const WaitingRead& read) {
   vcpu.park();
@@ -327,7 +324,6 @@ void Service::receive(InputKind, ByteView data) {
 }
 
 // ---- Dispatch
-// ----------------------------------------------------------------------------------------------------
 
 std::optional<u64> Service::Impl::serve(Call& call, u64 op) {
   switch (static_cast<Op>(op)) {

@@ -208,7 +208,7 @@ Value Builder::simplify_constant_right(Op op, Type t, Value a, u64 c) {
   return kNoValue;
 }
 
-// ---- conditions ----
+// ---- conditions
 
 Value Builder::invert(Value condition) {
   const Inst inst = at(condition);
@@ -280,7 +280,7 @@ Value Builder::select(Value cond, Value a, Value b) {
   return emit_pure({.op = Op::Select, .type = t, .args = {cond, a, b}});
 }
 
-// ---- changes of type ----
+// ---- changes of type
 
 Value Builder::trunc(Type to, Value a) {
   require_integer(Op::Trunc, a);
@@ -339,7 +339,7 @@ Value Builder::bitcast(Type to, Value a) {
   return emit_pure({.op = Op::Bitcast, .type = to, .args = {a, kNoValue, kNoValue}});
 }
 
-// ---- addresses ----
+// ---- addresses
 
 void Builder::fold_address(Value& address, MemAttr& attr) {
   // A narrower sum wraps before it is widened to an address, so it is not the address plus an offset.

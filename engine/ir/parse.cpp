@@ -53,7 +53,7 @@ class Parser {
     throw Fatal("IR text, line " + std::to_string(line_number_) + ": " + what);
   }
 
-  // ---- characters ----
+  // ---- characters
   bool next_line() {
     if (pos_ >= text_.size()) return false;
     const std::size_t end = std::min(text_.find('\n', pos_), text_.size());
@@ -115,7 +115,7 @@ class Parser {
   }
   u64 optional(std::string_view key, u64 max) { return take_key(key) ? number(max) : 0; }
 
-  // ---- lines ----
+  // ---- lines
   void unit_line() {
     if (!take_word_if("unit")) fail("expected 'unit'");
     unit_.pc = required("pc");

@@ -44,7 +44,7 @@ class SourceParser {
     bool current = true;  // nothing has replaced the value
   };
 
-  // ---- characters and words ----
+  // ---- characters and words
   [[noreturn]] void fail(const std::string& what) const { fail(what, line_); }
   [[noreturn]] void fail(const std::string& what, unsigned line) const {
     throw Fatal(fmt::format("device tree '{}', line {}: {}", name_, line, what));
@@ -110,7 +110,7 @@ class SourceParser {
     return path;
   }
 
-  // ---- nodes ----
+  // ---- nodes
   void top_level() {
     if (keyword("/memreserve/")) {
       u64 base = primary();
@@ -194,7 +194,7 @@ class SourceParser {
     pending_.push_back({&node, name, std::move(references)});
   }
 
-  // ---- values ----
+  // ---- values
   void one_value(Bytes& value, std::vector<Reference>& references) {
     skip();
     if (peek() == '"') {
@@ -270,7 +270,7 @@ class SourceParser {
     return static_cast<char>(value);
   }
 
-  // ---- expressions: C's operators on 64-bit numbers ----
+  // ---- expressions: C's operators on 64-bit numbers
   u64 primary(unsigned depth = 0) {
     if (depth > kDeepestNode) fail("nested too deeply");
     if (accept('(')) {
@@ -370,7 +370,7 @@ class SourceParser {
     return op == "/" ? a / b : a % b;
   }
 
-  // ---- references ----
+  // ---- references
   DtNode& lookup(const std::string& target, unsigned line) const {
     if (target[0] == '{') {
       if (DtNode* node = tree_.find(std::string_view(target).substr(1))) return *node;

@@ -40,7 +40,6 @@ void write_masked(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
 }
 
 // ---- floating point (unprivileged manual, section 11.2)
-// ------------------------------------------------------------
 
 u64 read_fflags(const RiscvArch&, const Vcpu& vcpu, unsigned) { return fflags_of(state_of(vcpu).fp_flags); }
 u64 read_frm(const RiscvArch&, const Vcpu& vcpu, unsigned) { return state_of(vcpu).frm; }
@@ -62,7 +61,6 @@ void write_fcsr(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
 }
 
 // ---- machine mode (Privileged, section 3.1)
-// ------------------------------------------------------------------------
 
 u64 read_mstatus(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
   u64 value = state_of(vcpu).mstatus;
@@ -127,7 +125,6 @@ constexpr auto write_mcounteren = write_masked<&RiscvState::mcounteren, kCounter
 constexpr auto write_menvcfg = write_masked<&RiscvState::menvcfg, kEnvironment>;
 
 // ---- the table
-// -----------------------------------------------------------------------------------------------------
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"  // one base class without virtual functions

@@ -65,9 +65,10 @@ struct Field {
 using EmitFn = void (*)(Emitter&);
 
 /// A row. The pattern has one character per instruction bit, highest first (spaces are for the reader):
-///   0 1  fixed          -  ignored
-///   d s t r  rd, rs1, rs2, rs3      x  rd and rs1 at once      D S T X  the same in 3 bits, registers 8 to
-///   15 i  immediate        c  CSR number   m  rounding mode   a  aq and rl
+///   0 1      fixed                    -  ignored
+///   d s t r  rd, rs1, rs2, rs3        x  rd and rs1 at once
+///   D S T X  the same in 3 bits, registers 8 to 15
+///   i  immediate     c  CSR number    m  rounding mode    a  aq and rl
 /// `fields` tells how the immediate's bits are scattered, in the manual's notation after "s" (sign-extended)
 /// or "u": "i=s12|10:5|4:1|11"; the registers that the encoding implies: "d=1 s=2"; and the rule: "d!0",
 /// "s!0", "t!0", "i!0" (not zero) or "i<x" (below XLEN). `syntax` is the operand list, by letters:

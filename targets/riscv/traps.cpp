@@ -135,7 +135,6 @@ Translation RiscvArch::translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access
 }
 
 // ---- helpers
-// -------------------------------------------------------------------------------------------------
 
 u64 illegal_helper(Vcpu& vcpu, u64 bits, u64, u64) {
   vcpu.raise({cause::kIllegalInsn, bits});

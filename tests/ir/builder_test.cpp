@@ -194,7 +194,7 @@ TEST_F(BuilderTest, DynamicRoundingIsTheContexts) {
   EXPECT_EQ(text_after_exit(), "  %1 = GetReg.F64 reg=18\n  %2 = FSqrt.F64 %1 round=rdn\n");
 }
 
-// ---- control flow ----
+// ---- control flow
 
 TEST_F(BuilderTest, BranchToOtherUnits) {
   const Value x = b.get(kX0);

@@ -128,7 +128,6 @@ TEST(Rows, ClassesAndNamesAreThere) {
 }
 
 // ---- CPU texts
-// -----------------------------------------------------------------------------------------------------
 
 TEST(Cpu, DescriptionNamesWhatDiffersFromTheModel) {
   EXPECT_EQ(parse_cpu("", 64).description(), "rv64");
@@ -160,7 +159,6 @@ TEST(Cpu, MistakesAreNamed) {
 }
 
 // ---- registers
-// -----------------------------------------------------------------------------------------------------
 
 TEST(Registers, RowsAreWhatGdbExpects) {
   for (const char* cpu : {"rv32", "rv64", "rv32,e=on", "rv64,f=off"}) {
