@@ -12,7 +12,7 @@ namespace {
 class BranchPort final : public RecordingPort {
  public:
   BranchPort(HostServices services, Recorder& recorder, const storage::Reader& from)
-      : RecordingPort(std::move(services), recorder) {
+      : RecordingPort(std::move(services), recorder), begun_later_(from.begin().has_value()) {
     from.events(0, [&](const storage::EventRecord& event) {
       if (event.icount != 0 || !is_answer(event.kind)) return false;
       told_.push_back(event);
@@ -21,6 +21,7 @@ class BranchPort final : public RecordingPort {
   }
   Bytes answer(InputKind kind, Channel channel, ByteView request) override {
     if (machine() != nullptr) return RecordingPort::answer(kind, channel, request);
+    if (begun_later_) return {};  // it is not there, and what comes of it is replaced
     if (told_.empty() || told_.front().kind != static_cast<u8>(kind) || told_.front().payload.size() < 4)
       throw Fatal("internal error: the machine asks for something else when it is built again");
     const Bytes payload = std::move(told_.front().payload);
@@ -29,6 +30,7 @@ class BranchPort final : public RecordingPort {
   }
 
  private:
+  bool begun_later_;
   std::deque<storage::EventRecord> told_;
 };
 

@@ -1,7 +1,7 @@
 #include "targets/targets.h"
 
 #include "targets/devices/model_registry.h"
-#include "targets/machines/virt.h"
+#include "targets/machines/riscv_boards.h"
 #include "targets/riscv/riscv.h"
 
 namespace hindcast::targets {
@@ -10,7 +10,7 @@ void register_all() {
   static const bool done = [] {
     riscv::register_cpus();
     devices::register_models();
-    machines::register_virt();
+    machines::register_riscv_boards();
     return true;
   }();
   (void)done;

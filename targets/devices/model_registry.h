@@ -49,6 +49,7 @@ void register_models();
 inline constexpr Channel kSerialChannels = 0;
 inline constexpr Channel kClockChannels = 0x100;
 inline constexpr Channel kNoChannel = 0xffff;
+inline constexpr Channel kBoardChannel = 0x300;  // of the board itself: its tree's random seed
 
 // The builders of the table's rows, each beside its model.
 IrqSink* build_uart16550(const DeviceSite& site);

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "targets/devices/model_registry.h"
+#include "targets/devices/stub.h"
 
 namespace hindcast::machines {
 namespace {
@@ -31,7 +33,11 @@ struct Planned {
   const devices::DeviceModel* model;
   std::string name;
   Channel channel;
+  std::vector<DtInterrupt> interrupts;
 };
+
+/// More than any board has; a hostile tree could keep us busy with them.
+constexpr std::size_t kMostDevices = 1024;
 
 std::map<u32, Sink> vcpu_sinks(Machine& machine, const DeviceTree& tree) {
   std::map<u32, Sink> sinks;
@@ -51,6 +57,7 @@ std::map<u32, Sink> vcpu_sinks(Machine& machine, const DeviceTree& tree) {
 }
 
 std::vector<Planned> plan_devices(const DeviceTree& tree) {
+  const std::map<u32, DtNode*> phandles = tree.phandles();
   std::vector<Planned> planned;
   std::map<const devices::DeviceModel*, unsigned> count;
   tree.for_each([&](const DtNode& node) {
@@ -59,8 +66,11 @@ std::vector<Planned> plan_devices(const DeviceTree& tree) {
     unsigned n = count[model]++;
     bool outside = model->first_channel != devices::kNoChannel;
     if (outside && n >= 0x100) throw Fatal(fmt::format("device tree: too many devices like {}", node.path()));
+    if (planned.size() >= kMostDevices)
+      throw Fatal(fmt::format("device tree: more than {} devices", kMostDevices));
     planned.push_back({&node, model, fmt::format("{}{}", model->stem, n),
-                       static_cast<Channel>(outside ? model->first_channel + n : devices::kNoChannel)});
+                       static_cast<Channel>(outside ? model->first_channel + n : devices::kNoChannel),
+                       tree.interrupts(node, phandles)});
   });
   return planned;
 }
@@ -104,18 +114,18 @@ void add_devices(Machine& machine, const DeviceTree& tree) {
   // Controllers come before what is connected to them, wherever they stand in the tree.
   while (!planned.empty()) {
     std::vector<Planned> later;
+    std::set<u32> waiting;  // controllers that are not built yet
+    for (const Planned& p : planned)
+      if (std::optional<u32> phandle = p.node->cell("phandle")) waiting.insert(*phandle);
     for (const Planned& p : planned) {
       std::vector<IrqLine> lines;
       bool ready = true;
-      for (const DtInterrupt& interrupt : tree.interrupts(*p.node)) {
+      for (const DtInterrupt& interrupt : p.interrupts) {
         const u32 number = interrupt.cells[0];
         auto it = sinks.find(interrupt.controller);
         if (it == sinks.end()) {
           // Not built yet, or never: a controller without a model leaves the line open.
-          bool coming = std::any_of(planned.begin(), planned.end(), [&](const Planned& other) {
-            return other.node->cell("phandle") == interrupt.controller;
-          });
-          ready = ready && !coming;
+          ready = ready && !waiting.contains(interrupt.controller);
           lines.push_back({});
         } else if (number == kNoInterrupt) {
           lines.push_back({});
@@ -140,6 +150,38 @@ void add_devices(Machine& machine, const DeviceTree& tree) {
           fmt::format("device tree: the interrupts of {} go round in a circle", later.front().node->path()));
     planned = std::move(later);
   }
+}
+
+void add_stubs(Machine& machine, const DeviceTree& tree) {
+  AddressSpace& memory = machine.memory();
+  std::size_t count = 0;
+  // A device's registers can be reached if every bus above it passes addresses on.
+  auto reachable = [](const DtNode& node) {
+    for (const DtNode* bus = node.parent(); bus != nullptr && bus->parent() != nullptr; bus = bus->parent())
+      if (!bus->has("ranges")) return false;
+    return node.parent() != nullptr && node.parent()->size_cells() != 0;
+  };
+  auto taken = [&](const DtRange& range) {
+    auto overlaps = [&](GuestAddr base, u64 size) {
+      return base < range.base ? range.base - base < size : base - range.base < range.size;
+    };
+    return std::any_of(memory.ram_blocks().begin(), memory.ram_blocks().end(),
+                       [&](const auto& block) { return overlaps(block->base, block->size); }) ||
+           std::any_of(memory.devices().begin(), memory.devices().end(),
+                       [&](const auto& device) { return overlaps(device.base, device.size); });
+  };
+  tree.for_each([&](const DtNode& node) {
+    if (!node.has("reg") || !node.has("compatible") || !node.enabled()) return;
+    if (devices::find_model(node) != nullptr || !reachable(node)) return;
+    for (const DtRange& range : node.reg()) {
+      if (range.size == 0 || range.base + (range.size - 1) < range.base || taken(range)) continue;
+      if (++count > kMostDevices) throw Fatal(fmt::format("device tree: more than {} devices", kMostDevices));
+      std::string name = fmt::format("stub{}", count - 1);
+      auto& stub = machine.add_device<devices::Stub>(
+          name, machine, fmt::format("{} ({})", node.path(), node.string("compatible")), range.base);
+      memory.add_device(std::move(name), range.base, range.size, &stub);
+    }
+  });
 }
 
 }  // namespace hindcast::machines

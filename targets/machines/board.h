@@ -17,6 +17,12 @@ void add_memory(Machine& machine, const loader::DeviceTree& tree, std::span<cons
 /// Fatal for a tree that contradicts itself.
 void add_devices(Machine& machine, const loader::DeviceTree& tree);
 
+/// Puts something in the place of each enabled device that has registers and no model, so that software that
+/// touches it goes on: reads give 0, writes change nothing, and the user is told of the first of each. Nodes
+/// whose registers are on a bus that passes no addresses on, and ranges where something is already, are left
+/// alone.
+void add_stubs(Machine& machine, const loader::DeviceTree& tree);
+
 /// The memory nodes' ranges, in tree order.
 std::vector<loader::DtRange> memory_ranges(const loader::DeviceTree& tree);
 

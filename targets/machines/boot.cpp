@@ -170,6 +170,12 @@ void place_device_tree(BootPlan& plan, Bytes blob, GuestAddr ram_base, u64 ram_s
   plan.placed.push_back({"the device tree", {at, size, std::move(blob)}});
 }
 
+void replace_device_tree(BootPlan& plan, Bytes blob) {
+  for (Placed& p : plan.placed)
+    if (p.segment.address == plan.device_tree && p.segment.data.size() == blob.size())
+      p.segment.data = std::move(blob);
+}
+
 void load_images(Machine& machine, const BootPlan& plan, devices::Htif* htif, bool power_on) {
   static const Bytes kZeros(64 * 1024);
   AddressSpace& memory = machine.memory();

@@ -43,6 +43,9 @@ unsigned image_address_bits(const MachineConfig& config);
 /// on a 2 MiB boundary, as software expects it; in small memories wherever it fits.
 void place_device_tree(BootPlan& plan, Bytes blob, GuestAddr ram_base, u64 ram_size);
 
+/// Puts another blob of the same size in the place of the device tree.
+void replace_device_tree(BootPlan& plan, Bytes blob);
+
 /// Writes the plan. At power-on memory is known to be zero; later `power_on` is false: then zeros are written
 /// too, and ROM (flash), which keeps its contents, is left alone. Throws Fatal if something does not fit the
 /// memory.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
+
 namespace hindcast::riscv {
 namespace {
 
@@ -38,6 +40,29 @@ std::string isa_string(const Features& features) {
   for (const Part& part : kParts)
     if (features.has(part.extension)) text += part.text;
   return text;
+}
+
+std::string cpu_of_isa(std::string_view isa) {
+  const std::string_view model = isa.substr(0, 4);
+  if (model != "rv32" && model != "rv64")
+    throw Fatal(fmt::format("riscv,isa: '{}' begins with neither rv32 nor rv64", isa));
+  const std::string_view text = isa.substr(4);
+  const std::string letters(text.substr(0, text.find('_')));
+  const bool general = letters.starts_with('g');  // imafd and what they need
+  auto has = [&](const char* part) {
+    if (part[0] != '_')
+      return letters.find(part) != std::string::npos || (general && std::strchr("mafd", part[0]));
+    const std::string whole = std::string(text) + '_', wanted = std::string(part) + '_';
+    return whole.find(wanted) != std::string::npos;
+  };
+  std::string cpu(model);
+  if (letters.starts_with('e')) cpu += ",e=on";
+  for (const Part& part : kParts) {
+    // Part of the base before they had names of their own.
+    if ((part.extension & (ext::Zicsr | ext::Zifencei | ext::Zicntr | ext::Zihpm)) != 0) continue;
+    if (!has(part.text)) cpu += fmt::format(",{}=off", part.text[0] == '_' ? part.text + 1 : part.text);
+  }
+  return cpu;
 }
 
 }  // namespace hindcast::riscv

@@ -162,9 +162,11 @@ void RiscvArch::state(Vcpu& vcpu, Archive& ar) const {
   ar.field("mcycle_offset", s.mcycle_offset);
   ar.field("minstret_offset", s.minstret_offset);
   ar.field("not_retired", s.not_retired);
-  if (ar.loading()) pmp_changed(vcpu);
+  if (!ar.loading()) return;
   // The last of the vCPU's state; the registers were loaded before it.
-  if (ar.loading() && !keep_legal(*this, s))
+  const bool legal = keep_legal(*this, s);
+  pmp_changed(vcpu);
+  if (!legal)
     throw Fatal("saved state: the registers of vCPU " + std::to_string(vcpu.index()) +
                 " hold what they cannot hold");
 }

@@ -5,7 +5,7 @@
 
 #include <random>
 
-#include "targets/machines/virt.h"
+#include "targets/machines/riscv_boards.h"
 #include "tests/devices/virt_fixture.h"
 
 namespace hindcast::test {
@@ -16,6 +16,13 @@ using namespace loader;
 DeviceTree source(const std::string& body) { return DeviceTree::from_source("x", "/dts-v1/;\n" + body); }
 std::string source_error(const std::string& text) {
   return fatal_message([&] { DeviceTree::from_source("x", text); });
+}
+
+DeviceTree virt_tree(unsigned harts) {
+  MachineConfig config;
+  config.machine = "virt";
+  config.smp = harts;
+  return machines::riscv_board_tree(config, 0);
 }
 
 TEST(DeviceTreeSource, ValuesOfEveryKind) {
@@ -200,7 +207,7 @@ TEST(DeviceTreeReading, Interrupts) {
 }
 
 TEST(DeviceTreeBlob, RoundTrip) {
-  DeviceTree tree = machines::virt_device_tree(3, 64u << 20, "rv64imac");
+  DeviceTree tree = virt_tree(3);
   tree.reserve(0x1000, 0x2000);
   Bytes blob = tree.to_blob();
   EXPECT_EQ(fdt_check_full(blob.data(), blob.size()), 0);
@@ -230,7 +237,7 @@ TEST(DeviceTreeBlob, SaysWhatTheLibraryWouldHaveWritten) {
 }
 
 TEST(DeviceTreeFuzz, DamagedBlobsNeverDoMoreThanBeRefused) {
-  Bytes good = machines::virt_device_tree(2, 64u << 20, "rv64imac").to_blob();
+  Bytes good = virt_tree(2).to_blob();
   std::mt19937 random(7);
   unsigned refused = 0;
   for (int round = 0; round < 20'000; ++round) {

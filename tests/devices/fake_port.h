@@ -9,9 +9,11 @@ namespace hindcast::test {
 
 class FakePort final : public InputPort {
  public:
-  Bytes answer(InputKind kind, Channel, ByteView) override {
+  Bytes answer(InputKind kind, Channel, ByteView request) override {
     ++answers[kind];
     Bytes reply;
+    if (kind == InputKind::Entropy && request.size() == 4)
+      for (unsigned i = 0; i < request[0]; ++i) reply.push_back(static_cast<u8>(16 * answers[kind] + i));
     if (kind == InputKind::RealTime)
       for (unsigned i = 0; i < real_time_bytes; ++i) reply.push_back(static_cast<u8>(real_time >> (8 * i)));
     return reply;

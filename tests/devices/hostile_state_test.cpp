@@ -119,6 +119,7 @@ TEST(HostileState, EveryDeviceOfEveryBoard) {
     MachineConfig config;
     config.machine = kind.name;
     config.files.push_back({"kernel", "image", kNever, Bytes(256)});
+    if (kind.name == "board") config.files.push_back({"board", "small_board.dts", kNever, small_board()});
     EngineOptions engine;
     engine.jit = false;
     std::unique_ptr<Machine> machine;

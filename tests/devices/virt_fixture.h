@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <memory>
 
 #include "engine/registry.h"
@@ -14,6 +16,13 @@ namespace hindcast::test {
 inline constexpr GuestAddr kFinisher = 0x100000, kRtc = 0x101000, kClint = 0x2000000, kPlic = 0xc000000,
                            kUart = 0x10000000, kFlash = 0x20000000, kRam = 0x80000000;
 inline constexpr unsigned kUartSource = 10, kRtcSource = 11;
+
+/// tests/devices/small_board.dts.
+inline Bytes small_board() {
+  std::ifstream in(HINDCAST_SOURCE_DIR "/tests/devices/small_board.dts");
+  EXPECT_TRUE(in.good());
+  return Bytes(std::istreambuf_iterator<char>(in), {});
+}
 
 inline void append32(Bytes& out, u32 word) {
   for (unsigned i = 0; i < 4; ++i) out.push_back(static_cast<u8>(word >> (8 * i)));

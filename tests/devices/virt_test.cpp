@@ -1,5 +1,3 @@
-#include "targets/machines/virt.h"
-
 #include "targets/devices/model_registry.h"
 #include "targets/machines/board.h"
 #include "tests/devices/elf_builder.h"
@@ -57,6 +55,18 @@ TEST_F(Virt, TreeFollowsTheConfiguration) {
   EXPECT_EQ(tree.find("/cpus/cpu@0")->string("riscv,isa").substr(0, 10), "rv64imafdc");
   EXPECT_EQ(tree.interrupts(*tree.find("/soc/clint")).size(), 8u);
   EXPECT_EQ(tree.interrupts(*tree.find("/soc/plic")).size(), 8u);
+  for (u32 hart = 0; hart < 4; ++hart) {
+    const loader::DtNode* cpu = tree.find("/cpus/cpu@" + std::to_string(hart));
+    const u32 intc = *cpu->child("interrupt-controller")->cell("phandle");
+    EXPECT_EQ(cpu->cell("reg"), hart);
+    EXPECT_EQ(tree.find("/cpus/cpu-map/cluster0/core" + std::to_string(hart))->cell("cpu"),
+              cpu->cell("phandle"));
+    const auto plic = tree.interrupts(*tree.find("/soc/plic"));
+    for (u32 i : {0u, 1u}) {
+      EXPECT_EQ(plic[2 * hart + i].controller, intc);
+      EXPECT_EQ(plic[2 * hart + i].cells, std::vector<u32>{i == 0 ? 11u : 9u});
+    }
+  }
   EXPECT_EQ(tree.find("/chosen")->string("bootargs"), "console=ttyS0");
   u32 start = tree.find("/chosen")->cells("linux,initrd-start")[1];
   EXPECT_EQ(tree.find("/chosen")->cells("linux,initrd-end")[1], start + 5000);
@@ -71,7 +81,7 @@ TEST_F(Virt, DefaultsAreFilledIn) {
   c.memory_bytes = 0;
   build(c);
   EXPECT_EQ(built.machine, "virt");
-  EXPECT_EQ(built.memory_bytes, machines::kVirtDefaultMemory);
+  EXPECT_EQ(built.memory_bytes, 128u << 20);
 }
 
 TEST_F(Virt, AnyFileMayNameTheMachine) {
@@ -177,8 +187,50 @@ TEST_F(Virt, UsersTreeIsHandedOver) {
   build(c);
   EXPECT_TRUE(guest_tree().root().has("mine"));
   EXPECT_EQ(guest_tree().find("/chosen")->string("bootargs"), "hello");
+  EXPECT_FALSE(guest_tree().find("/chosen")->has("rng-seed"));
+  EXPECT_EQ(port.answers[InputKind::Entropy], 0u);
   c.files.back().data = Bytes{0xd0, 0x0d, 0xfe, 0xed, 1};
   EXPECT_NE(error(c).find("mine.dts"), std::string::npos);
+}
+
+TEST_F(Virt, TheTreesSeedComesThroughTheDoor) {
+  auto seed = [&] {
+    const loader::DeviceTree tree = guest_tree();
+    const Bytes* value = tree.find("/chosen")->property("rng-seed");
+    return value == nullptr ? Bytes() : *value;
+  };
+  auto drawn = [](unsigned n) {
+    Bytes bytes;
+    for (unsigned i = 0; i < 32; ++i) bytes.push_back(static_cast<u8>(16 * n + i));
+    return bytes;
+  };
+  MachineConfig c = config();
+  c.append = "console=ttyS0";
+  build(c);
+  EXPECT_EQ(port.answers[InputKind::Entropy], 1u);
+  EXPECT_EQ(seed(), drawn(1));
+  EXPECT_EQ(guest_tree().find("/chosen")->string("bootargs"), "console=ttyS0");
+  write(read(0x1020, 8), 0);
+  machine->reset();
+  EXPECT_EQ(port.answers[InputKind::Entropy], 2u);
+  EXPECT_EQ(seed(), drawn(2));
+  for (const char* option : {"on", "off"}) {
+    c.machine_options["rng-seed"] = option;
+    build(c);
+    EXPECT_EQ(seed().empty(), option == std::string("off"));
+  }
+  EXPECT_EQ(port.answers[InputKind::Entropy], 3u);
+  c.machine_options["rng-seed"] = "maybe";
+  EXPECT_NE(error(c).find("on or off"), std::string::npos);
+}
+
+TEST_F(Virt, WhatDescribesTheBoardToUsIsNotShown) {
+  build();
+  guest_tree().for_each([](const loader::DtNode& node) {
+    EXPECT_FALSE(node.string("compatible").starts_with("hindcast,")) << node.path();
+    for (const loader::DtProperty& property : node.properties())
+      EXPECT_FALSE(property.name.starts_with("hindcast,")) << node.path() << ": " << property.name;
+  });
 }
 
 TEST_F(Virt, SmallMemories) {
