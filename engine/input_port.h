@@ -51,8 +51,8 @@ class InputPort {
   virtual void ask(InputKind kind, Channel channel, ByteView request) = 0;
   /// Announces who receives on a channel. The sink must outlive the port's use of it.
   virtual void attach(Channel channel, InputKind kind, InputSink* sink) = 0;
-  /// The sink of `channel` has become able to take more, and nothing is left there for the guest to take first:
-  /// look for pending bytes at once. Only a hint about host time, hence without effect on a replay.
+  /// The sink of `channel` has become able to take more, and nothing is left there for the guest to take
+  /// first: look for pending bytes at once. Only a hint about host time, hence without effect on a replay.
   virtual void ready(Channel channel) = 0;
   /// Bytes leaving the machine. Recomputed in a replay and checked by hash.
   virtual void output(Channel channel, ByteView data) = 0;

@@ -30,7 +30,8 @@ struct EngineOptions {
   std::vector<std::string> host_features_off;
   /// Tests: if non-zero, caches are dropped and tiers changed at pseudo-random moments from this seed.
   u64 chaos_seed = 0;
-  /// Takes one line for the user about the run (a device that is only a stub was touched). Empty: nobody listens.
+  /// Takes one line for the user about the run (a device that is only a stub was touched). Empty: nobody
+  /// listens.
   std::function<void(const std::string&)> note;
 };
 

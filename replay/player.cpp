@@ -35,8 +35,8 @@ void Player::build() {
   MachineConfig config = meta_.config;
   machine_ = Registry::instance().build(config, engine_, *port_);
   port_->bind(machine_.get());
-  // Where the first part has been left out, what the machine was told while it was built is not there; its state
-  // replaces all that came of it.
+  // Where the first part has been left out, what the machine was told while it was built is not there; its
+  // state replaces all that came of it.
   if (const auto begin = reader_->begin())
     restore(begin->icount);
   else

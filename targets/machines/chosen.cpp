@@ -46,7 +46,7 @@ DeviceTree copy(const DeviceTree& tree) { return DeviceTree::from_blob("board", 
 }  // namespace
 
 bool take_seed_option(const MachineConfig& config) {
-  bool seeded = true;
+  bool seeded = false;
   for (const auto& [name, value] : config.machine_options) {
     if (name != "rng-seed") throw Fatal(fmt::format("machine '{}' has no option '{}'", config.machine, name));
     if (value != "on" && value != "off") throw Fatal(fmt::format("rng-seed={}: write on or off", value));

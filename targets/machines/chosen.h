@@ -8,7 +8,7 @@
 
 namespace hindcast::machines {
 
-/// Takes the machine option rng-seed=on/off (default on) and returns it. Fatal for any other option: no board
+/// Takes the machine option rng-seed=on/off (default off), returns it. Fatal for any other option: no board
 /// has one.
 bool take_seed_option(const MachineConfig& config);
 

@@ -84,14 +84,19 @@ TEST_F(Damage, ThingsThatAreNoRecording) {
   fs::create_directory(folder / "other");
   write_file(folder / "other/CURRENT", "MANIFEST-000001\n");
   write_file(folder / "file", "text");
-  for (const std::string& what : {folder / "empty", folder / "other", folder / "file",
-                                  std::string("/dev/null"), folder / "none", std::string("")}) {
+  for (const std::string& what :
+       {folder / "other", folder / "file", std::string("/dev/null"), folder / "none", std::string("")}) {
     for (const char* command : {"replay", "info", "events", "verify"}) {
       Outcome outcome = hindcast({command, what});
       EXPECT_EQ(outcome.status, 125) << command << " " << what << ": " << outcome.describe();
       EXPECT_TRUE(outcome.one_line()) << outcome.err;
     }
   }
+  // What a recorder leaves that was killed in its first moment.
+  Outcome replay = hindcast({"replay", folder / "empty"});
+  EXPECT_EQ(replay.status, 124) << replay.describe();
+  EXPECT_NE(replay.err.find("cut short at icount 0"), std::string::npos) << replay.err;
+  EXPECT_EQ(hindcast({"verify", folder / "empty"}).status, 0);
   EXPECT_TRUE(fs::is_empty(folder / "empty")) << "looking at a folder made files in it";
 }
 
