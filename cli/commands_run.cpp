@@ -62,6 +62,20 @@ replay::RecordOptions::Checkpoints parse_checkpoints(const std::string& text, Ic
   throw Fatal(fmt::format("--checkpoints: '{}' is not one of auto, none, every=N", printable(text)));
 }
 
+/// "256M" or "5min". No "5m", which could be either.
+replay::KeepOptions parse_keep(const std::string& text) {
+  replay::KeepOptions keep;
+  const std::string unit = text.substr(text.find_last_of("0123456789") + 1);
+  if (unit.empty() || unit == "m")
+    throw Fatal(fmt::format("--keep: '{}' is neither a size nor a time; write it like 256M or 5min",
+                            printable(text)));
+  if (unit == "ms" || unit == "s" || unit == "sec" || unit == "min" || unit == "h" || unit == "d")
+    keep.ns = parse_duration("--keep", text);
+  else
+    keep.bytes = parse_size("--keep", text, 1);
+  return keep;
+}
+
 }  // namespace
 
 Command add_run(CLI::App& app) {
@@ -98,6 +112,7 @@ Command add_record(CLI::App& app) {
     ListenText listen;
     replay::RecordOptions options;
     std::string checkpoints = "auto";
+    std::optional<std::string> keep;
   };
   auto state = std::make_shared<State>();
   CLI::App* command =
@@ -107,19 +122,27 @@ Command add_record(CLI::App& app) {
       ->type_name("REC");
   command->add_option("--checkpoints", state->checkpoints, "auto, none, or every=N instructions")
       ->capture_default_str();
+  command
+      ->add_option("--keep", state->keep,
+                   "flight recorder: keep the last part only, so much disk or virtual time (256M, 5min)")
+      ->type_name("SIZE_OR_TIME");
   command->add_flag("--sync", state->options.sync, "wait for the disk before each output");
   command->add_flag("--force", state->options.force, "replace an existing recording");
   state->machine.add_to(*command);
   state->common.add_to(*command);
   state->listen.add_to(*command);
-  add_options_of_later_versions(*command, {"--keep"});
   auto run = [state](const std::vector<std::string>& guest_args) {
     state->machine.guest_args = guest_args;
     Log log(state->common.log);
     state->options.checkpoints = parse_checkpoints(state->checkpoints, &state->options.checkpoint_every);
+    if (state->keep) state->options.keep = parse_keep(*state->keep);
     replay::HostOptions host = state->machine.host();
     StatusLine status;
     host.progress = status.callback();
+    state->options.notice = [&](const std::string& text) {
+      status.clear();
+      log.line(text);
+    };
     const MachineConfig config = state->machine.config();
     const DebuggerOptions& debugger = state->listen.options;
     replay::RunResult result = debugger.listen.empty()

@@ -16,7 +16,6 @@ namespace {
 constexpr u64 kMiB = 1u << 20;
 constexpr u64 kMaxIcountShift = 10;
 
-
 bool is_elf(const Bytes& data) {
   constexpr u8 magic[] = {0x7f, 'E', 'L', 'F'};
   return data.size() >= sizeof magic && std::equal(magic, magic + sizeof magic, data.begin());

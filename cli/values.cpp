@@ -63,6 +63,22 @@ u64 parse_size(const std::string& option, const std::string& text, u64 unit) {
   return value > kLargestSize / unit ? kLargestSize : value * unit;
 }
 
+u64 parse_duration(const std::string& option, const std::string& text) {
+  static constexpr std::pair<std::string_view, u64> kUnits[] = {
+      {"ms", 1'000'000},       {"s", 1'000'000'000},     {"sec", 1'000'000'000},
+      {"min", 60'000'000'000}, {"h", 3'600'000'000'000}, {"d", 86'400'000'000'000}};
+  u64 value = 0;
+  std::string_view rest;
+  if (take_number(text, &value, &rest) != Number::None)
+    for (const auto& [name, unit] : kUnits) {
+      if (rest != name) continue;
+      if (value == 0 || value > (kNever >> 2) / unit)
+        throw Fatal(fmt::format("{}: the time {} is out of range", option, printable(text)));
+      return value * unit;
+    }
+  throw Fatal(fmt::format("{}: '{}' is not a time; write it like 30s, 5min or 2h", option, printable(text)));
+}
+
 bool parse_switch(const std::string& option, const std::string& text) {
   if (text == "on" || text == "yes" || text == "true") return true;
   if (text == "off" || text == "no" || text == "false") return false;

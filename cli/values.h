@@ -17,6 +17,8 @@ u64 parse_number(const std::string& option, const std::string& text, u64 min = 0
 /// bare number counts `unit` bytes. What is larger than 2^63-1 becomes that: how much is too much, the user
 /// of the value says.
 u64 parse_size(const std::string& option, const std::string& text, u64 unit);
+/// A time in nanoseconds: a number with ms, s, min, h or d.
+u64 parse_duration(const std::string& option, const std::string& text);
 /// on, off, yes, no, true, false.
 bool parse_switch(const std::string& option, const std::string& text);
 

@@ -125,6 +125,7 @@ storage::CheckpointRecord CheckpointMaker::make(Machine& machine, PortBase& port
   storage::CheckpointRecord record;
   record.icount = machine.icount();
   record.machine_state = save_state(machine, port);
+  ++round_;
   for (const auto& block : machine.memory().ram_blocks()) {
     storage::CheckpointBlock saved = empty_block(*block);
     auto& known = known_[block->name];
@@ -132,8 +133,10 @@ storage::CheckpointRecord CheckpointMaker::make(Machine& machine, PortBase& port
       const XXH128_hash_t hash = XXH3_128bits_withSeed(content.data(), content.size(), seed_);
       auto [it, is_new] = known.try_emplace(number);
       Known& entry = it->second;
-      if (is_new || entry.hash_low != hash.low64 || entry.hash_high != hash.high64)
-        entry = {hash.low64, hash.high64, writer.put_page(content.data(), content.size())};
+      const bool changed = is_new || entry.round + 1 != round_ || entry.hash_low != hash.low64 ||
+                           entry.hash_high != hash.high64;
+      if (changed) entry = {hash.low64, hash.high64, writer.put_page(content.data(), content.size()), round_};
+      entry.round = round_;
       saved.pages.emplace_back(number, entry.id);
     });
     record.blocks.push_back(std::move(saved));

@@ -38,7 +38,9 @@ class CheckpointMaker {
   struct Known {
     u64 hash_low, hash_high;
     storage::PageId id;
+    u64 round;  // in which it was there last: what is older may not be stored any more
   };
+  u64 round_ = 0;
   u64 seed_;  // secret, so that a guest cannot make two pages that look unchanged
   std::map<std::string, std::unordered_map<u64, Known>> known_;  // by block and page number
 };

@@ -121,6 +121,7 @@ Icount LiveDriver::slice_limit() const {
 StopReason LiveDriver::run_slice(Icount limit, bool stop_here) {
   const u64 before_ns = host_now_ns();
   const Icount before = machine_.icount();
+  if (recorder_ != nullptr) recorder_->plan(machine_);
   limit = std::min(limit, slice_limit());
   StopReason reason;
   do {

@@ -14,6 +14,8 @@ constexpr u64 kBudgetPercent = 3;
 constexpr u64 kFirstAfterNs = 1'000'000'000;
 /// What the first checkpoint is assumed to cost per touched byte, in ns/1024: hashing, compressing, storing.
 constexpr u64 kFirstCostPerKiB = 5'000;
+/// Those of the flight recorder are not closer together than this: each takes room that could hold history.
+constexpr u64 kKeepSpacingNs = 10'000'000'000;
 
 }  // namespace
 
@@ -21,12 +23,14 @@ void Recorder::start(const Bytes& meta, const MachineConfig& config) {
   storage::WriterOptions store;
   store.replace = options_.force;
   store.sync = options_.sync;
+  store.segmented = keeper_.has_value();
   writer_ = storage::Writer::create(options_.path, meta, store);
   for (std::size_t i = 0; i < config.files.size(); ++i)
     writer_->put_blob(fmt::format("file/{}", i), config.files[i].data);
   for (const storage::EventRecord& event : early_) writer_->append(event);
   early_.clear();
   flush(0);
+  if (keeper_) keeper_->start(*writer_, 0, host_now_ns());
   if (options_.checkpoints == RecordOptions::Checkpoints::Every) next_every_ = options_.checkpoint_every;
 }
 
@@ -68,7 +72,12 @@ void Recorder::flush(Icount icount) {
   unflushed_ = false;
 }
 
-Icount Recorder::next_stop() const { return std::min(next_grid_, next_every_); }
+void Recorder::plan(Machine& machine) {
+  if (keeper_ && next_keep_ == kNever && keeper_->due(*writer_, machine.clock().now(), host_now_ns()))
+    next_keep_ = machine.icount() + 1;
+}
+
+Icount Recorder::next_stop() const { return std::min({next_grid_, next_every_, next_keep_}); }
 
 void Recorder::at_stop(Machine& machine, PortBase& port, u64 busy_ns) {
   const Icount icount = machine.icount();
@@ -82,6 +91,10 @@ void Recorder::at_stop(Machine& machine, PortBase& port, u64 busy_ns) {
     next_every_ += options_.checkpoint_every;
     due = true;
   }
+  if (icount == next_keep_) {
+    next_keep_ = kNever;
+    due = true;
+  }
   // A machine that has ended has nothing left to be gone on with.
   if (due && !machine.exited()) checkpoint(machine, port);
 }
@@ -89,17 +102,21 @@ void Recorder::at_stop(Machine& machine, PortBase& port, u64 busy_ns) {
 void Recorder::checkpoint(Machine& machine, PortBase& port) {
   const Icount icount = machine.icount();
   const u64 start = host_now_ns();
+  if (keeper_) keeper_->before_checkpoint(*writer_, machine.clock().now(), start);
   storage::CheckpointRecord record = maker_.make(machine, port, *writer_);
   append(kCheckpointRoot, 0, icount, Bytes(record.root.begin(), record.root.end()));
   record.seq = next_seq_;
   writer_->put_checkpoint(record);
+  if (keeper_) keeper_->after_checkpoint(*writer_, machine.clock().now());
   unflushed_ = false;
   last_checkpoint_ns_ = host_now_ns() - start;
   checkpoint_ns_ += last_checkpoint_ns_;
+  last_checkpoint_at_ns_ = busy_ns;
 }
 
 bool Recorder::checkpoint_is_due(Machine& machine, Icount, u64 busy_ns) {
   if (options_.checkpoints != RecordOptions::Checkpoints::Auto || busy_ns < kFirstAfterNs) return false;
+  if (keeper_ && busy_ns - last_checkpoint_at_ns_ < kKeepSpacingNs) return false;
   const u64 expected =
       last_checkpoint_ns_ != 0 ? last_checkpoint_ns_ : touched_bytes(machine) / 1024 * kFirstCostPerKiB;
   return (checkpoint_ns_ + expected) * 100 <= busy_ns * kBudgetPercent;

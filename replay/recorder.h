@@ -1,9 +1,11 @@
 // The recorder: turns what a live run was given into a recording.
 #pragma once
 #include <memory>
+#include <optional>
 
 #include "engine/machine.h"
 #include "replay/checkpoint.h"
+#include "replay/keeper.h"
 #include "replay/session.h"
 #include "storage/event_store.h"
 
@@ -14,7 +16,9 @@ namespace hindcast::replay {
 /// more.
 class Recorder {
  public:
-  explicit Recorder(const RecordOptions& options) : options_(options), next_grid_(options.hash_grid) {}
+  explicit Recorder(const RecordOptions& options) : options_(options), next_grid_(options.hash_grid) {
+    if (options.keep.on()) keeper_.emplace(options.keep, options.notice);
+  }
 
   /// Creates the recording of the machine that `config` has built; `meta` describes it.
   void start(const Bytes& meta, const MachineConfig& config);
@@ -33,6 +37,8 @@ class Recorder {
   /// Whether flush() would add any event.
   bool has_unflushed() const { return unflushed_; }
 
+  /// Called before the machine runs on: makes it stop soon if the flight recorder needs a checkpoint.
+  void plan(Machine& machine);
   /// The next icount at which the machine must stop for at_stop(), always beyond the present one.
   Icount next_stop() const;
   /// Called when the machine has arrived at `icount`, before anything else happens there: records hashes and
@@ -53,9 +59,12 @@ class Recorder {
   bool unflushed_ = false;
   Icount next_grid_;
   Icount next_every_ = kNever;
+  Icount next_keep_ = kNever;  // the flight recorder's stop
+  std::optional<Keeper> keeper_;
   CheckpointMaker maker_;
-  u64 checkpoint_ns_ = 0;       // spent on checkpoints so far
-  u64 last_checkpoint_ns_ = 0;  // on the last one
+  u64 checkpoint_ns_ = 0;          // spent on checkpoints so far
+  u64 last_checkpoint_ns_ = 0;     // on the last one
+  u64 last_checkpoint_at_ns_ = 0;  // busy_ns when it was made
 };
 
 }  // namespace hindcast::replay

@@ -10,6 +10,7 @@
 
 #include "engine/registry.h"
 #include "replay/host_services.h"
+#include "replay/keeper.h"
 #include "replay/run_result.h"
 
 namespace hindcast::replay {
@@ -55,6 +56,10 @@ struct RecordOptions {
   Icount checkpoint_every = 0;
   /// State and output hashes are recorded at multiples of this, and automatic checkpoints made there.
   Icount hash_grid = Icount{1} << 26;
+  /// Flight recorder: only the last part is kept.
+  KeepOptions keep;
+  /// Told what the user should know while it runs.
+  std::function<void(const std::string&)> notice;
 };
 
 RunResult run_live(MachineConfig config, const HostOptions& host);

@@ -99,6 +99,7 @@ rocksdb::DBOptions database_options(rocksdb::Env* env) {
   options.max_background_jobs = 2;
   options.allow_fallocate = false;  // a killed recorder would leave the preallocated space behind
   options.max_total_wal_size = 64 * kMiB;
+  options.max_manifest_file_size = 128 * 1024;  // segments come and go for as long as a flight recorder runs
   options.wal_compression = rocksdb::kNoCompression;
   options.recycle_log_file_num = 0;
   options.track_and_verify_wals_in_manifest = false;

@@ -38,9 +38,10 @@ class Writer {
   virtual void put_checkpoint(const CheckpointRecord& checkpoint) = 0;
   /// Segmented recordings only (WriterOptions::segmented). What was appended before the first call happened
   /// while the machine was being built, and stays for good; what comes after a call belongs to the segment
-  /// that it starts. Null: the recording begins here, at power-on; only at first. Else it begins, or goes on,
-  /// at this checkpoint, which is stored as by put_checkpoint().
-  virtual void start_segment(const CheckpointRecord* begin) = 0;
+  /// that it starts. `at_power_on`: the recording begins here; only at first. Else the segment begins at the
+  /// checkpoint that is put next; its pages are put in between, and events go to the segment before until
+  /// then.
+  virtual void start_segment(bool at_power_on) = 0;
   /// From the oldest one on; the last one is being written.
   virtual std::vector<SegmentInfo> segments() const = 0;
   /// Forgets the oldest segment, of at least two: the recording then begins where the next one does. Pages

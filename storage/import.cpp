@@ -173,10 +173,18 @@ class Importer {
   }
 
   void take_pages() {
+    begin_segment();
     for (const Bytes& page : decoded(decode_bundle_pages)) {
       contents_.push_back(writer_->put_page(page.data(), page.size()));
       stats_.pages++;
     }
+  }
+
+  /// What follows belongs to the checkpoint at which the recording begins.
+  void begin_segment() {
+    if (begun_ || segment_started_) return;
+    writer_->start_segment(false);
+    segment_started_ = true;
   }
 
   void take_checkpoint() {
@@ -201,12 +209,9 @@ class Importer {
     record.blocks = memory_;
     const Root root = decoded([&](ByteView) { return checkpoint_root(record.machine_state, record.blocks); });
     expect(root == record.root, "a checkpoint's state differs from its root");
-    if (begun_) {
-      writer_->put_checkpoint(record);
-    } else {
-      writer_->start_segment(&record);
-      begun_ = true;
-    }
+    begin_segment();
+    writer_->put_checkpoint(record);
+    begun_ = true;
     checkpoint_at_ = record.icount;
     stats_.checkpoints++;
     if (options_.progress) options_.progress(record.icount);
@@ -250,6 +255,7 @@ class Importer {
   TransferStats stats_;
   Bytes raw_;
   BundleHead head_;
+  bool segment_started_ = false;
   bool begun_ = false;  // what comes now follows the beginning, and not the machine's construction
   BundleFile file_;     // its pieces so far; no name: none
   std::vector<std::string> names_;

@@ -272,6 +272,14 @@ class StoreReader final : public Reader {
                     [&] { return unseal(name_of(Family::Meta), kMetaKey, *value, kMaxValue); });
   }
 
+  u64 chunks_outside_segments() const {
+    return guarded("its first events", [&]() -> u64 {
+      const Iterator it = iterate(Family::Events);
+      it->SeekToLast();
+      return it->Valid() ? parse_chunk(to_view(it->key()), to_view(it->value())).sequence + 1 : 0;
+    });
+  }
+
   /// Finds out where a segmented recording begins: where the oldest of its segments does.
   void read_segments() {
     if (folder_->schema() < kSegmentedSchema) return;
@@ -292,7 +300,7 @@ class StoreReader final : public Reader {
       any = true;
       break;
     }
-    if (!any && mark_ && (mark_->covered_icount != 0 || mark_->closed))
+    if (!any && mark_ && (mark_->closed || mark_->chunks > chunks_outside_segments()))
       fail("is damaged: its segments are missing");
     if (!any) never_begun();
     if (anchor_.from_start) return;

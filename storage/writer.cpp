@@ -8,7 +8,6 @@
 #include <map>
 #include <optional>
 #include <unordered_map>
-#include <utility>
 
 #include "storage/chunk.h"
 #include "storage/database.h"
@@ -119,43 +118,36 @@ class StoreWriter final : public Writer {
                encode(checkpoint.machine_state, blocks));
     put_sealed(pages_, Family::Checkpoints, summary_key(checkpoint.icount), encode(summary));
     if (segmented_) note_use(checkpoint);
-    if (std::exchange(head_due_, false))
-      put_sealed(pages_, Family::Checkpoints, std::string(kSegmentKey), encode(segments_.back().head));
+    const bool begins = head_due_;
+    if (begins) {
+      segments_.back().head.icount = checkpoint.icount;
+      segments_.back().head.seq = checkpoint.seq;
+      put_head();  // in one piece with the checkpoint: a segment that has its head has that too
+    }
     write_pages(sync_);
+    if (begins) segments_.back().start = total_bytes_;
     checkpoints_++;
     last_checkpoint_ = checkpoint.icount;
     write_mark();
   }
 
-  void start_segment(const CheckpointRecord* begin) override {
+  void start_segment(bool at_power_on) override {
     check_usable();
-    if (!segmented_ || (begin == nullptr && !segments_.empty()))
+    if (!segmented_ || head_due_ || (at_power_on && !segments_.empty()))
       fail("internal error: no segment can start here");
-    flush(begin == nullptr ? covered() : begin->icount);
+    flush(covered());
     write_pages(false);
     Segment segment;
     segment.head.number = next_segment_++;
-    segment.head.from_start = begin == nullptr;
-    segment.head.ordinal = checkpoints_;
-    segment.head.chunk = mark_.chunks;
-    segment.head.chain = mark_.chain;
-    if (segments_.empty()) built_ = {mark_.chunks, mark_.chain};
-    segment.head.built = built_.chunks;
-    segment.head.built_chain = built_.chain;
-    if (begin != nullptr) {
-      segment.head.icount = begin->icount;
-      segment.head.seq = begin->seq;
-    }
+    segment.head.from_start = at_power_on;
+    segment.start = total_bytes_;
     const rocksdb::Status status = database_->add_segment(segment.head.number);
     if (!status.ok()) fail(status);
     segments_.push_back(segment);
-    if (begin != nullptr) {
-      head_due_ = true;  // in one piece with the checkpoint: a segment that has its head has that too
-      put_checkpoint(*begin);
-    } else {
-      put_sealed(pages_, Family::Checkpoints, std::string(kSegmentKey), encode(segment.head));
-      write_pages(sync_);
-    }
+    head_due_ = true;
+    if (!at_power_on) return;
+    put_head();
+    write_pages(sync_);
     segments_.back().start = total_bytes_;
     write_mark();
   }
@@ -171,10 +163,11 @@ class StoreWriter final : public Writer {
 
   void drop_segment() override {
     check_usable();
-    if (segments_.size() < 2) fail("internal error: there is no segment to drop");
-    // What is in its pages and still needed goes into the newest; what is not goes with it.
+    if (segments_.size() < 2 || head_due_) fail("internal error: there is no segment to drop");
+    // A page that is still needed goes with the last checkpoint that needs it, so it is moved only once, and
+    // forgotten when that is; what is in use goes into the newest segment.
     const u32 number = segments_[0].head.number, needed_from = segments_[1].head.ordinal;
-    std::vector<PageId> moved;
+    rocksdb::WriteBatch batch;
     for (const PageId& id : segments_[0].contents) {
       const auto entry = known_.find(id);
       if (entry == known_.end() || entry->second.segment != number) continue;
@@ -182,15 +175,19 @@ class StoreWriter final : public Writer {
         known_.erase(entry);
         continue;
       }
-      put(pages_, Family::Pages, page_key(id), stored_value(id));
-      moved.push_back(id);
-      if (pages_.GetDataSize() >= kPageBatchBytes) write_pages(false);
+      std::size_t to = segments_.size() - 1;
+      while (segments_[to].head.ordinal > entry->second.last_use) to--;
+      rocksdb::ColumnFamilyHandle* place = database_->segments()[to].family(Family::Pages);
+      const rocksdb::Status moved = batch.Put(place, page_key(id), stored_value(id));
+      if (!moved.ok()) fail(moved);
+      entry->second.segment = segments_[to].head.number;
+      segments_[to].contents.push_back(id);
+      if (batch.GetDataSize() >= kPageBatchBytes) {
+        write(batch, false);
+        batch.Clear();
+      }
     }
-    write_pages(sync_);
-    for (const PageId& id : moved) {
-      known_.at(id).segment = segments_.back().head.number;
-      segments_.back().contents.push_back(id);
-    }
+    write(batch, sync_);
     const rocksdb::Status status = database_->drop_segment();
     if (!status.ok()) fail(status);
     segments_.erase(segments_.begin());
@@ -300,11 +297,14 @@ class StoreWriter final : public Writer {
     const rocksdb::Status status = batch.Put(place_of(family), to_slice(key), to_slice(value));
     if (!status.ok()) fail(status);
   }
-  /// Where it is written now.
+  /// Where it is written now. Events go to the segment before until the new one has its checkpoint.
   rocksdb::ColumnFamilyHandle* place_of(Family family) const {
-    const bool in_segment = !segments_.empty() && (family == Family::Events ||
-                                                   family == Family::Checkpoints || family == Family::Pages);
-    return in_segment ? database_->segments().back().family(family) : database_->family(family);
+    const auto& segments = database_->segments();
+    std::size_t count = segments_.size();
+    if (family == Family::Events && head_due_) count--;
+    const bool in_segment =
+        family == Family::Events || family == Family::Checkpoints || family == Family::Pages;
+    return count != 0 && in_segment ? segments[count - 1].family(family) : database_->family(family);
   }
   void put_sealed(rocksdb::WriteBatch& batch, Family family, const std::string& key, ByteView value) {
     put(batch, family, key, seal(name_of(family), key, value));
@@ -360,6 +360,19 @@ class StoreWriter final : public Writer {
     use.last_use = checkpoints_;
     if (pages_.GetDataSize() >= kPageBatchBytes) write_pages(false);
     return id;
+  }
+
+  /// The newest segment begins here.
+  void put_head() {
+    StoredSegment& head = segments_.back().head;
+    head.ordinal = checkpoints_;
+    head.chunk = mark_.chunks;
+    head.chain = mark_.chain;
+    if (segments_.size() == 1 && head.number == 0) built_ = {mark_.chunks, mark_.chain};
+    head.built = built_.chunks;
+    head.built_chain = built_.chain;
+    head_due_ = false;
+    put_sealed(pages_, Family::Checkpoints, std::string(kSegmentKey), encode(head));
   }
 
   std::string stored_value(const PageId& id) {

@@ -132,7 +132,6 @@ TEST_F(Status, WhatIsNotInThisVersionIsRefusedByName) {
   for (const char* command : {"analyze"}) refused({command, "x"}, command);
   for (const char* option : {"--drive", "--net", "--plugin", "--board", "--svd", "--sysroot"})
     refused({"run", image, std::string(option) + "=x"}, option);
-  refused({"record", "-o", folder / "r", image, "--keep", "1G"}, "--keep");
   SpawnOptions plugin;
   plugin.environment = {"QEMU_PLUGIN=libx.so"};
   refused({"run", image}, "QEMU_PLUGIN", plugin);

@@ -236,4 +236,34 @@ Bytes chatter_program() {
   return a.take();
 }
 
+Bytes noise_program() {
+  A a;
+  park_others(a);
+  const auto round = a.label(), next = a.label();
+  a.lui(A::s0, 0x80100);
+  a.slli(A::s0, A::s0, 32);
+  a.srli(A::s0, A::s0, 32);  // lui extends the sign
+  a.lui(A::s1, 0x100);
+  a.add(A::s1, A::s0, A::s1);
+  a.addi(A::a0, A::zero, 1);
+  a.bind(round);
+  a.add(A::a1, A::s0, A::zero);
+  a.bind(next);
+  const auto mix = [&](bool left, u32 by) {
+    if (left)
+      a.slli(A::t0, A::a0, by);
+    else
+      a.srli(A::t0, A::a0, by);
+    a.xor_(A::a0, A::a0, A::t0);
+  };
+  mix(true, 13);
+  mix(false, 7);
+  mix(true, 17);
+  a.sd(A::a0, 0, A::a1);
+  a.addi(A::a1, A::a1, 8);
+  a.bltu(A::a1, A::s1, next);
+  a.j(round);
+  return a.take();
+}
+
 }  // namespace hindcast::replay::test

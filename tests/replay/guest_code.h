@@ -82,5 +82,7 @@ Bytes sleep_for_ever_program();
 Bytes fault_for_ever_program();
 /// Prints a counter for ever, as fast as it can.
 Bytes chatter_program();
+/// Fills a megabyte with numbers that do not compress, again and again.
+Bytes noise_program();
 
 }  // namespace hindcast::replay::test

@@ -50,7 +50,7 @@ TEST(Segments, NothingIsKeptThatNoCheckpointNeeds) {
 TEST(Segments, TheFolderDoesNotGrow) {
   TempFolder folder;
   const auto writer = Writer::create(folder / "rec", {}, segmented());
-  writer->start_segment(nullptr);
+  writer->start_segment(true);
   std::mt19937_64 random(3);
   Memory memory("ram", 0, 64 * kPageSize);
   u64 most = 0;
@@ -59,11 +59,12 @@ TEST(Segments, TheFolderDoesNotGrow) {
       for (unsigned byte = 0; byte < kPageSize; byte++)
         memory.bytes()[i * kPageSize + byte] = static_cast<u8>(random());
     writer->append(event_at(round * 1000 - 1, 0, random_bytes(random, 50'000)));
+    writer->start_segment(false);
     CheckpointRecord record;
     record.icount = round * 1000;
     record.blocks.push_back(memory.put(*writer, nullptr));
     record.root = checkpoint_root(record.machine_state, record.blocks);
-    writer->start_segment(&record);
+    writer->put_checkpoint(record);
     writer->flush_tables();
     while (writer->segments().size() > 4) writer->drop_segment();
     if (round > 20) most = std::max(most, writer->disk_bytes());
@@ -79,7 +80,7 @@ TEST(Segments, OneThatWasNotBegunIsNotThere) {
   writer->append(event_at(0, 0, {1, 2, 3}));
   writer->flush(0);
   EXPECT_THROW(Reader::open(folder / "rec"), NeverBegun);
-  writer->start_segment(nullptr);
+  writer->start_segment(true);
   EXPECT_EQ(read_events(*Reader::open(folder / "rec")).size(), 1u);
   EXPECT_TRUE(Reader::open(folder / "rec")->growing());
 }

@@ -169,7 +169,7 @@ RandomRun::RandomRun(const std::string& path, u64 seed, WriterOptions options)
   for (unsigned i = random_() % 3; i > 0; i--) append();
   flush();
   model.built = model.events.size();
-  writer_->start_segment(nullptr);
+  writer_->start_segment(true);
 }
 
 void RandomRun::append() {
@@ -194,6 +194,8 @@ void RandomRun::flush() {
 
 void RandomRun::checkpoint() {
   if (!model.checkpoints.empty() && model.checkpoints.back().icount >= icount_) icount_++;
+  const bool starts = segmented_ && random_() % 2 == 0;
+  if (starts) writer_->start_segment(false);
   CheckpointRecord record;
   record.icount = icount_;
   record.seq = segmented_ ? seq_ + 1 : seq_;
@@ -205,11 +207,7 @@ void RandomRun::checkpoint() {
     record.blocks.push_back(memory.put(*writer_, &model));
   }
   record.root = checkpoint_root(record.machine_state, record.blocks);
-  const bool starts = segmented_ && random_() % 2 == 0;
-  if (starts)
-    writer_->start_segment(&record);
-  else
-    writer_->put_checkpoint(record);
+  writer_->put_checkpoint(record);
   model.events.insert(model.events.end(), pending.begin(), pending.end());
   if (segmented_) {
     all_events.insert(all_events.end(), pending.begin(), pending.end());
