@@ -19,19 +19,32 @@ constexpr u64 kKeepSpacingNs = 10'000'000'000;
 
 }  // namespace
 
-void Recorder::start(const Bytes& meta, const MachineConfig& config) {
+Recorder::Recorder(const RecordOptions& options) : options_(options), next_grid_(options.hash_grid) {
+  if (!options.keep.on()) return;
+  if (options.checkpoints == RecordOptions::Checkpoints::None)
+    throw Fatal("--keep needs checkpoints: what is kept begins at one");
+  if (options.keep.bytes != 0 && options.keep.bytes < Keeper::kMinBytes)
+    throw Fatal(fmt::format("--keep: less than {} bytes cannot be kept", Keeper::kMinBytes));
+  keeper_.emplace(options.keep, options.notice);
+}
+
+void Recorder::create(const Bytes& meta, const MachineConfig& config, bool segmented) {
   storage::WriterOptions store;
   store.replace = options_.force;
   store.sync = options_.sync;
-  store.segmented = keeper_.has_value();
+  store.segmented = segmented;
   writer_ = storage::Writer::create(options_.path, meta, store);
   for (std::size_t i = 0; i < config.files.size(); ++i)
     writer_->put_blob(fmt::format("file/{}", i), config.files[i].data);
+  if (options_.checkpoints == RecordOptions::Checkpoints::Every) next_every_ = options_.checkpoint_every;
+}
+
+void Recorder::start(const Bytes& meta, const MachineConfig& config) {
+  create(meta, config, keeper_.has_value());
   for (const storage::EventRecord& event : early_) writer_->append(event);
   early_.clear();
   flush(0);
   if (keeper_) keeper_->start(*writer_, 0, host_now_ns());
-  if (options_.checkpoints == RecordOptions::Checkpoints::Every) next_every_ = options_.checkpoint_every;
 }
 
 void Recorder::start_branch(const Bytes& meta, const MachineConfig& config, const storage::Reader& from,
@@ -39,9 +52,14 @@ void Recorder::start_branch(const Bytes& meta, const MachineConfig& config, cons
   early_.clear();
   last_icount_ = 0;
   next_seq_ = 0;
-  start(meta, config);
-  from.events(0, [&](const storage::EventRecord& event) {
-    if (Position{event.icount, event.seq} >= next) return false;
+  const auto begin = from.begin();
+  create(meta, config, begin.has_value());
+  keeper_.reset();  // what a branch is for begins in the past
+  if (begin) copy_beginning(from, *begin);
+  from.events(begin ? begin->icount : 0, [&](const storage::EventRecord& event) {
+    const Position at{event.icount, event.seq};
+    if (begin && at < Position{begin->icount, begin->seq}) return true;
+    if (at >= next) return false;
     append(event.kind, event.channel, event.icount, event.payload);
     return true;
   });
@@ -49,6 +67,24 @@ void Recorder::start_branch(const Bytes& meta, const MachineConfig& config, cons
   next_grid_ = (icount / options_.hash_grid + 1) * options_.hash_grid;
   if (next_every_ != kNever)
     next_every_ = (icount / options_.checkpoint_every + 1) * options_.checkpoint_every;
+}
+
+void Recorder::copy_beginning(const storage::Reader& from, const storage::CheckpointInfo& begin) {
+  from.events(0, [&](const storage::EventRecord& event) {
+    if (Position{event.icount, event.seq} >= Position{begin.icount, begin.seq}) return false;
+    append(event.kind, event.channel, event.icount, event.payload);
+    return true;
+  });
+  writer_->start_segment(false);
+  storage::CheckpointRecord record = from.checkpoint(begin.icount);
+  for (storage::CheckpointBlock& block : record.blocks)
+    for (auto& [number, id] : block.pages) {
+      const Bytes content = from.page(id);
+      id = writer_->put_page(content.data(), content.size());
+    }
+  writer_->put_checkpoint(record);
+  last_icount_ = begin.icount;
+  next_seq_ = begin.seq;
 }
 
 void Recorder::append(u8 kind, Channel channel, Icount icount, Bytes payload) {
@@ -96,7 +132,9 @@ void Recorder::at_stop(Machine& machine, PortBase& port, u64 busy_ns) {
     due = true;
   }
   // A machine that has ended has nothing left to be gone on with.
-  if (due && !machine.exited()) checkpoint(machine, port);
+  if (!due || machine.exited()) return;
+  checkpoint(machine, port);
+  last_checkpoint_at_ns_ = busy_ns;
 }
 
 void Recorder::checkpoint(Machine& machine, PortBase& port) {
@@ -111,7 +149,6 @@ void Recorder::checkpoint(Machine& machine, PortBase& port) {
   unflushed_ = false;
   last_checkpoint_ns_ = host_now_ns() - start;
   checkpoint_ns_ += last_checkpoint_ns_;
-  last_checkpoint_at_ns_ = busy_ns;
 }
 
 bool Recorder::checkpoint_is_due(Machine& machine, Icount, u64 busy_ns) {

@@ -16,9 +16,7 @@ namespace hindcast::replay {
 /// more.
 class Recorder {
  public:
-  explicit Recorder(const RecordOptions& options) : options_(options), next_grid_(options.hash_grid) {
-    if (options.keep.on()) keeper_.emplace(options.keep, options.notice);
-  }
+  explicit Recorder(const RecordOptions& options);
 
   /// Creates the recording of the machine that `config` has built; `meta` describes it.
   void start(const Bytes& meta, const MachineConfig& config);
@@ -49,6 +47,9 @@ class Recorder {
   u64 log_bytes() const { return writer_ ? writer_->event_bytes() : 0; }
 
  private:
+  void create(const Bytes& meta, const MachineConfig& config, bool segmented);
+  /// The recording begins where `from` does, at a checkpoint.
+  void copy_beginning(const storage::Reader& from, const storage::CheckpointInfo& begin);
   bool checkpoint_is_due(Machine& machine, Icount icount, u64 busy_ns);
 
   RecordOptions options_;

@@ -1,7 +1,5 @@
 #include "replay/session.h"
 
-#include <fmt/format.h>
-
 #include "replay/console.h"
 #include "replay/interrupts.h"
 #include "replay/live_driver.h"
@@ -58,10 +56,6 @@ RunResult record(MachineConfig config, const HostOptions& host, const RecordOpti
   ensure_standard_fds();
   if (options.checkpoints == RecordOptions::Checkpoints::Every && options.checkpoint_every == 0)
     throw Fatal("--checkpoints every=N: N must be at least 1");
-  if (options.keep.on() && options.checkpoints == RecordOptions::Checkpoints::None)
-    throw Fatal("--keep needs checkpoints: what is kept begins at one");
-  if (options.keep.bytes != 0 && options.keep.bytes < Keeper::kMinBytes)
-    throw Fatal(fmt::format("--keep: less than {} bytes cannot be kept", Keeper::kMinBytes));
   Recorder recorder(options);
   RecordingPort port(services_of(host), recorder);
   return drive(config, host, port, &recorder);

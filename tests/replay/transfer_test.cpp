@@ -3,6 +3,7 @@
 
 #include "replay/compare.h"
 #include "replay/index.h"
+#include "replay/live_run.h"
 #include "replay/navigator.h"
 #include "tests/replay/world.h"
 
@@ -154,6 +155,31 @@ TEST(Transfer, APartOfAPartAndIndexed) {
   options.from = begin;
   EXPECT_THROW(export_recording(folder / "part", folder / "no", options), Fatal);
   EXPECT_FALSE(fs::exists(folder / "no"));
+}
+
+TEST(Transfer, ABranchOfAPartBeginsWhereThePartDoes) {
+  TempFolder folder;
+  record_to(folder / "rec", machine_of(echo_program(true)),
+            std::make_shared<TypingConsole>("keys t and mq", 4), every(20'000));
+  ExportOptions options;
+  options.from = info(folder / "rec").icount / 2;
+  const TransferResult part = move_part(folder, "rec", "part", options);
+  ASSERT_NE(part.begin, 0u);
+  RunResult result;
+  {
+    const auto past = PastNavigator::open(folder / "part", {});
+    past->seek(part.begin + (part.end - part.begin) / 2);
+    RecordOptions record_options;
+    record_options.path = folder / "branch";
+    LiveRun run(*past, host_with(std::make_shared<TypingConsole>("other keysq", 9)), record_options);
+    result = run.driver().run();
+  }
+  EXPECT_EQ(result.status(), 7);
+  expect_sound(folder / "branch");
+  EXPECT_EQ(info(folder / "branch").begin, part.begin);
+  const Replayed replayed = replay_of(folder / "branch");
+  EXPECT_EQ(replayed.result.state_root, result.state_root);
+  EXPECT_EQ(replayed.result.output_hash, result.output_hash);
 }
 
 TEST(Transfer, ARecordingThatWasCutShortStaysOne) {
