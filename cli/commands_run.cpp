@@ -1,6 +1,8 @@
 // run, record, replay: what executes a guest.
 #include <fmt/format.h>
 
+#include <functional>
+
 #include "cli/commands.h"
 #include "cli/debugger.h"
 #include "cli/machine_options.h"
@@ -38,6 +40,14 @@ std::string hex(const std::array<u8, 16>& hash) {
   std::string text;
   for (u8 byte : hash) text += fmt::format("{:02x}", byte);
   return text;
+}
+
+/// Lines about the run while it goes on.
+std::function<void(const std::string&)> noter(StatusLine& status, Log& log) {
+  return [&](const std::string& text) {
+    status.clear();
+    log.line(text);
+  };
 }
 
 int finish(const replay::RunResult& result, const Common& common, Log& log) {
@@ -95,6 +105,7 @@ Command add_run(CLI::App& app) {
     replay::HostOptions host = state->machine.host();
     StatusLine status;
     host.progress = status.callback();
+    host.engine.note = noter(status, log);
     const MachineConfig config = state->machine.config();
     const DebuggerOptions& debugger = state->listen.options;
     replay::RunResult result = debugger.listen.empty() ? replay::run_live(config, host)
@@ -139,10 +150,8 @@ Command add_record(CLI::App& app) {
     replay::HostOptions host = state->machine.host();
     StatusLine status;
     host.progress = status.callback();
-    state->options.notice = [&](const std::string& text) {
-      status.clear();
-      log.line(text);
-    };
+    host.engine.note = noter(status, log);
+    state->options.notice = noter(status, log);
     const MachineConfig config = state->machine.config();
     const DebuggerOptions& debugger = state->listen.options;
     replay::RunResult result = debugger.listen.empty()
@@ -184,6 +193,7 @@ Command add_replay(CLI::App& app) {
     options.print_output = !state->quiet;
     StatusLine status;
     options.progress = status.callback();
+    options.engine.note = noter(status, log);
     replay::RunResult result = replay::replay(state->path, options);
     status.clear();
     return finish(result, state->common, log);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr u64 kMiB = 1u << 20;
 constexpr u64 kMaxIcountShift = 10;
-
+constexpr const char* kUsersBoard = "board";
 bool is_elf(const Bytes& data) {
   constexpr u8 magic[] = {0x7f, 'E', 'L', 'F'};
   return data.size() >= sizeof magic && std::equal(magic, magic + sizeof magic, data.begin());
@@ -115,6 +115,8 @@ EngineOptions EngineText::options() const {
 void MachineText::add_to(CLI::App& command) {
   command.add_option("IMAGE", image, "what to run: an ELF file, or what the board takes as its kernel");
   command.add_option("-M,--machine", machine, "NAME[,k=v]: the board (default: from the ELF header)");
+  command.add_option("--board", board,
+                     "device tree (.dts or .dtb) of a RISC-V board, instead of a named board");
   command.add_option("--cpu", cpu, "NAME[,feature=on/off]: the CPU model");
   command.add_option("-m,--memory", memory, "RAM, like 128M or 2G");
   command.add_option("--smp", smp, "number of vCPUs");
@@ -138,8 +140,7 @@ void MachineText::add_to(CLI::App& command) {
   command.add_option("--max-icount", max_icount, "stop after N instructions (exit 124)");
   command.add_option("--pace", pace, "real: virtual time waits for the wall clock; max: as fast as possible");
   engine.add_to(command);
-  add_options_of_later_versions(
-      command, {"--drive", "--net", "-p,--plugin", "--board", "--svd", "-L,--sysroot"});
+  add_options_of_later_versions(command, {"--drive", "--net", "-p,--plugin", "--svd", "-L,--sysroot"});
 }
 
 MachineConfig MachineText::config() const {
@@ -150,6 +151,11 @@ MachineConfig MachineText::config() const {
     auto parts = split_commas(machine);
     config.machine = parts[0];
     for (std::size_t i = 1; i < parts.size(); ++i) config.machine_options.insert(split_pair(parts[i]));
+  }
+  if (!board.empty()) {
+    if (!config.machine.empty() && config.machine != kUsersBoard)
+      throw Fatal(fmt::format("--board describes the machine; leave -M {} out", printable(config.machine)));
+    config.machine = kUsersBoard;
   }
   config.cpu = cpu;
   if (!memory.empty()) config.memory_bytes = parse_size("--memory", memory, kMiB);
@@ -175,6 +181,7 @@ MachineConfig MachineText::config() const {
   if (!bios.empty()) add_file("bios", "--bios", bios);
   if (!initrd.empty()) add_file("initrd", "--initrd", initrd);
   if (!dtb.empty()) add_file("dtb", "--dtb", dtb);
+  if (!board.empty()) add_file("board", "--board", board);
   for (const std::string& load : loads) {
     auto [path, address] = split_address("--load", load);
     add_file("load", "--load", path, address);

@@ -1,0 +1,54 @@
+// --board: a machine from a device tree, which the recording carries like everything else.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/cli/process.h"
+
+namespace hindcast::cli_test {
+namespace {
+
+/// Each hart prints its number and stays, after a look at the device that nothing models.
+std::string program() {
+  std::string out;
+  for (unsigned insn :
+       {0xf1402573u, 0x03050513u, 0x100105b7u, 0x00a5a023u, 0x10012637u, 0x00062683u, 0x0000006fu})
+    for (int i = 0; i < 4; ++i) out += static_cast<char>(insn >> (8 * i));
+  return out;
+}
+
+TEST(Board, FromATreeRecordedAndReplayedWithoutIt) {
+  TempFolder folder;
+  const std::string board = folder / "board.dts", image = folder / "image", recording = folder / "rec";
+  write_file(board, read_file(HINDCAST_SOURCE_DIR "/tests/devices/small_board.dts"));
+  write_file(image, program());
+  Outcome outcome = hindcast({"record", "-o", recording, "--board", board, "--max-icount=200000", image});
+  EXPECT_EQ(outcome.status, 124) << outcome.describe();
+  EXPECT_EQ(outcome.out, "01");
+  EXPECT_NE(outcome.err.find("/soc/gpio@10012000 (test,gpio): no model"), std::string::npos) << outcome.err;
+  std::filesystem::remove(board);
+  std::filesystem::remove(image);
+  outcome = hindcast({"replay", recording});
+  EXPECT_EQ(outcome.status, 124) << outcome.describe();
+  EXPECT_EQ(outcome.out, "01");
+  EXPECT_EQ(hindcast({"verify", recording}).status, 0);
+}
+
+TEST(Board, WhatMakesNoSenseIsOneLine) {
+  TempFolder folder;
+  const std::string board = folder / "board.dts", image = folder / "image";
+  write_file(board, "/dts-v1/; / { };");
+  write_file(image, program());
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"run", "--board", board, image},
+                                                    {"run", "--board", image, image},
+                                                    {"run", "--board", folder / "nothing", image},
+                                                    {"run", "-M", "board", image},
+                                                    {"run", "-M", "virt", "--board", board, image}}) {
+    Outcome outcome = hindcast(arguments);
+    EXPECT_EQ(outcome.status, 125) << outcome.describe();
+    EXPECT_TRUE(outcome.one_line()) << outcome.err;
+  }
+}
+
+}  // namespace
+}  // namespace hindcast::cli_test
