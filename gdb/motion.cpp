@@ -130,11 +130,15 @@ bool Motion::counts(Machine& machine, const replay::NavStop& stop) const {
   for (const Point& point : points_) {
     if (is_watch(point.kind) || point.address != vcpu.pc()) continue;
     found = true;
-    if (point.conditions.empty()) return true;
-    for (const Bytes& condition : point.conditions)
-      if (condition_holds(vcpu, condition)) return true;
+    if (holds(point, vcpu)) return true;
   }
   return !found;
+}
+
+bool Motion::holds(const Point& point, Vcpu& vcpu) const {
+  return point.conditions.empty() ||
+         std::any_of(point.conditions.begin(), point.conditions.end(),
+                     [&](const Bytes& condition) { return condition_holds(vcpu, condition); });
 }
 
 Outcome Motion::finish(const replay::NavStop& stop, bool forwards) {
@@ -235,6 +239,47 @@ std::optional<Store> Motion::last_store(Vcpu& vcpu, GuestAddr va, u64 size) {
   }
   navigator_.seek(origin);
   return found;
+}
+
+bool Motion::every_hit(std::vector<Point> points, const std::function<bool(const replay::NavStop&)>& fn) {
+  const Icount origin = navigator_.position(), end = navigator_.end();
+  std::swap(points_, points);
+  changed_ = true;
+  prepare();
+  navigator_.seek(navigator_.begin());
+  bool more = true;
+  while (more && navigator_.position() < end) {
+    const replay::NavStop stop = move([&] { return navigator_.run(end); });
+    if (stop.kind != replay::NavStop::Kind::Breakpoint) break;
+    more = fn(stop);
+  }
+  const bool whole = !interrupted_;
+  std::swap(points_, points);
+  changed_ = true;
+  navigator_.seek(origin);
+  return whole;
+}
+
+void Motion::step_silently(unsigned vcpu) {
+  changed_ = true;
+  navigator_.set_breakpoints({});
+  navigator_.set_watches({});
+  navigator_.step(vcpu);
+}
+
+void Motion::walk_here(unsigned vcpu, u64 count, const std::function<void(GuestAddr)>& fn) {
+  const Icount origin = navigator_.position();
+  interrupted_ = false;
+  changed_ = true;
+  navigator_.set_breakpoints({});
+  navigator_.set_watches({});
+  navigator_.seek(origin - std::min(origin - navigator_.begin(), count));
+  while (navigator_.position() < origin && !interrupted_) {
+    fn(navigator_.machine().vcpu(vcpu).pc());
+    navigator_.step(vcpu);
+  }
+  navigator_.seek(origin);
+  fn(navigator_.machine().vcpu(vcpu).pc());
 }
 
 void Motion::interrupt() {

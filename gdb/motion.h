@@ -62,6 +62,18 @@ class Motion {
   Outcome step_back(unsigned vcpu);
   void seek(Icount icount) { navigator_.seek(icount); }
 
+  /// Whether one of the point's conditions is true, or there is none.
+  bool holds(const Point& point, Vcpu& vcpu) const;
+  /// Goes over everything that is recorded, from the beginning, and calls `fn` at every hit of these points
+  /// until it returns false. `fn` may move the navigator and come back. The cursor stays where it is. False:
+  /// interrupt() was called.
+  bool every_hit(std::vector<Point> points, const std::function<bool(const replay::NavStop&)>& fn);
+  /// One instruction of the vCPU (or the entry of an interrupt), whatever points there are.
+  void step_silently(unsigned vcpu);
+  /// Calls `fn` with the vCPU's pc before each of its last `count` instructions before the cursor, and at the
+  /// cursor. The cursor stays where it is. After interrupt(): only the first of them.
+  void walk_here(unsigned vcpu, u64 count, const std::function<void(GuestAddr)>& fn);
+
   /// The last store before the cursor that touched one of these bytes. The cursor stays where it is. Nullopt:
   /// there is none, or interrupt() was called.
   std::optional<Store> last_store(Vcpu& vcpu, GuestAddr va, u64 size);

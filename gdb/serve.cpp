@@ -142,7 +142,8 @@ class Connection {
 
   /// Handles a packet while another thread listens for the interrupt byte and for the client going away.
   std::optional<std::string> handle(const std::string& packet) {
-    const bool moves = packet.find_first_of("csCSbRv") == 0 || packet.starts_with("qRcmd,");
+    const bool moves = packet.find_first_of("csCSbRv") == 0 || packet.starts_with("qRcmd,") ||
+                       packet.starts_with("QT") || packet.starts_with("qXfer:btrace:");
     if (!moves) return session_.handle(packet);
     std::string arrived;
     std::optional<std::string> reply;

@@ -20,12 +20,17 @@ Session::Session(replay::Navigator& navigator, SessionOptions options)
       registers_(navigator.machine().arch()),
       motion_(navigator, registers_),
       monitor_(navigator, motion_, options_.timeline),
+      tracing_(navigator, motion_),
+      branch_trace_(navigator, motion_),
       image_(std::move(options_.image)) {
   navigator_.on_output([this](Channel, ByteView data) { guest_output(data); });
 }
 
 void Session::begin() {
   motion_.clear();
+  tracing_.leave_frame();
+  tracing_.clear();
+  branch_trace_.clear();
   image_.close_all();
   no_ack_ = false;
   reports_breaks_ = false;
@@ -163,6 +168,7 @@ std::string Session::v_cont(Fields fields) {
 }
 
 std::string Session::start_over() {
+  tracing_.leave_frame();
   navigator_.seek(navigator_.begin());
   killed_ = false;
   current_ = reported_ = 0;
@@ -171,6 +177,7 @@ std::string Session::start_over() {
 }
 
 std::string Session::resume(unsigned vcpu, const std::function<Outcome()>& move) {
+  tracing_.leave_frame();
   moving_ = true;
   console(std::exchange(unsaid_, {}));
   try {

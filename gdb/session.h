@@ -9,10 +9,12 @@
 #include <string>
 #include <string_view>
 
+#include "gdb/branch_trace.h"
 #include "gdb/image_file.h"
 #include "gdb/monitor.h"
 #include "gdb/motion.h"
 #include "gdb/packet.h"
+#include "gdb/tracing.h"
 #include "replay/timeline.h"
 
 namespace hindcast::gdb {
@@ -90,7 +92,12 @@ class Session {
   std::string monitor_command(std::string_view hex);
 
   Machine& machine() { return navigator_.machine(); }
-  Vcpu& vcpu() { return machine().vcpu(current_); }
+  /// The selected one; in a trace frame, the one that the frame is of.
+  unsigned selected() const { return tracing_.frame_vcpu().value_or(current_); }
+  Vcpu& vcpu() { return machine().vcpu(selected()); }
+  /// Without anything of what the guest prints on the way.
+  template <typename Work>
+  auto silently(const Work& work);
   /// The vCPU of a thread id field: a number, 0 or -1 for "any" (the selected one). Nullopt: malformed, or
   /// there is none.
   std::optional<unsigned> thread(Fields& fields);
@@ -100,6 +107,9 @@ class Session {
   RegisterMap registers_;
   Motion motion_;
   Monitor monitor_;
+  Tracing tracing_;
+  BranchTrace branch_trace_;
+  std::optional<std::string> btrace_;  // the last document that was asked for
   ImageFile image_;
   unsigned current_ = 0;             // the selected vCPU
   unsigned reported_ = 0;            // the vCPU of the last stop

@@ -8,6 +8,18 @@
 
 namespace hindcast::gdb {
 
+template <typename Work>
+auto Session::silently(const Work& work) {
+  navigator_.on_output({});
+  struct Restore {
+    ~Restore() {
+      session.navigator_.on_output([&s = session](Channel, ByteView data) { s.guest_output(data); });
+    }
+    Session& session;
+  } const restore{*this};
+  return work();
+}
+
 std::string Session::query(std::string_view packet) {
   Fields fields(packet);
   if (fields.take("qSupported")) return supported(fields);
@@ -26,6 +38,9 @@ std::string Session::query(std::string_view packet) {
   }
   if (packet == "qsThreadInfo") return "l";
   if (fields.take("qThreadExtraInfo,")) return thread_info(fields);
+  if (packet.starts_with("QT") || packet.starts_with("qT"))
+    return silently([&] { return tracing_.handle(packet); });
+  if (fields.take("Qbtrace")) return branch_trace_.handle(fields);
   if (fields.take("qXfer:")) return transfer(fields);
   if (fields.take("qSearch:memory:")) return search(fields);
   if (fields.take("qCRC:")) return crc(fields);
@@ -40,7 +55,9 @@ std::string Session::supported(Fields fields) {
       reports_breaks_ = true;
   return fmt::format(
       "PacketSize={:x};QStartNoAckMode+;ReverseStep+;ReverseContinue+;vContSupported+;swbreak+;hwbreak+;"
-      "ConditionalBreakpoints+;qXfer:features:read+;qXfer:memory-map:read+;qXfer:threads:read+;"
+      "ConditionalBreakpoints+;ConditionalTracepoints+;EnableDisableTracepoints+;Qbtrace:off+;Qbtrace:bts+;"
+      "Qbtrace-conf:bts:size+;qXfer:btrace:read+;qXfer:btrace-conf:read+;"
+      "qXfer:features:read+;qXfer:memory-map:read+;qXfer:threads:read+;"
       "binary-upload+;error-message+{}",
       kMaxPacket, image_.exists() ? ";qXfer:exec-file:read+" : "");
 }
@@ -61,6 +78,15 @@ std::string Session::transfer(Fields fields) {
     document = memory_map_xml(machine());
   } else if (object == "threads") {
     document = threads_xml(machine());
+  } else if (object == "btrace") {
+    // It is long to make: once for all its pieces.
+    if (*offset == 0) btrace_ = silently([&] { return branch_trace_.document(annex, selected()); });
+    if (!btrace_) return kError;
+    document = *btrace_;
+  } else if (object == "btrace-conf") {
+    const auto configuration = branch_trace_.configuration();
+    if (!configuration) return kError;
+    document = *configuration;
   } else if (object == "exec-file" && image_.exists()) {
     document = ImageFile::kName;
   } else {

@@ -268,6 +268,7 @@ void Timeline::branch(const std::string& path) {
   RecordOptions options;
   options.path = path;
   auto run = std::make_unique<LiveRun>(*past_, std::move(host), options);
+  begin_ = past_->begin();
   path_ = path;
   ended_.reset();
   in_past_ = false;

@@ -25,7 +25,7 @@ class Timeline final : public Navigator {
 
   // Of a live run the end is its present.
   Machine& machine() override;
-  Icount begin() const override { return 0; }
+  Icount begin() const override { return past_ ? past_->begin() : begin_; }
   Icount end() const override;
   Icount position() const override;
   /// In recordings. What a live run prints goes to its console, once.
@@ -93,6 +93,7 @@ class Timeline final : public Navigator {
   std::unique_ptr<PastNavigator> past_;
   std::unique_ptr<LiveRun> live_;
   bool in_past_ = false;
+  Icount begin_ = 0;  // while past_ is not open
   std::optional<StopKind> ended_;
   std::set<GuestAddr> breakpoints_;
   std::vector<AddressSpace::Watch> watches_;

@@ -139,6 +139,31 @@ TEST_P(LiveGdb, RunStartsOverInExtendedMode) {
   EXPECT_NE(transcript_.find("status 0"), std::string::npos) << transcript_;
 }
 
+TEST_P(LiveGdb, TracepointsOverThePast) {
+  if (!record("heapbug")) GTEST_SKIP() << "no guest";
+  debug({"trace take_sample if r->count % 2 == 1", "trace total", "tstart", "tstop", "tstatus", "tfind start",
+         "print r->count", "tfind", "print r->count", "tdump", "tfind pc total", "backtrace 2", "tfind none",
+         "info registers pc", "break total", "continue"});
+  EXPECT_SAID("Collected", "tstatus");
+  EXPECT_SAID("Found trace frame 0, tracepoint 1", "tfind start");
+  EXPECT_SAID(" = 1", "print r->count");
+  EXPECT_SAID(" = 3", "print r->count", 2);
+  EXPECT_SAID("tracepoint 2", "tfind pc total");
+  EXPECT_SAID("in main", "backtrace 2");
+  EXPECT_SAID("0x1000", "info registers pc");
+  EXPECT_SAID("Breakpoint 3, total", "continue");
+}
+
+TEST_P(LiveGdb, HistoryOfInstructionsAndCalls) {
+  if (!record("heapbug")) GTEST_SKIP() << "no guest";
+  debug({"break failed", "continue", "set record btrace bts buffer-size 2000", "record btrace", "info record",
+         "record function-call-history /c -", "record instruction-history", "record stop", "monitor when"});
+  EXPECT_SAID("Branch Trace Store", "info record");
+  EXPECT_SAID("total", "record function-call-history /c -");
+  EXPECT_SAID("main+", "record instruction-history");
+  EXPECT_SAID("80060615", "monitor when");
+}
+
 INSTANTIATE_TEST_SUITE_P(Width, LiveGdb, testing::Values("rv64gc"));
 
 }  // namespace
