@@ -34,7 +34,8 @@ class InputSink {
   /// How many bytes it can accept now. A function of guest state alone (for instance: free places in a FIFO);
   /// a byte is never offered beyond it, so none is lost.
   virtual std::size_t receivable() const = 0;
-  /// How many of those a host that has plenty gives at a time.
+  /// How many of those a host that has plenty gives at a time. 0: not now, they might be lost; but a host
+  /// that has waited long may give them, since a guest may look for input in a way that cannot be seen.
   virtual std::size_t wanted() const { return receivable(); }
   virtual void receive(InputKind kind, ByteView data) = 0;
 };

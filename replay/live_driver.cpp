@@ -29,6 +29,8 @@ constexpr u64 kCoverNs = 200 * kMs;
 constexpr u64 kProgressNs = 100 * kMs;
 /// Keys typed ahead that are kept for a guest that does not take them.
 constexpr std::size_t kMaxTypeAhead = 64 * 1024;
+/// Keys typed ahead for a guest that does not seem to look for any are given to it nevertheless after this.
+constexpr u64 kPatienceNs = 2000 * kMs;
 /// An idle machine whose timers fire this often without waking any vCPU will not be woken by them.
 constexpr u64 kMaxIdleJumps = 1'000'000;
 
@@ -229,6 +231,7 @@ void LiveDriver::poll_host() {
 void LiveDriver::read_host() {
   std::array<u8, 4096> buffer;
   const std::size_t n = console_.read(buffer.data(), buffer.size());
+  if (input_.empty()) input_since_ns_ = host_now_ns();
   if (input_.size() < kMaxTypeAhead) input_.insert(input_.end(), buffer.begin(), buffer.begin() + n);
 }
 
@@ -245,7 +248,10 @@ std::optional<LiveDriver::Target> LiveDriver::target() const {
       return Target{InputKind::SemihostConsole, channel, sink->receivable()};
   }
   if (auto channel = port_.first_channel(InputKind::Serial); channel && port_.reads_serial()) {
-    const std::size_t room = port_.sink(*channel, InputKind::Serial)->wanted();
+    const InputSink& sink = *port_.sink(*channel, InputKind::Serial);
+    std::size_t room = sink.wanted();
+    if (room == 0 && !input_.empty() && host_now_ns() - input_since_ns_ >= kPatienceNs)
+      room = sink.receivable();
     if (room != 0) return Target{InputKind::Serial, *channel, room};
   }
   return std::nullopt;
@@ -266,6 +272,7 @@ bool LiveDriver::deliver() {
   if (to.kind == InputKind::SemihostConsole && console_.interactive()) cook(n);
   port_.inject(to.kind, to.channel, ByteView(input_).first(n));
   input_.erase(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(n));
+  input_since_ns_ = host_now_ns();
   return true;
 }
 

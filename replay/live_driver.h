@@ -105,7 +105,8 @@ class LiveDriver {
   Recorder* recorder_;
   Pacer pacer_;
 
-  Bytes input_;  // read from the host, not yet given to the guest
+  Bytes input_;             // read from the host, not yet given to the guest
+  u64 input_since_ns_ = 0;  // since when the first of it waits
   Icount slice_ = 100'000;
   bool at_idle_ = false;          // the last run() ended Idle
   VirtualNs pinned_at_ = kNever;  // the last pin_idle() since then

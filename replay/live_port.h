@@ -39,11 +39,10 @@ class LivePort : public PortBase {
 
   /// Channels that wait for a deferred answer from the console.
   const std::set<Channel>& waiting() const { return waiting_; }
-  /// The guest reads its input from the serial port, as far as can be told: it took a byte there, or took the
-  /// port into use, after it last asked for input through semihosting. Where it does not, bytes for it wait
+  /// The guest reads its input from the serial port, as far as can be told: it took a byte there, or began to
+  /// look for some, after it last asked for input through semihosting. Where it does not, bytes for it wait
   /// until it asks again.
   bool reads_serial() const { return reads_serial_; }
-
 
   /// Console output not yet given to the host.
   const Bytes& pending_output() const { return pending_; }

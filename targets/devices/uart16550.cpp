@@ -46,6 +46,8 @@ constexpr u8 kCts = 0x10, kDsr = 0x20, kRing = 0x40, kCarrier = 0x80, kRingEnded
 }
 
 constexpr std::size_t kFifoSize = 16;
+/// Who sends reads LSR once or, waiting for both of its bits, twice; whoever reads it again looks for input.
+constexpr u8 kLooks = 3;
 
 }  // namespace
 
@@ -60,7 +62,8 @@ Uart16550::Uart16550(std::string name, Machine& machine, Wiring wiring)
 }
 
 void Uart16550::reset() {
-  in_use_ = false;
+  in_use_ = looks_for_input_ = false;
+  looks_ = 0;
   received_.clear();
   interrupt_enable_ = fifo_control_ = line_control_ = scratch_ = 0;
   // OUT2, which gates the interrupt on a PC's card, is found set by firmware for boards without that gate.
@@ -70,12 +73,6 @@ void Uart16550::reset() {
   transmit_interrupt_ = timed_out_ = false;
   machine_.clock().arm(timeout_, kNever);
   update_irq();
-}
-
-void Uart16550::take_into_use() {
-  if (in_use_) return;
-  in_use_ = true;
-  machine_.port().ready(wiring_.channel);
 }
 
 void Uart16550::state(Archive& ar) {
@@ -101,14 +98,25 @@ bool Uart16550::fifo_enabled() const { return (fifo_control_ & fcr::kEnable) != 
 bool Uart16550::loopback() const { return (modem_control_ & mcr::kLoop) != 0; }
 
 u64 Uart16550::mmio_read(u64 offset, unsigned) {
-  take_into_use();
+  in_use_ = true;
   u64 n = offset >> wiring_.reg_shift;
+  note_look(n == kLsr);
   return n < 8 ? read_register(static_cast<unsigned>(n)) : 0;
 }
 
+/// Only a hint for the host's side, hence no part of the state.
+void Uart16550::note_look(bool look) {
+  looks_ = look ? std::min<u8>(looks_ + 1, kLooks) : 0;
+  if (looks_ < kLooks || looks_for_input_) return;
+  looks_for_input_ = true;
+  if (wanted() != 0) machine_.port().ready(wiring_.channel);
+}
+
 void Uart16550::mmio_write(u64 offset, unsigned, u64 value) {
-  take_into_use();
+  in_use_ = true;
   u64 n = offset >> wiring_.reg_shift;
+  note_look(false);
+  if (n == kIirFcr || n == kLcr) looks_for_input_ = false;  // it is being set up, perhaps again
   if (n < 8) write_register(static_cast<unsigned>(n), static_cast<u8>(value));
 }
 
@@ -158,8 +166,10 @@ void Uart16550::write_register(unsigned n, u8 value) {
       } else {
         // Enabling the transmitter's interrupt while it is empty (it always is) raises it at once.
         if ((value & ~interrupt_enable_ & ier::kTransmitterEmpty) != 0) transmit_interrupt_ = true;
+        const bool listens = (value & ~interrupt_enable_ & ier::kReceived) != 0;
         interrupt_enable_ = value & ier::kAll;
         update_irq();
+        if (listens && wanted() != 0) machine_.port().ready(wiring_.channel);
       }
       break;
     case kIirFcr: set_fifo_control(value); break;
@@ -293,11 +303,12 @@ std::size_t Uart16550::receivable() const {
   return places - std::min(places, received_.size());
 }
 
-/// Firmware that polls often sets the port up more than once, each time dropping what is in the FIFO: no more
-/// than one byte shall be lost to it. Whoever has enabled the interrupt is past that.
+/// Firmware that polls often sets the port up more than once, each time dropping what is in the FIFO: it gets
+/// nothing before it looks for input, and then one byte at a time, so that no more than that is lost should
+/// it begin anew. Whoever has enabled the interrupt is past that.
 std::size_t Uart16550::wanted() const {
   if ((interrupt_enable_ & ier::kReceived) != 0) return receivable();
-  return received_.empty() ? std::min<std::size_t>(receivable(), 1) : 0;
+  return looks_for_input_ && received_.empty() ? std::min<std::size_t>(receivable(), 1) : 0;
 }
 
 void Uart16550::tell_room(std::size_t before) {

@@ -47,7 +47,7 @@ class Uart16550 final : public Device, public MmioHandler, public InputSink {
   void restart_timeout();
   void update_irq();
   void tell_room(std::size_t before);
-  void take_into_use();
+  void note_look(bool look);
 
   Machine& machine_;
   Wiring wiring_;
@@ -60,6 +60,8 @@ class Uart16550 final : public Device, public MmioHandler, public InputSink {
   bool transmit_interrupt_ = false;  // transmitter became empty and nobody has been told
   bool timed_out_ = false;           // characters wait below the trigger level
   bool in_use_ = false;              // the guest has accessed a register since the reset
+  u8 looks_ = 0;                     // reads of LSR in a row, by the guest
+  bool looks_for_input_ = false;     // it has polled for input since it set the port up
 };
 
 }  // namespace hindcast::devices

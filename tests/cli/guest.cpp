@@ -209,16 +209,11 @@ std::string echo_program() {
   return a.elf(std::string(0x80, '\0') + ":tt");
 }
 
-std::string serial_echo_program(bool fifo) {
-  Assembler a;
-  a.li(A::s2, 0x10000000);  // the UART
+namespace {
+
+/// From the UART at s2 back to it; 'q' powers the board off.
+void echo_serial(A& a) {
   a.li(A::s3, 'q');
-  if (fifo) {
-    a.li(A::t0, 7);
-    a.sb(A::t0, A::s2, 2);
-    a.li(A::t0, 1);
-    a.sb(A::t0, A::s2, 1);
-  }
   unsigned loop = a.here();
   a.lbu(A::t0, A::s2, 5);
   a.andi(A::t0, A::t0, 1);
@@ -230,6 +225,45 @@ std::string serial_echo_program(bool fifo) {
   a.li(A::t1, 0x5555);
   a.sw(A::t1, A::t0, 0);
   a.jump(a.here());
+}
+
+}  // namespace
+
+std::string serial_boot_program() {
+  A a;
+  a.li(A::s2, 0x10000000);
+  a.li(A::s4, 3);
+  unsigned again = a.here();
+  a.li(A::t0, 7);
+  a.sb(A::t0, A::s2, 2);  // the FIFO, emptied
+  for (char c : std::string("boot\n")) {
+    unsigned wait = a.here();
+    a.lbu(A::t0, A::s2, 5);
+    a.andi(A::t0, A::t0, 0x20);
+    a.beq(A::t0, A::zero, wait);
+    a.li(A::t0, c);
+    a.sb(A::t0, A::s2, 0);
+  }
+  a.li(A::t0, 100'000);
+  unsigned delay = a.here();
+  a.addi(A::t0, A::t0, -1);
+  a.bne(A::t0, A::zero, delay);
+  a.addi(A::s4, A::s4, -1);
+  a.bne(A::s4, A::zero, again);
+  echo_serial(a);
+  return a.elf();
+}
+
+std::string serial_echo_program(bool fifo) {
+  Assembler a;
+  a.li(A::s2, 0x10000000);  // the UART
+  if (fifo) {
+    a.li(A::t0, 7);
+    a.sb(A::t0, A::s2, 2);
+    a.li(A::t0, 1);
+    a.sb(A::t0, A::s2, 1);
+  }
+  echo_serial(a);
   return a.elf();
 }
 

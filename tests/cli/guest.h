@@ -83,6 +83,8 @@ std::string copy_program(const std::string& from, const std::string& to);
 /// Copies the serial port to itself; 'q' powers the board off. `fifo`: through the FIFO, with its interrupt
 /// enabled.
 std::string serial_echo_program(bool fifo = false);
+/// Sets the serial port up and prints "boot\n", three times, then copies the port to itself until a 'q'.
+std::string serial_boot_program();
 /// Prints lines of eight hex digits, counting up from 1 to `lines` (0: for ever), with `delay` loop turns
 /// between them and stores all over 256 KiB; then exits with 5.
 std::string counter_program(unsigned lines, unsigned delay);

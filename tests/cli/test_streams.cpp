@@ -90,6 +90,17 @@ TEST_F(Streams, TheSerialPortLosesNothing) {
   }
 }
 
+TEST_F(Streams, WhatIsTypedBeforeTheGuestLooksIsKept) {
+  std::string image = program("boot", serial_boot_program()), recording = folder / "rec";
+  SpawnOptions from_file;
+  from_file.input_file = folder / "keys";
+  write_file(from_file.input_file, "early keysq");
+  const Outcome outcome = hindcast({"record", "-o", recording, image}, "", from_file);
+  EXPECT_EQ(outcome.status, 0) << outcome.describe();
+  EXPECT_EQ(outcome.out, "boot\nboot\nboot\nearly keysq");
+  replays(recording, outcome.out, 0);
+}
+
 TEST_F(Streams, SerialToAFile) {
   std::string image = program("serial", serial_echo_program()), recording = folder / "rec";
   Outcome outcome = hindcast(

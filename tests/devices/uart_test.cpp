@@ -41,10 +41,40 @@ TEST_F(Uart, DivisorHidesDataAndInterruptEnable) {
 TEST_F(Uart, TakesNothingBeforeTheGuestUsesIt) {
   machine->reset();
   EXPECT_EQ(port.type(0, "abc"), "abc");
-  const unsigned readies = port.readies[0];
   get(5);
-  EXPECT_EQ(port.readies[0], readies + 1);
   EXPECT_EQ(port.type(0, "abc"), "bc");
+}
+
+TEST_F(Uart, WantsNothingBeforeTheGuestLooksForInput) {
+  machine->reset();
+  InputSink* sink = port.sinks.at(0).second;
+  put(2, 0x07);  // makes room for more
+  const unsigned readies = port.readies[0];
+  // Setting it up and sending, with a look at both transmitter bits for each byte.
+  for (int round = 0; round < 2; ++round) {
+    put(3, k8n1);
+    put(2, 0x07);
+    for (char c : std::string("hello")) {
+      get(5);
+      put(0, static_cast<u8>(c));
+      get(5);
+      EXPECT_EQ(sink->wanted(), 0u);
+    }
+    get(5);
+    EXPECT_EQ(port.readies[0], readies + static_cast<unsigned>(round));
+    // Once more can only be for input.
+    get(5);
+    EXPECT_EQ(sink->wanted(), 1u);
+    EXPECT_EQ(port.readies[0], readies + static_cast<unsigned>(round) + 1);
+    get(5);
+    EXPECT_EQ(port.readies[0], readies + static_cast<unsigned>(round) + 1);
+  }
+  machine->reset();
+  get(5);
+  EXPECT_EQ(sink->wanted(), 0u);
+  put(1, 0x01);
+  EXPECT_EQ(sink->wanted(), 1u);
+  EXPECT_EQ(port.readies[0], readies + 3);
 }
 
 TEST_F(Uart, WithoutFifoOneByteAtATimeAndNoneLost) {
@@ -207,6 +237,7 @@ TEST_F(Uart, StateSurvives) {
 TEST_F(Uart, WhoPollsIsGivenOneByteAtATime) {
   InputSink* sink = port.sinks.at(0).second;
   put(2, 0x41);
+  for (int i = 0; i < 3; ++i) get(5);
   EXPECT_EQ(sink->wanted(), 1u);
   port.type(0, "a");
   EXPECT_EQ(sink->wanted(), 0u);
