@@ -128,7 +128,11 @@ void MachineText::add_to(CLI::App& command) {
   command.add_option("--load", loads, "FILE@ADDR: bytes into memory, any number of times")
       ->take_all()
       ->allow_extra_args(false);
-  command.add_option("--serial", serial, "first serial port: stdio, file:PATH, tcp:HOST:PORT or none")
+  command
+      .add_option(
+          "--serial", serial,
+          "first serial port: stdio, file:PATH, tcp:HOST:PORT or none (semihosting shares stdio and tcp, "
+          "and has stdio beside the others)")
       ->capture_default_str();
   command
       .add_option("--semihosting", semihosting,

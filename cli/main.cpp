@@ -33,6 +33,13 @@ void fill_standard_streams() {
 /// Commands of the command line that are not in this version.
 constexpr std::array kLaterCommands = {"analyze"};
 
+constexpr const char* kStatusHelp =
+    "Exit status: the guest's own where a guest has run, and\n"
+    "  0, 1    compare, verify: same or sound, differs or damaged\n"
+    "  124     stopped by --max-icount or --until, or the guest waits for ever, or its recorder was killed\n"
+    "  125     hindcast itself failed, or could not tell; one line on stderr says why\n"
+    "  128+N   run, record and replay: ended by signal N (130: Ctrl-C, 141: nobody reads the console)";
+
 /// "--semihosting" may stand alone, and must not take the image for its value.
 std::string normalized(const std::string& argument) {
   return argument == "--semihosting" ? "--semihosting=on" : argument;
@@ -52,6 +59,7 @@ int run(const std::vector<std::string>& arguments) {
   CLI::App app("hindcast runs a guest program deterministically, records it, and runs it again, exactly",
                "hindcast");
   app.require_subcommand(1);
+  app.footer(kStatusHelp);  // the commands take it over
   app.set_version_flag("--version",
                        fmt::format("hindcast {} (recordings: schema {}, model {})", HINDCAST_VERSION,
                                    storage::kSchemaVersion, replay::kModelVersion));

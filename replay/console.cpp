@@ -128,16 +128,44 @@ class StdioConsole final : public Console {
   bool escaped_ = false;
 };
 
+/// Semihosting on standard input and output; the serial port prints elsewhere.
+class SplitConsole final : public Console {
+ public:
+  explicit SplitConsole(std::unique_ptr<Console> serial) : serial_(std::move(serial)) {}
+  void begin() override { serial_->begin(); }
+  bool input_open() const override { return stdio_.input_open(); }
+  bool interactive() const override { return stdio_.interactive(); }
+  bool wait(u64 timeout_ns, int wake_fd) override { return stdio_.wait(timeout_ns, wake_fd); }
+  std::size_t read(u8* buffer, std::size_t size) override { return stdio_.read(buffer, size); }
+  void write(ByteView data, const std::function<bool()>& give_up) override {
+    stdio_.write(data, give_up);
+    if (problem_.empty()) problem_ = stdio_.problem();
+  }
+  bool serves_serial() const override { return false; }
+  void write_serial(ByteView data, const std::function<bool()>& give_up) override {
+    serial_->write(data, give_up);
+    if (problem_.empty()) problem_ = serial_->problem();
+  }
+  bool output_lost() const override { return stdio_.output_lost(); }
+  bool quit_requested() const override { return stdio_.quit_requested(); }
+
+ private:
+  StdioConsole stdio_;
+  std::unique_ptr<Console> serial_;
+};
+
 }  // namespace
 
-std::unique_ptr<Console> open_console(const SerialOptions& options, int wake_fd) {
-  switch (options.kind) {
+std::unique_ptr<Console> open_console(const SerialOptions& serial, bool semihosting, int wake_fd) {
+  std::unique_ptr<Console> console;
+  switch (serial.kind) {
     case SerialOptions::Kind::Stdio: return std::make_unique<StdioConsole>();
-    case SerialOptions::Kind::File: return std::make_unique<FileConsole>(options.target);
-    case SerialOptions::Kind::Tcp: return open_tcp_console(options.target, wake_fd);
-    case SerialOptions::Kind::None: break;
+    case SerialOptions::Kind::Tcp: return open_tcp_console(serial.target, wake_fd);
+    case SerialOptions::Kind::File: console = std::make_unique<FileConsole>(serial.target); break;
+    case SerialOptions::Kind::None: console = std::make_unique<NullConsole>(); break;
   }
-  return std::make_unique<NullConsole>();
+  if (semihosting) console = std::make_unique<SplitConsole>(std::move(console));
+  return console;
 }
 
 }  // namespace hindcast::replay

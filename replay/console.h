@@ -28,6 +28,10 @@ class Console {
   /// Writes all of it, waiting for a slow receiver; `give_up` is asked whenever a signal interrupts the
   /// waiting. What cannot be written is lost, and so is everything after it: see problem() and output_lost().
   virtual void write(ByteView data, const std::function<bool()>& give_up) = 0;
+  /// Whether this is the serial port's console too. If not, the port gets no input, and what it prints goes
+  /// to write_serial().
+  virtual bool serves_serial() const { return true; }
+  virtual void write_serial(ByteView data, const std::function<bool()>& give_up) { write(data, give_up); }
   /// The receiver of the output has gone for good (a closed pipe): there is nobody to run for.
   virtual bool output_lost() const { return false; }
   /// Why the output cannot be written although there is a receiver (a full disk), in one line; empty if it
@@ -45,8 +49,9 @@ class Console {
 /// else is opened.
 void ensure_standard_fds();
 
-/// Throws Fatal if the file cannot be written, or the address cannot be listened on. `wake_fd`, when
-/// readable, ends the waiting for a TCP console's first client.
-std::unique_ptr<Console> open_console(const SerialOptions& options, int wake_fd);
+/// What `serial` says; with `semihosting`, standard input and output for that if the serial port's console
+/// could not serve both. Throws Fatal if the file cannot be written, or the address cannot be listened on.
+/// `wake_fd`, when readable, ends the waiting for a TCP console's first client.
+std::unique_ptr<Console> open_console(const SerialOptions& serial, bool semihosting, int wake_fd);
 
 }  // namespace hindcast::replay

@@ -48,6 +48,7 @@ LiveDriver::LiveDriver(Machine& machine, LivePort& port, Console& console, const
       pause_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       wake_fd_(::epoll_create1(EPOLL_CLOEXEC)) {
   console_.begin();
+  if (!console_.serves_serial()) port_.separate_serial();
   for (int fd : {pause_fd_, interrupts_.fd()}) {
     epoll_event event{};
     event.events = EPOLLIN;
@@ -178,7 +179,7 @@ std::optional<StopKind> LiveDriver::idle() {
   const u64 start = host_now_ns();
   const u64 until = pacer_.idle_until(now, deadline, start, waits);
   if (until > start) {
-    if (!port_.pending_output().empty() || (recorder_ != nullptr && recorder_->has_unflushed())) flush();
+    if (port_.pending_size() != 0 || (recorder_ != nullptr && recorder_->has_unflushed())) flush();
     if (auto reason = end_reason()) return reason;  // nobody has taken the output
     while (sleep_for_input(until)) {
       read_host();
@@ -285,7 +286,7 @@ void LiveDriver::cook(std::size_t n) {
 
 void LiveDriver::flush_if_due(u64 now) {
   const u64 since = now - last_flush_ns_;
-  const std::size_t pending = port_.pending_output().size();
+  const std::size_t pending = port_.pending_size();
   if (pending >= LivePort::kMaxPending || (pending != 0 && since >= kOutputDelayNs) ||
       (recorder_ != nullptr && since >= kCoverNs))
     flush();
@@ -297,10 +298,10 @@ void LiveDriver::flush() {
     if (at_idle_ && port_.last_output() == machine_.icount()) pin_idle(machine_.clock().now());
     recorder_->flush(machine_.icount());
   }
-  if (!port_.pending_output().empty()) {
-    console_.write(port_.pending_output(), [this] { return interrupts_.pending() != 0; });
-    port_.clear_output();
-  }
+  const auto give_up = [this] { return interrupts_.pending() != 0; };
+  if (!port_.pending_output().empty()) console_.write(port_.pending_output(), give_up);
+  if (!port_.pending_serial().empty()) console_.write_serial(port_.pending_serial(), give_up);
+  port_.clear_output();
   last_flush_ns_ = host_now_ns();
 }
 

@@ -69,8 +69,9 @@ void LivePort::emit(Channel channel, ByteView data) {
   if (data.empty() || machine() == nullptr) return;
   if (!is_console(channel)) return;
   last_output_ = icount();
-  pending_.insert(pending_.end(), data.begin(), data.end());
-  if (pending_.size() >= kMaxPending) stop_soon();
+  Bytes& pending = separate_ && sink(channel, InputKind::Serial) != nullptr ? pending_serial_ : pending_;
+  pending.insert(pending.end(), data.begin(), data.end());
+  if (pending_size() >= kMaxPending) stop_soon();
 }
 
 void RecordingPort::before_serving(const HostService& service, ByteView request) {

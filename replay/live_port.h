@@ -42,11 +42,18 @@ class LivePort : public PortBase {
   /// The guest reads its input from the serial port, as far as can be told: it took a byte there, or began to
   /// look for some, after it last asked for input through semihosting. Where it does not, bytes for it wait
   /// until it asks again.
-  bool reads_serial() const { return reads_serial_; }
+  bool reads_serial() const { return reads_serial_ && !separate_; }
 
-  /// Console output not yet given to the host.
+  /// The serial port is not connected to the console.
+  void separate_serial() { separate_ = true; }
+  /// Output not yet given to the host: the console's, and the serial port's if that is separate.
   const Bytes& pending_output() const { return pending_; }
-  void clear_output() { pending_.clear(); }
+  const Bytes& pending_serial() const { return pending_serial_; }
+  std::size_t pending_size() const { return pending_.size() + pending_serial_.size(); }
+  void clear_output() {
+    pending_.clear();
+    pending_serial_.clear();
+  }
   /// Where the last byte of output was produced; kNever if there was none.
   Icount last_output() const { return last_output_; }
 
@@ -65,7 +72,8 @@ class LivePort : public PortBase {
   HostServices services_;
   std::set<Channel> waiting_;
   bool reads_serial_ = true;
-  Bytes pending_;
+  bool separate_ = false;
+  Bytes pending_, pending_serial_;
   Icount last_output_ = kNever;
   std::exception_ptr failure_;
 };

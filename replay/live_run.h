@@ -33,7 +33,7 @@ class LiveRun {
   bool finished() const { return result_.has_value(); }
 
  private:
-  void open_console();
+  void open_console(bool semihosting);
   void start_driver();
 
   HostOptions host_;

@@ -67,12 +67,16 @@ bool play(Player& player, const ReplayOptions& options) {
   return true;
 }
 
-RunResult cut_short(Icount icount) {
+RunResult cut_short(Icount icount, bool growing) {
   RunResult result;
   result.kind = StopKind::CutShort;
   result.icount = icount;
   result.message =
-      fmt::format("the recording was cut short at icount {} (its recorder did not close it)", icount);
+      growing
+          ? fmt::format(
+                "the recording is still being written: replayed what it held at first, up to icount {}",
+                icount)
+          : fmt::format("the recording was cut short at icount {} (its recorder did not close it)", icount);
   return result;
 }
 
@@ -83,22 +87,13 @@ void refuse_lost_end(const Player& player, const std::string& path) {
                           path, player.end_icount()));
 }
 
-RunResult still_written(Icount icount) {
-  RunResult result;
-  result.kind = StopKind::CutShort;
-  result.icount = icount;
-  result.message = fmt::format(
-      "the recording is still being written: replayed what it held at first, up to icount {}", icount);
-  return result;
-}
-
 }  // namespace
 
 RunResult replay(const std::string& path, const ReplayOptions& options) try {
   Player player(path, options.engine);
   if (player.empty()) {
     refuse_lost_end(player, path);
-    return cut_short(0);
+    return cut_short(0, player.reader().growing());
   }
   if (options.from_checkpoint) player.restore_before(*options.from_checkpoint);
   player.port().keep_output(options.print_output);
@@ -113,8 +108,7 @@ RunResult replay(const std::string& path, const ReplayOptions& options) try {
   const auto end = player.reader().end();
   const bool at_end = options.until >= player.end_icount();
   if (at_end) refuse_lost_end(player, path);
-  if (at_end && !end)
-    result = player.reader().growing() ? still_written(player.end_icount()) : cut_short(player.end_icount());
+  if (at_end && !end) result = cut_short(player.end_icount(), player.reader().growing());
   result.icount = player.icount();
   result.state_root = state_root(player.machine(), player.port());
   result.output_hash = player.port().output_hash().digest();
@@ -133,7 +127,7 @@ RunResult replay(const std::string& path, const ReplayOptions& options) try {
   return result;
 } catch (const storage::NeverBegun&) {
   // Nothing was ever shown of that run, so nothing is missing.
-  return cut_short(0);
+  return cut_short(0, false);
 }
 
 }  // namespace hindcast::replay

@@ -15,7 +15,8 @@ RunResult drive(MachineConfig& config, const HostOptions& host, LivePort& port, 
   machine = Registry::instance().build(config, host.engine, port);
   port.bind(machine.get());
   // First: a console that cannot be opened leaves no recording behind.
-  std::shared_ptr<Console> console = host.console ? host.console : open_console(host.serial, interrupts.fd());
+  std::shared_ptr<Console> console =
+      host.console ? host.console : open_console(host.serial, config.semihosting, interrupts.fd());
   if (recorder != nullptr) recorder->start(encode_meta(config), config);
   interrupts.watch(machine.get());
   RunResult result = LiveDriver(*machine, port, *console, interrupts, host, recorder).run();

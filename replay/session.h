@@ -15,7 +15,8 @@
 
 namespace hindcast::replay {
 
-/// Where the first serial port of the board (and the semihosting console) is connected.
+/// Where the first serial port of the board is connected; with Stdio and Tcp the semihosting console too,
+/// which has standard input and output otherwise.
 struct SerialOptions {
   enum class Kind : u8 { Stdio, File, Tcp, None };
   Kind kind = Kind::Stdio;

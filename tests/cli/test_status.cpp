@@ -191,6 +191,7 @@ TEST_F(Status, VersionAndHelp) {
     Outcome help = hindcast({command, "--help"});
     EXPECT_EQ(help.status, 0);
     EXPECT_NE(help.out.find("Usage"), std::string::npos);
+    EXPECT_NE(help.out.find("128+N"), std::string::npos) << help.out;
   }
 }
 
