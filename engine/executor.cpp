@@ -248,6 +248,7 @@ void Executor::flush() {
   flush_requested_ = false;
   ++flushes_;
   for (auto& [value, context] : contexts_) {
+    // They are freed later, in any order.
     for (auto& [pc, block] : context->interp) graveyard_.push_back(std::move(block));
     context->interp.clear();
     context->blocks.clear();

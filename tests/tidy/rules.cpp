@@ -12,6 +12,7 @@ namespace {
 
 constexpr unsigned kMaxColumns = 110;
 constexpr unsigned kMaxLines = 500;
+constexpr std::size_t kMaxFunctionLines = 90;
 
 /// What each folder may include of ours, itself included (docs/architecture.md, "The folders").
 const std::map<std::string, std::set<std::string>>& allowed_folders() {
@@ -220,19 +221,32 @@ void check_banned_calls(const SourceFile& file, std::vector<Finding>& out) {
     }
 }
 
-void check_hash_order(const SourceFile& file, const std::string& header, std::vector<Finding>& out) {
-  if (!in_core(file.path) || folder_of(file.path) == "engine") return;
+std::set<std::string> unordered_names(const std::string& text) {
   static const std::regex declared(R"(\bunordered_(?:multi)?(?:map|set)\s*<[^;(){]*>\s*&?\s*(\w+)\s*[;={(])");
-  std::string code = without_comments(file.text, true);
   std::set<std::string> names;
-  for (const std::string& text : {without_comments(header, true), code})
-    for (std::sregex_iterator it(text.begin(), text.end(), declared), end; it != end; ++it)
-      names.insert((*it)[1]);
-  auto lines = lines_of(code);
+  if (text.find("unordered_") == std::string::npos) return names;
+  const std::string code = without_comments(text, true);
+  for (std::sregex_iterator it(code.begin(), code.end(), declared), end; it != end; ++it)
+    names.insert((*it)[1]);
+  return names;
+}
+
+void check_hash_order(const SourceFile& file, const std::set<std::string>& members,
+                      std::vector<Finding>& out) {
+  if (!in_core(file.path)) return;
+  std::set<std::string> names = unordered_names(file.text);
+  names.insert(members.begin(), members.end());
+  const std::string code = without_comments(file.text, true);
+  auto lines = lines_of(code), raw = lines_of(file.text);
+  auto excused = [&](unsigned i) {
+    constexpr std::string_view kReason = "in any order";
+    return raw[i].find(kReason) != std::string::npos ||
+           (i != 0 && raw[i - 1].find(kReason) != std::string::npos);
+  };
   for (const std::string& name : names) {
     std::regex walk(R"(for\s*\([^;]*:[^;:]*\b)" + name + R"(\s*\)|\b)" + name + R"((\.|->)c?begin\s*\()");
     for (unsigned i = 0; i < lines.size(); ++i)
-      if (std::regex_search(lines[i], walk))
+      if (lines[i].find(name) != std::string::npos && std::regex_search(lines[i], walk) && !excused(i))
         out.push_back({"order", file.path, i + 1, "iterates over the unordered container '" + name + "'"});
   }
 }
@@ -282,15 +296,57 @@ void check_length(const SourceFile& file, std::vector<Finding>& out) {
         {"length", file.path, static_cast<unsigned>(n + 1), "a line beyond the 500th; cut the file"});
 }
 
-std::vector<Finding> check(const SourceFile& file, const std::string& header) {
+namespace {
+
+std::size_t indent_of(const std::string& line) { return std::min(line.find_first_not_of(' '), line.size()); }
+
+/// Whether the text before a '{' begins a function's body: neither a type, a block inside a function, a
+/// lambda nor a list of values.
+bool begins_function(const std::string& text) {
+  static const std::regex other(
+      R"(^\s*(\}|namespace\b|class\b|struct\b|enum\b|union\b|if\b|for\b|while\b|switch\b|else\b|do\b|)"
+      R"(catch\b|case\b|default\b|return\b|extern\b|using\b|typedef\b)|\[[&=\]\w]|[^=!<>]=[^=])");
+  return text.find('(') != std::string::npos && !std::regex_search(text, other);
+}
+
+}  // namespace
+
+void check_functions(const SourceFile& file, std::vector<Finding>& out) {
+  const auto lines = lines_of(without_comments(file.text, true));
+  auto continues = [&](std::size_t i) {  // the line is part of the statement that goes on after it
+    const std::size_t last = lines[i].find_last_not_of(' ');
+    return last != std::string::npos && lines[i][0] != '#' &&
+           std::string_view(";{}").find(lines[i][last]) == std::string_view::npos &&
+           !lines[i].ends_with("public:") && !lines[i].ends_with("private:") &&
+           !lines[i].ends_with("protected:");
+  };
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (!lines[i].ends_with(" {")) continue;
+    std::size_t head = i;
+    while (head != 0 && continues(head - 1)) --head;
+    std::string text;
+    for (std::size_t k = head; k <= i; ++k) text += lines[k] + " ";
+    if (!begins_function(text)) continue;
+    const std::string end = std::string(indent_of(lines[head]), ' ') + "}";
+    std::size_t last = i + 1;
+    while (last < lines.size() && !lines[last].starts_with(end)) ++last;
+    const std::size_t length = last - head + 1;
+    if (length > kMaxFunctionLines)
+      out.push_back({"function", file.path, static_cast<unsigned>(head + 1),
+                     "a function of " + std::to_string(length) + " lines; at most 90, cut it"});
+  }
+}
+
+std::vector<Finding> check(const SourceFile& file, const std::set<std::string>& members) {
   std::vector<Finding> out;
   if (is_source(file.path)) {
     check_includes(file, out);
     check_banned_calls(file, out);
-    check_hash_order(file, header, out);
+    check_hash_order(file, members, out);
     check_architecture_names(file, out);
     check_columns(file, out);
     check_length(file, out);
+    check_functions(file, out);
   }
   check_layout(file, out);
   return out;

@@ -1,6 +1,8 @@
 // Each rule finds what it is for, and leaves alone what is fine.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/tidy/rules.h"
 
 namespace hindcast::tidy {
@@ -59,7 +61,7 @@ TEST(TidyRules, BannedCalls) {
 TEST(TidyRules, HashOrder) {
   auto found = [](const std::string& path, const std::string& text, const std::string& header) {
     std::vector<Finding> out;
-    check_hash_order({path, text}, header, out);
+    check_hash_order({path, text}, unordered_names(header), out);
     return out.size();
   };
   const std::string header =
@@ -69,6 +71,37 @@ TEST(TidyRules, HashOrder) {
   EXPECT_EQ(found("targets/devices/a.cpp", "for (auto& x : this->lines_) f(x);", header), 1u);
   EXPECT_EQ(found("targets/devices/a.cpp", "for (auto& [k, v] : sorted_) f(k); lines_.find(3);", header), 0u);
   EXPECT_EQ(found("targets/a.cpp", "std::unordered_set<int> s;\nfor (int i : s) g(i);", ""), 1u);
+}
+
+TEST(TidyRules, HashOrderInTheEngineToo) {
+  auto found = [](const std::string& text) {
+    std::vector<Finding> out;
+    check_hash_order({"engine/a.cpp", text}, {"blocks"}, out);
+    return out.size();
+  };
+  EXPECT_EQ(found("for (auto& [pc, b] : context.blocks) f(b);"), 1u);
+  EXPECT_EQ(found("// They are freed in any order.\nfor (auto& [pc, b] : context.blocks) f(b);"), 0u);
+  EXPECT_EQ(found("context.blocks.find(3);"), 0u);
+}
+
+TEST(TidyRules, LongFunctions) {
+  auto lines = [](unsigned n) {
+    std::string text;
+    for (unsigned i = 0; i < n; ++i) text += "  f();\n";
+    return text;
+  };
+  for (const char* head :
+       {"void f() {\n", "int A::f(int a,\n         int b) const {\n", "TEST(A, B) {\n",
+        "  bool operator()(int x) override {\n", "A::A(int x)\n    : a_(x),\n      b_(x) {\n"}) {
+    const unsigned own = static_cast<unsigned>(std::count(head, head + std::string(head).size(), '\n')) + 1;
+    const std::string end = head[0] == ' ' ? "  }\n" : "}\n";
+    EXPECT_EQ(count(check_functions, "engine/a.cpp", head + lines(90 - own) + end), 0u) << head;
+    EXPECT_EQ(count(check_functions, "engine/a.cpp", head + lines(91 - own) + end), 1u) << head;
+  }
+  for (const char* head :
+       {"struct A {\n", "namespace {\n", "const int kTable[] = {\n", "class A : public B {\n",
+        "  auto f = [&](int x) {\n", "  if (a(b)) {\n", "enum class E : u8 {\n"})
+    EXPECT_EQ(count(check_functions, "engine/a.cpp", head + lines(100) + "}\n"), 0u) << head;
 }
 
 TEST(TidyRules, ArchitectureNames) {
