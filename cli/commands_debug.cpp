@@ -45,6 +45,8 @@ Command add_debug(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("debug", "gdb, forwards and backwards, on a recording or on a run that starts now");
   state->machine.add_to(*command);
+  command->get_option("IMAGE")->description(
+      "a recording; or what to run: an ELF file, or what the board takes as its kernel");
   auto* listen =
       command->add_option("--listen", state->debugger.listen, "where gdb connects; port 0: a free one")
           ->type_name("HOST:PORT")

@@ -26,7 +26,8 @@ namespace {
 /// Debian's gdb for every architecture first.
 constexpr std::array kGdbs = {"gdb-multiarch", "gdb"};
 
-/// gdb does not notice when a monitor command moves, so it gets a command that tells it.
+/// gdb does not notice when a monitor command moves, so it gets a command that tells it; and one that has gdb
+/// look up names.
 constexpr const char* kGdbCommands =
     "define seek\n"
     "  monitor seek $arg0\n"
@@ -36,6 +37,12 @@ constexpr const char* kGdbCommands =
     "end\n"
     "document seek\n"
     "seek N | +N | -N | P% | begin | end | cN: go to a position of the recording (see monitor help).\n"
+    "end\n"
+    "define last-write\n"
+    "  eval \"monitor last-write %lu %lu\", (unsigned long)&($arg0), (unsigned long)sizeof($arg0)\n"
+    "end\n"
+    "document last-write\n"
+    "last-write EXPRESSION: which instruction last wrote to a variable, a field or *ADDRESS, before here.\n"
     "end\n";
 
 /// An eventfd that SIGINT and SIGTERM make readable.

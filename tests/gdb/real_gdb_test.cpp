@@ -68,8 +68,8 @@ TEST_P(RealGdb, NothingIsWritten) {
   if (!record("heapbug")) GTEST_SKIP() << "no guest";
   debug({"break failed", "continue", "set var heap_used = 9", "print heap_used == 9", "set var $pc = 0",
          "load", "compare-sections .text", "find /w heap, +200, 100", "x/1xb 0x10000000",
-         "monitor last-write 0 4", "monitor device", "monitor nonsense", "info mem", "seek begin",
-         "info registers pc"});
+         "monitor last-write 0 4", "last-write heap_used", "monitor device", "monitor nonsense", "info mem",
+         "seek begin", "info registers pc"});
   EXPECT_SAID("Cannot access memory", "set var heap_used = 9");
   EXPECT_SAID("$1 = 0", "print heap_used == 9");
   EXPECT_SAID("a recording cannot be changed", "set var $pc = 0");
@@ -78,6 +78,7 @@ TEST_P(RealGdb, NothingIsWritten) {
   EXPECT_SAID("<heap+4>", "find /w heap, +200, 100");
   EXPECT_SAID("Cannot access memory", "x/1xb 0x10000000");
   EXPECT_SAID("no instruction wrote", "monitor last-write 0 4");
+  EXPECT_SAID("monitor seek", "last-write heap_used");
   EXPECT_SAID("uart", "monitor device");
   EXPECT_SAID("no monitor command", "monitor nonsense");
   EXPECT_SAID("80000000 0x", "info mem");
