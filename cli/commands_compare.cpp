@@ -69,7 +69,9 @@ Json report_json(const CompareReport& report, const std::string& symbol) {
   Json out = {{"verdict", verdict_name(report.verdict)},
               {"end_a", report.end_a},
               {"end_b", report.end_b},
-              {"icount", report.icount}};
+              {"icount", report.icount},
+              {"executed_a", report.executed_a},
+              {"executed_b", report.executed_b}};
   if (report.verdict != CompareReport::Verdict::Differ) return out;
   out.update({{"from_start", report.from_start},
               {"vcpu", report.vcpu},

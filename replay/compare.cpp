@@ -36,6 +36,7 @@ class Comparison {
   CompareReport run();
 
  private:
+  void find();
   struct Pair {
     Json a, b;
   };
@@ -135,6 +136,14 @@ void Comparison::narrow_down() {
 }
 
 CompareReport Comparison::run() {
+  find();
+  const Pair now = ask("hello");
+  report_.executed_a = now.a.value("executed", u64{0});
+  report_.executed_b = now.b.value("executed", u64{0});
+  return report_;
+}
+
+void Comparison::find() {
   const Pair hello = ask("hello");
   if (hello.a.value("states", 0) != StateServer::kVersion ||
       hello.b.value("states", 0) != StateServer::kVersion)
@@ -152,7 +161,7 @@ CompareReport Comparison::run() {
     report_.from_start = true;
     report_.icount = differs_ = begin;
     describe_difference();
-    return report_;
+    return;
   }
   same_ = begin;
   differs_ = end;
@@ -161,7 +170,7 @@ CompareReport Comparison::run() {
     report_.verdict =
         report_.end_a == report_.end_b ? CompareReport::Verdict::Same : CompareReport::Verdict::Lengths;
     report_.icount = end;
-    return report_;
+    return;
   }
   differs_ = std::clamp(left_, same_ + 1, differs_);
   narrow_down();
@@ -169,7 +178,6 @@ CompareReport Comparison::run() {
   report_.icount = same_;
   describe_instruction();
   describe_difference();
-  return report_;
 }
 
 /// The vCPU that executed between the two places, and what.

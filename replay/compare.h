@@ -35,6 +35,8 @@ struct CompareReport {
 
   Verdict verdict = Verdict::Same;
   Icount end_a = 0, end_b = 0;
+  /// Instructions that each side executed in order to find out; 0 if it does not say.
+  u64 executed_a = 0, executed_b = 0;
   /// The states are the same at `icount` and differ at icount + 1; the instruction runs in between. If
   /// `from_start`, they differ before anything has run.
   Icount icount = 0;
@@ -53,7 +55,8 @@ struct CompareReport {
   std::optional<EventLine> input_a, input_b;
 };
 
-/// Throws Fatal or storage::StoreError when it cannot tell. The states of a grid of hashes narrow the place
+/// Each side executes at most two replays' worth of instructions. Throws Fatal or storage::StoreError when it
+/// cannot tell. The states of a grid of hashes narrow the place
 /// down, then replays of both sides; a difference that vanishes again without a trace before the next of the
 /// states looked at is not found.
 CompareReport compare(const std::string& path_a, const std::string& path_b, const CompareOptions& options);

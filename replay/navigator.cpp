@@ -22,6 +22,9 @@ constexpr Icount kLeg = 1 << 20;
 /// A run without a known end spends at most one part in so many on snapshots, and has one each kLegNs.
 constexpr u64 kSnapshotShare = 10;
 constexpr u64 kLegNs = 20'000'000;
+/// For a bisection: seven halvings find a snapshot, and the other twenty or thirty run no more than this part
+/// each.
+constexpr u64 kBisectionParts = 128;
 /// The first segment that a search backwards looks at; each is twice as long as the one after it.
 constexpr Icount kFirstSegment = 1 << 16;
 
@@ -40,6 +43,8 @@ class RecordingNavigator final : public PastNavigator {
   Icount begin() const override { return begin_; }
   Icount end() const override { return player_.end_icount(); }
   Icount position() const override { return player_.icount(); }
+  u64 executed() const override { return player_.executed(); }
+  void prepare_bisection() override { owed_every_ = std::max(kSpacing, (end() - begin()) / kBisectionParts); }
   void on_output(std::function<void(Channel, ByteView)> fn) override { output_ = std::move(fn); }
   void set_breakpoints(std::set<GuestAddr> pcs) override;
   void set_watches(std::vector<AddressSpace::Watch> watches) override;
@@ -110,7 +115,8 @@ class RecordingNavigator final : public PastNavigator {
   bool armed_ = false;
   bool lost_ = false;  // the machine left the recorded path: a snapshot must be restored first
   std::atomic<bool> stop_ = false;
-  u64 snapshot_at_ns_ = 0;  // host time of the last look at whether to make one
+  Icount owed_every_ = kNever;  // at this distance from another a snapshot is made whatever it takes
+  u64 snapshot_at_ns_ = 0;      // host time of the last look at whether to make one
 };
 
 RecordingNavigator::Loud::Loud(RecordingNavigator& n) : navigator(n) {
@@ -217,7 +223,9 @@ bool RecordingNavigator::run_to(Icount icount) {
     if (stop_) return false;
     if (reason == StopReason::Exit) return true;
     const u64 now_ns = host_now_ns();
-    if (position() < icount && position() == mark && now_ns - last_ns >= snapshots_->take_ns()) {
+    if (position() >= icount || position() != mark) continue;
+    const bool owed = mark - snapshots_->last_before(mark) >= owed_every_;
+    if (owed || now_ns - last_ns >= snapshots_->take_ns()) {
       snapshots_->take(icount);
       last_ns = now_ns;
     }

@@ -49,6 +49,11 @@ class Navigator {
   virtual Icount begin() const = 0;
   virtual Icount end() const = 0;
   virtual Icount position() const = 0;
+  /// Instructions executed so far by all moves: what they have cost.
+  virtual u64 executed() const { return 0; }
+  /// From now on moves leave states to return to at distances that make a bisection of the whole recording
+  /// execute it less than twice, even where going the way again would take less time.
+  virtual void prepare_bisection() {}
   /// The guest's console output goes here (channel, bytes) while a move goes forward from the cursor; by
   /// default nowhere. What a search passes over, or the way to an earlier position, is silent, and what was
   /// heard once is not heard again after going back.

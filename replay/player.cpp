@@ -105,6 +105,7 @@ StopReason Player::advance(Icount limit, bool stop_here) {
     reason = machine_->run(bound, stop_here || before != start);
     check_departure();
     const Icount now = machine_->icount();
+    executed_ += now - before;
     if (const auto* next = cursor.front(); next != nullptr && next->icount < now)
       diverged({next->icount, next->seq},
                fmt::format("the guest did not ask for the recorded '{}' on channel {}", kind_name(next->kind),

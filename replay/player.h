@@ -32,6 +32,8 @@ class Player {
   /// The icount at which the recording ends.
   Icount end_icount() const { return end_icount_; }
   Icount icount() const { return machine_->icount(); }
+  /// Instructions executed so far, on all ways.
+  u64 executed() const { return executed_; }
 
   /// The recording has grown since it was opened: what has been added from now on counts. Nothing else
   /// changes.
@@ -79,6 +81,7 @@ class Player {
   bool switched_ = false;  // apply_boundary() chose another vCPU
   Meta meta_;
   Icount end_icount_ = 0;
+  u64 executed_ = 0;
   Icount checked_icount_ = 0;         // where the last recorded hash was found right
   Icount roots_right_until_ = 0;      // memory hashes up to here were found right, and are not checked again
   std::unique_ptr<ReplayPort> port_;  // outlives the machine

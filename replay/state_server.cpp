@@ -88,7 +88,10 @@ Json StateServer::Impl::reply(const std::string& request) {
   std::string what;
   words >> what;
   if (what == "hello")
-    return {{"states", kVersion}, {"begin", navigator->begin()}, {"end", navigator->end()}};
+    return {{"states", kVersion},
+            {"begin", navigator->begin()},
+            {"end", navigator->end()},
+            {"executed", navigator->executed()}};
   Icount at = 0;
   if (!(words >> at)) return {{"error", "no icount in: " + request}};
   if (at < navigator->begin()) return {{"error", fmt::format("icount {} is before the beginning", at)}};
@@ -113,6 +116,7 @@ Json StateServer::Impl::reply(const std::string& request) {
 StateServer::StateServer(const std::string& path, const EngineOptions& engine)
     : impl_(std::make_unique<Impl>()) {
   impl_->navigator = Navigator::open(path, engine, false);
+  impl_->navigator->prepare_bisection();
 }
 
 StateServer::~StateServer() = default;

@@ -10,7 +10,8 @@ namespace hindcast::replay {
 
 /// Requests, and the replies, each one line:
 ///
-///   hello              {"states": 1, "begin": first icount, "end": last icount}
+///   hello              {"states": 1, "begin": first icount, "end": last icount,
+///                       "executed": instructions so far, for all answers}
 ///   hash AT            {"at": AT, "hash": hex}
 ///   dump AT            {"at": AT, "vcpus": [{"pc", "executed", "insn", "registers": {name: hex}}],
 ///                       "fields": {"section.name": hex}, "memory": [{"name", "base", "pages": {number:
