@@ -11,6 +11,12 @@
 #include "targets/riscv/pmp.h"
 
 namespace hindcast::riscv {
+
+#ifdef HINDCAST_SEEDED_BUGS
+/// In a command of the tests only: one of the bugs that `compare` has to find (tests/cli/seeded).
+void emit_with_bug(const InsnRow& row, Emitter& e);
+#endif
+
 namespace {
 
 constexpr unsigned kCompressedBuckets = 32;  // funct3 and quadrant
@@ -132,7 +138,11 @@ InsnInfo RiscvArch::translate_insn(ir::Builder& b, GuestAddr pc, ByteView code) 
   if (row == nullptr || fp_off) {
     e.illegal();
   } else {
+#ifdef HINDCAST_SEEDED_BUGS
+    emit_with_bug(*row, e);
+#else
     row->emit(e);
+#endif
   }
   if (e.fs_dirty && !e.ended && (b.context() & context::kFsDirty) == 0) {
     b.set(mstatus_row_, b.bor(b.get(mstatus_row_), b.konst(xtype(), mstatus::kFs)));

@@ -15,11 +15,17 @@ std::uint32_t branch_bits(int offset) {
   return (o >> 12 & 1) << 31 | (o >> 5 & 0x3f) << 25 | (o >> 1 & 0xf) << 8 | (o >> 11 & 1) << 7;
 }
 
+/// jal zero, over so many instructions.
+std::uint32_t jump_bits(int distance) {
+  auto o = static_cast<std::uint32_t>(distance * 4);
+  return (o >> 20 & 1) << 31 | (o >> 1 & 0x3ff) << 21 | (o >> 11 & 1) << 20 | (o >> 12 & 0xff) << 12 | 0x6f;
+}
+
 using A = Assembler;
 
 }  // namespace
 
-Assembler::Assembler() {
+Assembler::Assembler(unsigned xlen) : xlen_(xlen) {
   word(0x00000417);  // auipc s0, 0
   word(0x000014b7);  // lui s1, 1
   add(s1, s1, s0);
@@ -29,7 +35,7 @@ void Assembler::li(Register to, std::int32_t value) {
   std::int32_t low = static_cast<std::int32_t>(static_cast<std::uint32_t>(value) << 20) >> 20;
   std::uint32_t high = static_cast<std::uint32_t>(value) - static_cast<std::uint32_t>(low);
   if (high != 0) word(high | to << 7 | 0x37);  // lui
-  i_type(high != 0 ? 0x1b : 0x13, 0, to, high != 0 ? to : zero, low);
+  i_type(high != 0 && xlen_ == 64 ? 0x1b : 0x13, 0, to, high != 0 ? to : zero, low);
 }
 
 void Assembler::i_type(unsigned opcode, unsigned f3, unsigned to, unsigned from, int value) {
@@ -57,9 +63,10 @@ unsigned Assembler::later(unsigned f3, unsigned a, unsigned b) {
 
 void Assembler::bind(unsigned site) { code_[site] |= branch_bits(static_cast<int>(here() - site) * 4); }
 
-void Assembler::jump(unsigned label) {
-  auto o = static_cast<std::uint32_t>((static_cast<int>(label) - static_cast<int>(here())) * 4);
-  word((o >> 20 & 1) << 31 | (o >> 1 & 0x3ff) << 21 | (o >> 11 & 1) << 20 | (o >> 12 & 0xff) << 12 | 0x6f);
+void Assembler::jump(unsigned label) { word(jump_bits(static_cast<int>(label) - static_cast<int>(here()))); }
+
+void Assembler::bind_jump(unsigned site) {
+  code_[site] = jump_bits(static_cast<int>(here()) - static_cast<int>(site));
 }
 
 void Assembler::semihost(unsigned operation) {
@@ -71,44 +78,84 @@ void Assembler::semihost(unsigned operation) {
 
 void Assembler::exit(Register code) {
   li(t0, 0x20026);
-  sd(t0, s1, 0);
-  sd(code, s1, 8);
+  store(t0, s1, 0);
+  store(code, s1, static_cast<int>(xlen_ / 8));
   addi(a1, s1, 0);
   semihost(0x20);
 }
 
 std::string Assembler::elf(const std::string& data) const {
-  constexpr unsigned kHeader = 64, kProgramHeader = 56, kOffset = 0x1000;
+  constexpr unsigned kOffset = 0x1000;
   if (code_.size() * 4 > kData) throw std::runtime_error("program too long");
   std::string body;
   for (std::uint32_t instruction : code_) put(body, instruction, 4);
   body.resize(kData);
   body += data;
-  std::string out =
-      "\x7f"
-      "ELF\x02\x01\x01";
+  const bool wide = xlen_ == 64;
+  const unsigned word = xlen_ / 8, header = wide ? 64 : 52;
+  std::string out = std::string("\x7f") + "ELF" + (wide ? '\x02' : '\x01') + "\x01\x01";
   out.resize(16);
   put(out, 2, 2);    // executable
   put(out, 243, 2);  // RISC-V
   put(out, 1, 4);
-  put(out, kBase, 8);  // entry
-  put(out, kHeader, 8);
-  put(out, 0, 8);
+  put(out, kBase, word);  // entry
+  put(out, header, word);
+  put(out, symbols_.empty() ? 0 : kOffset + body.size(), word);  // section headers
   put(out, 0, 4);
-  put(out, kHeader, 2);
-  put(out, kProgramHeader, 2);
+  put(out, header, 2);
+  put(out, wide ? 56 : 32, 2);
   put(out, 1, 2);
-  put(out, 0, 6);
+  put(out, symbols_.empty() ? 0 : wide ? 64 : 40, 2);
+  put(out, symbols_.empty() ? 0 : 3, 2);
+  put(out, symbols_.empty() ? 0 : 2, 2);
   put(out, 1, 4);  // PT_LOAD
-  put(out, 7, 4);
-  put(out, kOffset, 8);
-  put(out, kBase, 8);
-  put(out, kBase, 8);
-  put(out, body.size(), 8);
-  put(out, 0x100000, 8);
-  put(out, 0x1000, 8);
+  if (wide) put(out, 7, 4);
+  put(out, kOffset, word);
+  put(out, kBase, word);
+  put(out, kBase, word);
+  put(out, body.size(), word);
+  put(out, 0x100000, word);
+  if (!wide) put(out, 7, 4);
+  put(out, 0x1000, word);
   out.resize(kOffset);
-  return out + body;
+  out += body;
+  return symbols_.empty() ? out : with_symbols(std::move(out));
+}
+
+/// Appends the headers of three sections (none, symbols, names), the symbols and the names.
+std::string Assembler::with_symbols(std::string file) const {
+  const bool wide = xlen_ == 64;
+  const unsigned word = xlen_ / 8, entry = wide ? 24 : 16, section = wide ? 64 : 40;
+  std::string symbols(entry, '\0'), names(1, '\0');
+  for (std::size_t i = 0; i < symbols_.size(); ++i) {
+    const auto& [at, name] = symbols_[i];
+    const std::uint64_t size = 4 * ((i + 1 < symbols_.size() ? symbols_[i + 1].first : here()) - at);
+    put(symbols, names.size(), 4);
+    if (!wide) put(symbols, kBase + 4 * at, word), put(symbols, size, word);
+    put(symbols, 0x12, 1);  // a global function
+    put(symbols, 0, 1);
+    put(symbols, 0xfff1, 2);  // absolute
+    if (wide) put(symbols, kBase + 4 * at, word), put(symbols, size, word);
+    names += name + '\0';
+  }
+  const std::size_t at = file.size() + 3 * section;
+  file.resize(file.size() + section);
+  const auto describe = [&](unsigned type, std::size_t offset, std::size_t size, unsigned link,
+                            unsigned each) {
+    put(file, 0, 4);
+    put(file, type, 4);
+    put(file, 0, word);
+    put(file, 0, word);
+    put(file, offset, word);
+    put(file, size, word);
+    put(file, link, 4);
+    put(file, link / 2, 4);  // of symbols, the first global one
+    put(file, 1, word);
+    put(file, each, word);
+  };
+  describe(2, at, symbols.size(), 2, entry);
+  describe(3, at + symbols.size(), names.size(), 0, 0);
+  return file + symbols + names;
 }
 
 std::string exit_program(int code) {

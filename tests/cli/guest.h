@@ -1,7 +1,9 @@
-// Small bare-metal RV64 programs, assembled here so that the tests need no cross compiler.
+// Small bare-metal programs, RV64 unless asked otherwise, assembled here so that the tests need no cross
+// compiler.
 #pragma once
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace hindcast::cli_test {
@@ -23,12 +25,18 @@ class Assembler {
     s2 = 18,
     s3 = 19,
     s4 = 20,
-    s5 = 21
+    s5 = 21,
+    s6 = 22,
+    t3 = 28,
+    t4 = 29,
+    t5 = 30
   };
   static constexpr std::uint64_t kBase = 0x80000000;
   static constexpr unsigned kData = 0x1000;  // the data area's distance from the base
 
-  Assembler();
+  /// For 64 or 32 bits.
+  explicit Assembler(unsigned xlen = 64);
+  unsigned xlen() const { return xlen_; }
   void li(Register to, std::int32_t value);
   void addi(Register to, Register from, int value) { i_type(0x13, 0, to, from, value); }
   void andi(Register to, Register from, int value) { i_type(0x13, 7, to, from, value); }
@@ -41,6 +49,8 @@ class Assembler {
   void sb(Register value, Register base, int offset) { s_type(0, base, value, offset); }
   void sw(Register value, Register base, int offset) { s_type(2, base, value, offset); }
   void sd(Register value, Register base, int offset) { s_type(3, base, value, offset); }
+  /// A whole register: sd or sw.
+  void store(Register value, Register base, int offset) { s_type(xlen_ == 64 ? 3 : 2, base, value, offset); }
   void jr(Register to) { i_type(0x67, 0, zero, to, 0); }
   void word(std::uint32_t instruction) { code_.push_back(instruction); }
 
@@ -53,11 +63,16 @@ class Assembler {
   unsigned beq_later(Register a, Register b) { return later(0, a, b); }
   unsigned bne_later(Register a, Register b) { return later(1, a, b); }
   void bind(unsigned site);
+  /// Makes the instruction at `site` a jump to here.
+  void bind_jump(unsigned site);
 
   /// The semihosting sequence; a1 must hold the parameter.
   void semihost(unsigned operation);
   /// SYS_EXIT_EXTENDED with the exit code in `code`.
   void exit(Register code);
+
+  /// A name for the next instruction, in the ELF file's symbol table.
+  void symbol(const std::string& name) { symbols_.emplace_back(here(), name); }
 
   /// The ELF file; `data` comes at kData.
   std::string elf(const std::string& data = "") const;
@@ -68,7 +83,10 @@ class Assembler {
   void s_type(unsigned f3, unsigned base, unsigned value, int offset);
   void branch(unsigned f3, unsigned a, unsigned b, unsigned label);
   unsigned later(unsigned f3, unsigned a, unsigned b);
+  std::string with_symbols(std::string file) const;
+  unsigned xlen_;
   std::vector<std::uint32_t> code_;
+  std::vector<std::pair<unsigned, std::string>> symbols_;
 };
 
 /// Ends at once with this status.
