@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdarg>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <optional>
 
@@ -109,6 +111,16 @@ rocksdb::DBOptions database_options(rocksdb::Env* env) {
   options.max_file_opening_threads = 1;
   options.skip_stats_update_on_db_open = true;
   return options;
+}
+
+/// Changes whenever the set of the database's files does.
+std::string manifest_state(const std::string& path) {
+  std::ifstream current(path + "/CURRENT");
+  std::string name;
+  std::getline(current, name);
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path + "/" + name, error);
+  return name + " " + (error ? "" : std::to_string(size));
 }
 
 }  // namespace
@@ -255,10 +267,11 @@ std::unique_ptr<Database> Database::open(const std::string& path, bool segmented
   std::unique_ptr<Database> database(new Database);
   database->env_ = rocksdb::NewCompositeEnv(read_only_file_system());
   rocksdb::DBOptions options = database_options(database->env_.get());
-  options.paranoid_checks = care == Care::Strict;
-  options.wal_recovery_mode = care == Care::Strict ? rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords
-                                                   : rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
+  options.paranoid_checks = care != Care::Salvage;
+  options.wal_recovery_mode = care == Care::Salvage ? rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords
+                                                    : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   status = {};
+  const std::string before = care == Care::Growing ? manifest_state(path) : "";
   if (segmented) options.max_open_files = -1;
   auto wanted = families();
   rocksdb::DB* db = nullptr;
@@ -271,6 +284,11 @@ std::unique_ptr<Database> Database::open(const std::string& path, bool segmented
   if (!status.ok()) return nullptr;
   database->db_.reset(db);
   database->take_handles(wanted);
+  if (care == Care::Growing && manifest_state(path) != before) {
+    // Something moved from the log to a table, or was dropped: we may have seen it in neither.
+    status = rocksdb::Status::TryAgain("its recorder has moved files meanwhile");
+    return nullptr;
+  }
   return database;
 }
 

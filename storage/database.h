@@ -29,6 +29,7 @@ class Database {
   /// How much damage opening for reading puts up with.
   enum class Care : u8 {
     Strict,   // a record cut off at the end of the log is all that may be wrong
+    Growing,  // the same, while another process writes: TryAgain if it moved or removed files meanwhile
     Salvage,  // whatever can still be read: every value is checked by its reader anyway
   };
 

@@ -1,11 +1,12 @@
 // The replaying side of the event store. Whatever stands in the files is checked before it is believed.
 #include <fmt/format.h>
-#include <sched.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <new>
 #include <set>
+#include <thread>
 #include <type_traits>
 
 #include "storage/chunk.h"
@@ -20,7 +21,7 @@ namespace hindcast::storage {
 namespace {
 
 /// How often opening is tried again when a recorder at work moved files away under it.
-constexpr int kOpenAttempts = 8;
+constexpr int kOpenAttempts = 100;
 
 /// Damage that already names the recording.
 class NamedError : public Damaged {
@@ -37,7 +38,8 @@ class StoreReader final : public Reader {
         if (!mark_ || !mark_->created) never_begun();
         fail(fmt::format("is damaged: {}", damage_));
       }
-      sched_yield();
+      // With a recorder at work on a busy machine it is our turn again only after a while.
+      std::this_thread::sleep_for(std::chrono::milliseconds(attempt));
       mark_ = folder_->read_mark(&marks_sound_);
     }
     read_meta();
@@ -161,6 +163,8 @@ class StoreReader final : public Reader {
       report(fmt::format("recording {}: something is missing after instruction {}", path_, covered_));
     if (!end_problem_.empty()) report(end_problem_);
     check([&] {  // the files first, independently of what we look up in them
+      // They are opened again for that, and a flight recorder may have removed them.
+      if (growing() && schema() >= kSegmentedSchema) return;
       const rocksdb::Status status = database_->db().VerifyChecksum();
       if (!status.ok()) fail(fmt::format("is damaged: {}", describe(status)));
     });
@@ -236,13 +240,15 @@ class StoreReader final : public Reader {
 
   /// False if nothing can be read at all, with the reason in damage_.
   bool try_open() {
+    damage_.clear();
     if (const std::string problem = log_problem(path_); !problem.empty()) {
       damage_ = problem;
       return false;
     }
     rocksdb::Status status;
     const bool segmented = folder_->schema() >= kSegmentedSchema;
-    database_ = Database::open(path_, segmented, Database::Care::Strict, status);
+    const auto care = folder_->growing() ? Database::Care::Growing : Database::Care::Strict;
+    database_ = Database::open(path_, segmented, care, status);
     if (database_ == nullptr) {
       damage_ = describe(status);
       if (folder_->growing()) return false;
