@@ -177,7 +177,7 @@ std::optional<StopKind> LiveDriver::idle() {
   if ((deadline == kNever && !comes) || idle_jumps_ >= kMaxIdleJumps) return StopKind::WaitsForever;
 
   const u64 start = host_now_ns();
-  const u64 until = pacer_.idle_until(now, deadline, start, waits);
+  const u64 until = pacer_.idle_until(now, deadline, start, comes);
   if (until > start) {
     if (port_.pending_size() != 0 || (recorder_ != nullptr && recorder_->has_unflushed())) flush();
     if (auto reason = end_reason()) return reason;  // nobody has taken the output
