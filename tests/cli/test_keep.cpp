@@ -72,6 +72,63 @@ TEST(Keep, KilledAtAnyMomentItIsWhole) {
   EXPECT_GE(forgot, 5u);
 }
 
+/// Sleeps from tick to tick, ten of them a second; at every 64th it takes a byte from the serial port, if
+/// there is one, and writes it back.
+std::string sleeper_program(int ticks) {
+  using A = Assembler;
+  A a;
+  a.li(A::s2, ticks);
+  a.li(A::s3, 0x10000000);  // the UART
+  a.li(A::t3, 0x2004000);   // mtimecmp
+  a.li(A::t4, 0);
+  a.li(A::t5, 1'000'000);
+  a.li(A::t0, 0x80);
+  a.word(0x3042a073);  // csrs mie, t0: the timer
+  const unsigned loop = a.here();
+  a.add(A::t4, A::t4, A::t5);
+  a.sd(A::t4, A::t3, 0);
+  a.word(0x10500073);  // wfi
+  a.sd(A::t4, A::s1, 0);
+  a.andi(A::t0, A::s2, 63);
+  const unsigned skip = a.bne_later(A::t0, A::zero);
+  a.lbu(A::t0, A::s3, 5);
+  a.andi(A::t0, A::t0, 1);
+  const unsigned none = a.beq_later(A::t0, A::zero);
+  a.lbu(A::t0, A::s3, 0);
+  a.sb(A::t0, A::s3, 0);
+  a.bind(skip);
+  a.bind(none);
+  a.addi(A::s2, A::s2, -1);
+  a.bne(A::s2, A::zero, loop);
+  a.li(A::t2, 4);
+  a.exit(A::t2);
+  return a.elf();
+}
+
+TEST(Keep, ADayWithInputPassesInSecondsAndWithinItsBound) {
+  constexpr int kTicks = 24 * 36'000;
+  TempFolder folder;
+  write_file(folder / "guest.elf", sleeper_program(kTicks));
+  std::string keys;
+  for (int i = 0; i < 20'000; ++i) keys += static_cast<char>('a' + i % 26);
+  write_file(folder / "keys", keys);
+  SpawnOptions streams;
+  streams.input_file = folder / "keys";
+  const std::string rec = folder / "rec";
+  Process process({"record", "-o", rec, "--keep", "1M", "--checkpoints", "every=4000", folder / "guest.elf"},
+                  streams);
+  const Outcome out = process.finish();
+  EXPECT_EQ(out.status, 4) << out.describe();
+  EXPECT_GE(out.out.size(), kTicks / 64 - 20u);
+  EXPECT_TRUE(keys.starts_with(out.out));
+  EXPECT_LE(folder_bytes(rec), 1u << 20);
+  EXPECT_NE(hindcast({"info", rec}).out.find("(begins at "), std::string::npos);
+  const Outcome replayed = hindcast({"replay", rec});
+  EXPECT_EQ(replayed.status, 4) << replayed.describe();
+  EXPECT_TRUE(out.out.ends_with(replayed.out));
+  EXPECT_LT(replayed.out.size(), out.out.size() / 2);
+}
+
 TEST(Keep, WhatItMeansIsClear) {
   TempFolder folder;
   write_file(folder / "guest.elf", exit_program(3));
