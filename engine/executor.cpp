@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/instrumented.h"
 #include "engine/jit/jit.h"
 
 namespace hindcast {
@@ -53,21 +54,27 @@ jit::Context& Executor::context_of(u64 value, unsigned vcpu) {
   auto& slot = contexts_[{value, arch.memory_mode(value) == MemoryMode::Flat ? 0 : vcpu}];
   if (!slot) {
     slot = std::make_unique<jit::Context>();
-    slot->value = value;
-    slot->flat = arch.memory_mode(value) == MemoryMode::Flat;
-    slot->rounding = arch.rounding(value);
-    slot->fp_rules = arch.fp_rules(value);
-    // x86 MXCSR: all exceptions masked, rounding control in bits 13 and 14.
-    u32 rc = 0;
-    switch (slot->rounding) {
-      case ir::Round::Down: rc = 1; break;
-      case ir::Round::Up: rc = 2; break;
-      case ir::Round::TowardZero: rc = 3; break;
-      default: break;
-    }
-    slot->mxcsr = 0x1f80 | rc << 13;
+    describe(*slot, value);
+    slot->jit = jit_.get();
   }
   return *slot;
+}
+
+void Executor::describe(jit::Context& context, u64 value) const {
+  const Architecture& arch = machine_.arch();
+  context.value = value;
+  context.flat = arch.memory_mode(value) == MemoryMode::Flat;
+  context.rounding = arch.rounding(value);
+  context.fp_rules = arch.fp_rules(value);
+  // x86 MXCSR: all exceptions masked, rounding control in bits 13 and 14.
+  u32 rc = 0;
+  switch (context.rounding) {
+    case ir::Round::Down: rc = 1; break;
+    case ir::Round::Up: rc = 2; break;
+    case ir::Round::TowardZero: rc = 3; break;
+    default: break;
+  }
+  context.mxcsr = 0x1f80 | rc << 13;
 }
 
 SoftTlb* Executor::tlb_of(jit::Context& context, unsigned vcpu) const {
@@ -84,8 +91,22 @@ SoftTlb* Executor::tlb_of(jit::Context& context, unsigned vcpu) const {
 // ---- the front end
 // -----------------------------------------------------------------------------------------------
 
+namespace {
+
+InstrInsn describe_insn(GuestAddr pc, GuestAddr physical, ByteView code) {
+  InstrInsn insn;
+  insn.pc = pc;
+  insn.physical = physical;
+  insn.length = static_cast<u8>(code.size());
+  std::copy(code.begin(), code.end(), insn.bytes.begin());
+  return insn;
+}
+
+}  // namespace
+
 bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns, bool interpreting,
-                          ir::Unit& unit, jit::Extent& extent, GuestFault& fault) {
+                          ir::Unit& unit, jit::Extent& extent, GuestFault& fault,
+                          std::vector<InstrInsn>* insns) {
   const Architecture& arch = machine_.arch();
   const GuestAddr start = vcpu.pc();
   const unsigned longest = arch.max_insn_bytes();
@@ -142,26 +163,25 @@ bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns,
     }
     // Blocks stay within a page, but for one instruction that crosses into the next.
     const bool first = n == 0;
-    if (!first && (((pc ^ start) & ~(kPage - 1)) != 0 || machine_.breakpoints_.contains(pc))) break;
-    if (available == 0) {
-      if (first) {
-        fault = why;
-        return false;
-      }
-      break;
+    const bool stop = insns == nullptr && machine_.breakpoints_.contains(pc);
+    if (!first && (((pc ^ start) & ~(kPage - 1)) != 0 || stop)) break;
+    InsnInfo info;
+    if (available != 0) {
+      builder.insn_start(pc, 0);
+      info = arch.translate_insn(builder, pc, ByteView(code, available));
+      if (info.length == 0) builder.drop_insn_start();
     }
-    builder.insn_start(pc, 0);
-    const InsnInfo info = arch.translate_insn(builder, pc, ByteView(code, available));
     if (info.length == 0) {
       // Its bytes are not all readable.
-      builder.drop_insn_start();
-      if (first) {
-        fault = why;
-        return false;
-      }
-      break;
+      if (!first) break;
+      fault = why;
+      return false;
     }
     builder.set_insn_length(info.length);
+    if (insns != nullptr) {
+      const GuestAddr pa = locate(pc, nullptr) ? piece.pa + (pc - piece.va) : 0;
+      insns->push_back(describe_insn(pc, pa, {code, info.length}));
+    }
     cover(pc, info.length);
     pc = (pc + info.length) & address_mask;
     if (info.ends_block || builder.ended()) break;
@@ -198,7 +218,18 @@ void Executor::track(const jit::Extent& extent, jit::Context& context, GuestAddr
     if (extent.size[i] == 0) continue;
     const GuestAddr page = extent.pa[i] & ~(kPage - 1);
     auto& list = pages_[page];
-    list.push_back({&context, pc, jit_block ? number : kInterp, extent});
+    list.push_back({&context, pc, jit_block ? number : kInterp, extent, nullptr});
+  }
+}
+
+void Executor::track_observed(const jit::Extent& extent, jit::Context& context,
+                              std::shared_ptr<InstrBlock> block) {
+  guard(extent);
+  const GuestAddr pc = block->pc;
+  for (int i = 0; i < 2; ++i) {
+    if (extent.size[i] == 0) continue;
+    const GuestAddr page = extent.pa[i] & ~(kPage - 1);
+    pages_[page].push_back({&context, pc, kInterp, extent, block});
   }
 }
 
@@ -222,8 +253,10 @@ void Executor::code_written(GuestAddr pa, std::size_t size) {
     std::erase_if(list, [&](const Made& made) {
       if (!made.extent.overlaps(pa, size)) return false;
       any = true;
-      if (made.block != kInterp) {
-        jit_->kill(made.block);
+      if (made.observed != nullptr) {
+        made.observed->valid = false;
+      } else if (made.block != kInterp) {
+        made.context->jit->kill(made.block);
       } else if (auto at = made.context->interp.find(made.pc); at != made.context->interp.end()) {
         interp_bytes_ -= bytes_of(*at->second);
         graveyard_.push_back(std::move(at->second));
@@ -238,8 +271,10 @@ void Executor::code_written(GuestAddr pa, std::size_t size) {
     if ((ram.page_flags[(page - ram.base) / kPage] & RamBlock::kCode) != 0 && !pages_.contains(page))
       machine_.memory().unprotect_code_page(page);
   // What is there now may well be translatable.
-  if (any)
+  if (any) {
     for (auto& [value, context] : contexts_) context->interpreted.clear();
+    if (instrumented_) instrumented_->code_changed();
+  }
   // Whatever runs now must not go on with what it was made from.
   if (any) machine_.current().request_exit();
 }
@@ -247,32 +282,48 @@ void Executor::code_written(GuestAddr pa, std::size_t size) {
 void Executor::flush() {
   flush_requested_ = false;
   ++flushes_;
-  for (auto& [value, context] : contexts_) {
-    // They are freed later, in any order.
-    for (auto& [pc, block] : context->interp) graveyard_.push_back(std::move(block));
-    context->interp.clear();
-    context->blocks.clear();
-    context->slow.clear();
-    context->interpreted.clear();
-    for (auto& tlb : context->tlbs)
-      if (tlb) tlb->flush();
-    if (context->jump_cache)
-      for (u32 k = 0; k < jit::Context::kJumpEntries; ++k) context->jump_cache[k] = jit::Context::no_jump(k);
-  }
+  for (auto& [value, context] : contexts_) empty(*context);
+  if (instrumented_) instrumented_->flush();
+  for (auto& [page, made] : pages_)
+    for (Made& m : made)
+      if (m.observed != nullptr) m.observed->valid = false;
   interp_bytes_ = 0;
   machine_.memory().unprotect_code();
   pages_.clear();
 }
 
+void Executor::empty(jit::Context& context) {
+  // They are freed later, in any order.
+  for (auto& [pc, block] : context.interp) graveyard_.push_back(std::move(block));
+  context.interp.clear();
+  context.blocks.clear();
+  context.slow.clear();
+  context.interpreted.clear();
+  for (auto& tlb : context.tlbs)
+    if (tlb) tlb->flush();
+  context.empty_jump_cache();
+}
+
 void Executor::drop_all(const jit::Jit* emptied) {
   flush();
   if (jit_ && jit_.get() != emptied) jit_->clear();
+  if (instrumented_) instrumented_->clear_code(emptied);
+}
+
+void Executor::observe(Instrumentation* observer) {
+  drop_all(nullptr);  // what was made for the last observer goes with it
+  instrumented_.reset();
+  if (observer != nullptr) instrumented_ = std::make_unique<Instrumented>(machine_, *this, *observer);
 }
 
 // ---- execution
 // ---------------------------------------------------------------------------------------------------
 
-void Executor::deliver(Vcpu& vcpu, const GuestFault& fault) { machine_.arch().enter_exception(vcpu, fault); }
+void Executor::deliver(Vcpu& vcpu, const GuestFault& fault) {
+  const GuestAddr from = vcpu.pc();
+  machine_.arch().enter_exception(vcpu, fault);
+  if (instrumented_) instrumented_->discontinuity(vcpu, Discontinuity::Exception, from);
+}
 
 bool Executor::interpret(Vcpu& vcpu, jit::Context& context, u32 max) {
   const GuestAddr pc = vcpu.pc();
@@ -379,7 +430,11 @@ bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
   }
 }
 
-void Executor::run(Vcpu& vcpu, u64 budget) {
+void Executor::run(Vcpu& vcpu, u64 budget) { run_slice(vcpu, budget, instrumented_.get()); }
+
+void Executor::run_unobserved(Vcpu& vcpu) { run_slice(vcpu, 1, nullptr); }
+
+void Executor::run_slice(Vcpu& vcpu, u64 budget, Instrumented* instrumented) {
   constexpr u64 kLongest = u64{1} << 40;
   budget = std::min(budget, kLongest);
   CpuHeader& header = vcpu.header();
@@ -404,8 +459,13 @@ void Executor::run(Vcpu& vcpu, u64 budget) {
     }
   } settle{vcpu, clock, budget};
 
-  jit::Context* context = &context_of(machine_.arch().context(vcpu), vcpu.index());
-  header.tlb = tlb_of(*context, vcpu.index());
+  jit::Context* context = nullptr;
+  if (instrumented != nullptr) {
+    instrumented->begin(vcpu);
+  } else {
+    context = &context_of(machine_.arch().context(vcpu), vcpu.index());
+    header.tlb = tlb_of(*context, vcpu.index());
+  }
   while (header.budget > 0) {
     if (flush_requested_) drop_all(nullptr);
     graveyard_.clear();
@@ -418,6 +478,10 @@ void Executor::run(Vcpu& vcpu, u64 budget) {
     if (at_breakpoint(vcpu)) {
       machine_.at_breakpoint_ = true;
       break;
+    }
+    if (instrumented != nullptr) {
+      if (!instrumented->step(vcpu, use_jit)) break;
+      continue;
     }
     const u32 rest = static_cast<u32>(std::min<i64>(header.budget, kInterpInsns));
     if (!(use_jit ? step_jit(vcpu, *context) : interpret(vcpu, *context, rest))) break;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/executor.h"
+#include "engine/instrumented.h"
 
 namespace hindcast {
 
@@ -42,7 +43,7 @@ bool Machine::pick_runnable() {
   const unsigned n = vcpu_count();
   const bool expired = n > 1 && clock_.icount() >= quantum_end_;
   if (!expired && runnable(current_)) {
-    current().halted_ = false;
+    wake(current());
     return true;
   }
   for (unsigned step = 1; step <= n; ++step) {
@@ -51,10 +52,27 @@ bool Machine::pick_runnable() {
     if (i != current_) arch_.on_switch(current());
     current_ = i;
     quantum_end_ = clock_.icount() + options_.quantum;
-    current().halted_ = false;
+    wake(current());
     return true;
   }
   return false;
+}
+
+void Machine::wake(Vcpu& vcpu) {
+  vcpu.halted_ = false;
+  if (!vcpu.idle_noted_) return;
+  vcpu.idle_noted_ = false;
+  if (const Instrumented* observed = executor_->instrumented()) observed->observer().resumed(vcpu);
+}
+
+/// Tells the observer of vCPUs that have come to wait.
+void Machine::note_idle() {
+  const Instrumented* observed = executor_->instrumented();
+  for (unsigned i = 0; observed != nullptr && i < vcpu_count(); ++i) {
+    if (vcpus_[i]->idle_noted_ || runnable(i)) continue;
+    vcpus_[i]->idle_noted_ = true;
+    observed->observer().idle(*vcpus_[i]);
+  }
 }
 
 void Machine::set_breakpoints(std::set<GuestAddr> pcs) {
@@ -66,6 +84,7 @@ void Machine::set_breakpoints(std::set<GuestAddr> pcs) {
 StopReason Machine::run(Icount limit, bool stop_here) {
   resumed_at_ = stop_here ? kNever : clock_.icount();
   Icount begun_at = kNever;
+  bool changed_here = false;  // the boundary at begun_at has changed something
   for (;;) {
     if (exit_code_) return StopReason::Exit;
     const u32 last = current_;
@@ -74,21 +93,35 @@ StopReason Machine::run(Icount limit, bool stop_here) {
       reset();
     }
     if (clock_.icount() >= limit) return StopReason::Limit;
+    if (observed_stop_) {
+      if (begun_at != clock_.icount() || !changed_here) {
+        observed_stop_ = false;
+        return StopReason::Stopped;
+      }
+      executor_->run_unobserved(current());  // for the reason given below
+      continue;
+    }
     // Not where timers have fired or a vCPU was chosen already: a stop in the middle of a boundary could not
     // be told from one before it, so whoever replays to this icount would find another state.
     if (begun_at != clock_.icount() && stop_requested_.exchange(false)) return StopReason::Stopped;
     begun_at = clock_.icount();
+    Instrumented* const observed = executor_->instrumented();
+    changed_here = observed != nullptr && (clock_.next_deadline() <= clock_.now() || current().halted_);
     clock_.fire_due();
     if (exit_code_ || reset_requested_) continue;
+    if (observed != nullptr) note_idle();
     if (!pick_runnable()) return StopReason::Idle;
+    changed_here |= current_ != last;
     if (stop_at_switches_ && current_ != last) return StopReason::Switch;
 
     Vcpu& vcpu = current();
     if (arch_.interrupt_pending(vcpu)) {
       // An interrupt entry counts as one attempt.
+      const GuestAddr from = vcpu.pc();
       arch_.enter_interrupt(vcpu);
       vcpu.executed_base_ += 1;
       clock_.set_icount(clock_.icount() + 1);
+      if (observed != nullptr) observed->discontinuity(vcpu, Discontinuity::Interrupt, from);
       continue;
     }
     Icount end = std::min(limit, clock_.icount_of(clock_.next_deadline()));
@@ -128,6 +161,37 @@ void Machine::request_reset() {
 }
 
 void Machine::request_stop() { stop_requested_.store(true); }
+
+void Machine::observe(Instrumentation* observer) {
+  observed_stop_ = observer_left_inside_ = false;
+  for (auto& vcpu : vcpus_) vcpu->idle_noted_ = false;
+  executor_->observe(observer);
+}
+
+void Machine::stop_observed() {
+  observed_stop_ = true;
+  current().request_exit();
+}
+
+void Machine::forget_observed() {
+  if (Instrumented* observed = executor_->instrumented()) observed->request_forget(current());
+}
+
+void Machine::leave_callback() { executor_->instrumented()->leave_callback(); }
+
+void Machine::settle_callback() {
+  if (const Instrumented* observed = executor_->instrumented()) observed->settle(current());
+}
+
+u64 Machine::accessed_value() const {
+  const Instrumented* observed = executor_->instrumented();
+  return observed != nullptr ? observed->accessed_value(*vcpus_[current_]) : 0;
+}
+
+void Machine::note_host_call(Vcpu& vcpu, GuestAddr next_pc) {
+  if (const Instrumented* observed = executor_->instrumented())
+    observed->observer().discontinuity(vcpu, Discontinuity::HostCall, vcpu.pc(), next_pc);
+}
 
 void Machine::flush_translations() {
   if (executor_) executor_->request_flush();

@@ -18,6 +18,7 @@
 namespace hindcast {
 
 class Executor;
+class Instrumentation;
 
 /// How the guest's code is executed. Never visible to the guest.
 struct EngineOptions {
@@ -115,6 +116,28 @@ class Machine {
   bool exited() const { return exit_code_.has_value(); }
   int exit_code() const { return exit_code_.value_or(0); }
 
+  // Observers (engine/instrument.h).
+  /// From the next instruction on; null: no longer. Not while the machine runs. Invisible to the guest.
+  void observe(Instrumentation* observer);
+  /// The run is to end here: run() returns Stopped, before the next instruction. From the observer's own
+  /// functions, which then return.
+  void stop_observed();
+  /// Likewise from an operation's callback, which does not return: before the instruction that it belongs to.
+  /// From an access's callback that is not possible any more: the access has been made, and
+  /// observer_left_inside() is true, because the state is none that the guest ever has between instructions.
+  [[noreturn]] void leave_callback();
+  bool observer_left_inside() const { return observer_left_inside_; }
+  /// From anywhere in the observer: after the block that is running, all blocks and operations are forgotten
+  /// (Instrumentation::forgotten() is called), as if the run had begun to be observed there.
+  void forget_observed();
+  /// Inside an operation's callback: makes the state exact that translated code keeps for itself (pc,
+  /// icount).
+  void settle_callback();
+  /// Inside an access's callback whose operation wants it: the value read or written, in the low bits.
+  u64 accessed_value() const;
+  /// A target serves the guest itself, outside the machine (semihosting), at the current instruction.
+  void note_host_call(Vcpu& vcpu, GuestAddr next_pc);
+
   /// The vCPU that is running, or would run next.
   Vcpu& current() { return *vcpus_[current_]; }
   /// Translations depend on something that changed and that is not in their context: drop them. Invisible to
@@ -138,9 +161,12 @@ class Machine {
 
  private:
   friend class Executor;
+  friend class Instrumented;
   friend class Vcpu;
   bool runnable(unsigned i) const;
   bool pick_runnable();
+  void wake(Vcpu& vcpu);
+  void note_idle();
 
   const Architecture& arch_;
   MachineOptions options_;
@@ -163,6 +189,8 @@ class Machine {
   Icount resumed_at_ = 0;  // where run() began, if a breakpoint there does not count
   bool at_breakpoint_ = false;
   bool stop_at_switches_ = false;
+  bool observed_stop_ = false;  // stop_observed() was called outside the executor
+  bool observer_left_inside_ = false;
 };
 
 }  // namespace hindcast

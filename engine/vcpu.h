@@ -114,6 +114,7 @@ class Vcpu final : public IrqSink {
   std::unique_ptr<u8[]> storage_;
   bool halted_ = false;
   bool parked_ = false;
+  bool idle_noted_ = false;  // the observer knows that it waits
   u64 protection_generation_ = 0;
   GuestFault fault_;
   std::exception_ptr host_error_;

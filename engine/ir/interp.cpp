@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "engine/helpers.h"
+#include "engine/instrument_ops.h"
 #include "engine/ir/access.h"
 #include "engine/ir/eval.h"
 #include "engine/ir/eval_fp.h"
@@ -15,8 +16,9 @@ namespace {
 /// Everything that one run needs, so that the loop's parts can be functions.
 class Frame {
  public:
-  Frame(const Unit& unit, Vcpu& vcpu, AddressSpace& memory, u64* values)
-      : unit_(unit),
+  Frame(const Unit& unit, Vcpu& vcpu, AddressSpace& memory, u64* values, const InstrRun* instr = nullptr)
+      : instr_(instr),
+        unit_(unit),
         insts_(unit.insts.data()),
         values_(values),
         vcpu_(vcpu),
@@ -28,6 +30,8 @@ class Frame {
         flat_(access_.mode == MemoryMode::Flat),
         address_mask_(address_mask(vcpu.arch())) {}
 
+  /// With `Instrumented`, does the operations of instr_ on the way.
+  template <bool Instrumented>
   InterpExit run(u32 max_insns);
 
  private:
@@ -44,7 +48,9 @@ class Frame {
   bool store(const Inst& inst, GuestFault& fault);
   bool plain(const Inst& inst, const MemAttr& attr, unsigned size, GuestAddr& pa) const;
   bool find_ram(GuestAddr pa, unsigned size);
+  void accessed(const Inst& inst, u64 value) const;
 
+  const InstrRun* instr_;
   const Unit& unit_;
   const Inst* insts_;
   u64* values_;
@@ -175,6 +181,14 @@ bool Frame::store(const Inst& inst, GuestFault& fault) {
   return done;
 }
 
+/// The operations of the access just made; a store's `value` is what was stored.
+void Frame::accessed(const Inst& inst, u64 value) const {
+  const MemAttr attr = MemAttr::unpack(inst.imm);
+  const u64 address = (arg(inst, 0) + static_cast<u64>(i64{attr.offset})) & address_mask_;
+  instr_->accessed(access_word(unit_, static_cast<Value>(&inst - insts_)), address, value);
+}
+
+template <bool Instrumented>
 InterpExit Frame::run(u32 max_insns) {
   using Kind = InterpExit::Kind;
   InterpExit out;
@@ -217,9 +231,11 @@ InterpExit Frame::run(u32 max_insns) {
       case Op::FpSetFlags: header_.fp_flags = static_cast<u32>(arg(*inst, 0)); break;
       case Op::Load:
         if (!load(*inst, value, out.fault)) return leave(Kind::Fault, header_.pc);
+        if constexpr (Instrumented) accessed(*inst, value);
         break;
       case Op::Store:
         if (!store(*inst, out.fault)) return leave(Kind::Fault, header_.pc);
+        if constexpr (Instrumented) accessed(*inst, arg(*inst, 1));
         break;
       case Op::Call: {
         const Helper& callee = helper(static_cast<u32>(inst->imm));
@@ -235,6 +251,7 @@ InterpExit Frame::run(u32 max_insns) {
         ++out.executed;
         --header_.budget;
         header_.pc = inst->imm;
+        if constexpr (Instrumented) instr_->begin();
         break;
       case Op::Jump: inst = insts_ + unit_.blocks[inst->aux].first - 1; break;
       case Op::Branch: {
@@ -260,7 +277,14 @@ InterpExit Frame::run(u32 max_insns) {
 
 InterpExit Interpreter::run(const Unit& unit, Vcpu& vcpu, AddressSpace& memory, u32 max_insns) {
   if (values_.size() < unit.insts.size()) values_.resize(unit.insts.size());
-  return Frame(unit, vcpu, memory, values_.data()).run(max_insns);
+  return Frame(unit, vcpu, memory, values_.data()).run<false>(max_insns);
+}
+
+InterpExit Interpreter::run_instrumented(const Unit& unit, Vcpu& vcpu, AddressSpace& memory, u32 max_insns,
+                                         InstrCursor& cursor, InstrFrame& frame) {
+  if (values_.size() < unit.insts.size()) values_.resize(unit.insts.size());
+  const InstrRun instr{cursor, frame, vcpu.index()};
+  return Frame(unit, vcpu, memory, values_.data(), &instr).run<true>(max_insns);
 }
 
 }  // namespace hindcast::ir

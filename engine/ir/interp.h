@@ -7,6 +7,8 @@
 namespace hindcast {
 class AddressSpace;
 class Vcpu;
+struct InstrCursor;
+struct InstrFrame;
 }  // namespace hindcast
 
 namespace hindcast::ir {
@@ -36,6 +38,10 @@ class Interpreter {
   /// becomes its pc and header().budget is decremented; the first one is executed even if
   /// header().exit_request is set.
   InterpExit run(const Unit& unit, Vcpu& vcpu, AddressSpace& memory, u32 max_insns);
+  /// Likewise, and does the operations of the instrumented block that the unit is part of: `cursor.next` is
+  /// the unit's first instruction, and moves on as each begins. The block must hold all that are executed.
+  InterpExit run_instrumented(const Unit& unit, Vcpu& vcpu, AddressSpace& memory, u32 max_insns,
+                              InstrCursor& cursor, InstrFrame& frame);
 
  private:
   std::vector<u64> values_;

@@ -31,6 +31,20 @@ struct Site {
   GuestAddr pc = 0;
 };
 
+/// What an instrumented translation knows of a site beside that.
+struct InstrSite {
+  static constexpr u32 kNone = ~u32{0};
+  u32 insn = 0;         // of the block
+  bool begun = false;   // the operations before it have been done
+  bool access = false;  // the place of an access's callback
+  u32 owed = kNone;     // additions to counters that have not been done here, by index
+};
+/// Additions that were put off, to be made where the code is left.
+struct Owed {
+  u8* counter = nullptr;
+  u64 amount = 0;
+};
+
 /// A direct exit; jumps to its stub until it is linked to a block.
 struct Link {
   u32 from = 0;      // block
@@ -47,8 +61,11 @@ enum class Slow : u8 {
   Code,    // has stored into a page of code, or met a watched page: look at the page's flags as well
 };
 
+class Jit;
+
 /// An architecture context with everything derived from it.
 struct Context {
+  Jit* jit = nullptr;  // whose blocks these are; null: the interpreter's context
   u64 value = 0;
   bool flat = true;
   ir::Round rounding = ir::Round::NearestEven;
@@ -62,6 +79,9 @@ struct Context {
   /// What entry `k` holds when it is empty: a pc that is never looked for there.
   static constexpr JumpEntry no_jump(u32 k) { return {k == 0 ? kNever : 0, nullptr}; }
   std::unique_ptr<JumpEntry[]> jump_cache;
+  void empty_jump_cache() {
+    for (u32 k = 0; jump_cache && k < kJumpEntries; ++k) jump_cache[k] = no_jump(k);
+  }
   std::unordered_map<GuestAddr, u32> blocks;  // pc -> live translated block
   std::unordered_map<GuestAddr, std::unique_ptr<struct IrBlock>> interp;
   std::unordered_map<GuestAddr, Slow> slow;
@@ -85,6 +105,7 @@ struct Extent {
 struct IrBlock {
   ir::Unit unit;
   Extent extent;
+  Bytes code;  // what it was made from, one instruction after the other; of instrumented contexts only
 };
 
 /// A translated guest basic block.

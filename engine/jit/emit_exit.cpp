@@ -27,6 +27,7 @@ constexpr u8 kRax = 0, kRcx = 1, kRdx = 2;
 
 bool Emitter::emit_end(Value v) {
   const ir::Inst& i = inst(v);
+  if (env_.instr != nullptr) settle();
   switch (i.op) {
     case Op::Jump: a_.jmp(labels_[i.aux]); return true;
     case Op::Branch: emit_branch(v); return !failed_;
@@ -54,9 +55,9 @@ void Emitter::refund() {
   if (rest != 0) a_.add(x86::gpq(kBudgetGpr), rest);
 }
 
-void Emitter::leave(u32 index, ExitKind kind) {
+void Emitter::leave(u32 index, ExitKind kind, bool quick) {
   a_.mov(x86::eax, index << 8 | static_cast<u32>(kind));
-  jump_to(env_.exit_common);
+  jump_to(quick ? env_.instr->exit_quick : env_.exit_common);
 }
 
 void Emitter::jump_to(const u8* target) {
@@ -67,17 +68,26 @@ void Emitter::jump_to(const u8* target) {
 
 asmjit::Label Emitter::site_exit(ExitKind kind, GuestAddr pc, u32 done) {
   Label label = a_.newLabel();
-  Site site;
-  site.block = env_.block;
-  site.pc = pc;
-  site.rest = unit_->insn_count - done;
-  const u32 index = env_.first_site + static_cast<u32>(out_->sites.size());
-  out_->sites.push_back(site);
-  cold([this, label, index, kind] {
+  const bool begun = kind != ExitKind::Boundary;
+  const u32 index = add_site(pc, done, {.insn = begun ? insn_ - 1 : insn_, .begun = begun});
+  cold([this, label, index, kind, quick = quick_exit()] {
     a_.bind(label);
-    leave(index, kind);
+    leave(index, kind, quick);
   });
   return label;
+}
+
+u32 Emitter::add_site(GuestAddr pc, u32 done, InstrSite instr) {
+  const u32 index = env_.first_site + static_cast<u32>(out_->sites.size());
+  out_->sites.push_back({.block = env_.block, .rest = unit_->insn_count - done, .pc = pc});
+  if (env_.instr == nullptr) return index;
+  if (!owed_.empty()) {
+    if (!owed_noted_) out_->owed.push_back(owed_);
+    owed_noted_ = true;
+    instr.owed = env_.instr->first_owed + static_cast<u32>(out_->owed.size()) - 1;
+  }
+  out_->instr_sites.push_back(instr);
+  return index;
 }
 
 void Emitter::emit_exit_pc(GuestAddr pc) {
@@ -161,6 +171,14 @@ void Emitter::emit_branch(Value v) {
   }
 }
 
+/// The flags that have accrued in MXCSR join the guest's. Takes eax.
+void Emitter::collect_flags() {
+  a_.stmxcsr(field(offsetof(CpuHeader, scratch), 4));
+  a_.mov(x86::eax, field(offsetof(CpuHeader, scratch), 4));
+  a_.and_(x86::eax, 0x3d);
+  a_.or_(field(offsetof(CpuHeader, fp_flags), 4), x86::eax);
+}
+
 /// Writes the homes that C code would destroy, or may want to see, to the CPU state.
 void Emitter::save_for_c() {
   const auto rows = env_.arch.registers();
@@ -200,6 +218,7 @@ void Emitter::emit_call(Value v) {
   }
   consume_args(i);
   spill_temporaries();
+  if (env_.instr != nullptr && !pure) pay();
   if (!pure)  // it may write any register
     for (unsigned row = 0; row < aliases_.size(); ++row) save_aliases(row, ir::kNoValue);
   spill_temporaries();
@@ -214,12 +233,8 @@ void Emitter::emit_call(Value v) {
     a_.mov(field(offsetof(CpuHeader, pc), 8), x86::rax);
     a_.lea(x86::rax, x86::ptr(x86::gpq(kBudgetGpr), static_cast<i32>(unit_->insn_count - insn_)));
     a_.mov(field(offsetof(CpuHeader, budget), 8), x86::rax);
-    if (env_.host.avx) {
-      a_.vstmxcsr(field(offsetof(CpuHeader, scratch), 4));
-      a_.mov(x86::eax, field(offsetof(CpuHeader, scratch), 4));
-      a_.and_(x86::eax, 0x3d);
-      a_.or_(field(offsetof(CpuHeader, fp_flags), 4), x86::eax);
-    }
+    if (env_.host.avx && !quick_exit()) collect_flags();
+    if (env_.instr != nullptr) a_.mov(frame_mem(offsetof(InstrFrame, site), 4), InstrFrame::kNoSite);
   }
   for (int slot : slots) {
     if (slot >= 0)
@@ -230,8 +245,7 @@ void Emitter::emit_call(Value v) {
   }
   if (!pure) {
     a_.mov(x86::r8, reinterpret_cast<u64>(h.fn));
-    // The guest's rounding is not for C++ code. Flags that have accrued do not matter to it.
-    if (env_.context.mxcsr != kDefaultMxcsr) a_.ldmxcsr(spill_mem(kHostMxcsrSlot, 4));
+    host_rounding();
   }
   a_.mov(x86::rax, reinterpret_cast<u64>(fn));
   a_.call(x86::rax);
@@ -243,6 +257,7 @@ void Emitter::emit_call(Value v) {
     restore_after_c(keep);
   } else {
     a_.ldmxcsr(field(offsetof(CpuHeader, mxcsr), 4));  // without the flags that C++ code may have raised
+    floats_ready_ = true;
     restore_after_c(0);
     a_.test(field(offsetof(CpuHeader, exit_request), 4), kExitFault);
     a_.jnz(site_exit(ExitKind::Fault, pc_, insn_));

@@ -15,12 +15,9 @@ constexpr i32 kUncheckedOffset = 1 << 19;
 }  // namespace
 
 void Emitter::note_access(u32 begin) {
-  Site site;
-  site.block = env_.block;
-  site.pc = pc_;
-  site.rest = unit_->insn_count - (insn_ - 1);
-  out_->accesses.push_back({begin, static_cast<u32>(a_.offset()), static_cast<u32>(out_->sites.size()), pc_});
-  out_->sites.push_back(site);
+  out_->accesses.push_back(
+      {begin, static_cast<u32>(a_.offset()), static_cast<u32>(out_->sites.size()), pc_, quick_exit()});
+  add_site(pc_, insn_ - 1, {.insn = insn_ - 1, .begun = true});
 }
 
 x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
@@ -195,6 +192,9 @@ void Emitter::emit_load(Value v) {
       define(result, dest(result));
     return;
   }
+  AccessOps observed = access_ops(v);
+  if (observed.address >= 0) hint_[result] = -1;  // a callback sees the register as it was
+  keep_address(i, observed);
   x86::Mem m = address(i, width);
   consume_args(i);
   if (failed_) return;
@@ -206,7 +206,9 @@ void Emitter::emit_load(Value v) {
     else
       a_.vmovss(x86::xmm(d), m);
     note_access(begin);
+    if (observed.value) keep_value_f(d);
     define_f(v, d);
+    emit_access_ops(observed);
     return;
   }
   // Here an address in a temporary may become the destination: the load reads before it writes.
@@ -236,7 +238,9 @@ void Emitter::emit_load(Value v) {
       break;
   }
   note_access(begin);
+  if (observed.value) keep_value(d);
   define(result, d);
+  emit_access_ops(observed);
 }
 
 void Emitter::emit_store(Value v) {
@@ -246,6 +250,16 @@ void Emitter::emit_store(Value v) {
   if (leaves_for_access(i)) {
     consume_args(i);
     return;
+  }
+  AccessOps observed = access_ops(v);
+  keep_address(i, observed);
+  if (observed.value) {
+    const u32 locked = locked_;
+    if (ir::is_float(i.type))
+      keep_value_f(use_f(value));
+    else
+      keep_value(use(value));
+    locked_ = locked;
   }
   x86::Mem m = address(i, width);
   if (failed_) return;
@@ -276,6 +290,7 @@ void Emitter::emit_store(Value v) {
   }
   note_access(begin);
   consume_args(i);
+  emit_access_ops(observed);
 }
 
 }  // namespace hindcast::jit

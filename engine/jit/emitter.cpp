@@ -126,7 +126,8 @@ bool Emitter::emit_inst(Value v) {
       }
       ++insn_;
       pc_ = i.imm;
-      return true;
+      if (env_.instr != nullptr) emit_begin_ops();
+      return !failed_;
     case Op::GetReg: {
       const unsigned row = static_cast<unsigned>(i.imm);
       locs_[v].home = static_cast<i16>(row);
@@ -144,11 +145,17 @@ bool Emitter::emit_inst(Value v) {
       }
       return true;
     }
-    case Op::SetReg: emit_set_reg(v); return true;
+    case Op::SetReg:
+      emit_set_reg(v);
+      if (calling()) write_home(static_cast<unsigned>(i.imm));
+      return true;
     case Op::Load: emit_load(v); return !failed_;
     case Op::Store: emit_store(v); return !failed_;
     default: break;
   }
+  if (calling() &&
+      (ir::info(i.op).effect == ir::Effect::Fp || i.op == Op::FpGetFlags || i.op == Op::FpSetFlags))
+    ready_floats();
   switch (ir::info(i.op).effect) {
     case ir::Effect::End: return emit_end(v);
     case ir::Effect::Call: emit_call(v); return !failed_;

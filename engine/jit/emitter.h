@@ -4,7 +4,7 @@
 // site.
 //
 // Files: emitter.cpp (driver, locations), emit_int.cpp, emit_compare.cpp, emit_memory.cpp, emit_float.cpp,
-// emit_exit.cpp.
+// emit_exit.cpp, emit_instrument.cpp.
 #pragma once
 #include <asmjit/x86.h>
 
@@ -14,10 +14,21 @@
 
 #include "engine/address_space.h"
 #include "engine/arch.h"
+#include "engine/instrument.h"
 #include "engine/jit/code.h"
 #include "engine/jit/host.h"
 
 namespace hindcast::jit {
+
+/// The instrumentation of a unit: its instructions are those of `block`, in that order.
+struct EmitInstr {
+  const InstrBlock* block;
+  unsigned vcpu;
+  InstrFrame* frame;     // in low memory
+  bool calling;          // homes survive C functions and are written through (Variant::Calling)
+  const u8* exit_quick;  // like exit_common, where no floating-point flags have accrued
+  u32 first_owed;        // number of the first one emitted
+};
 
 /// What the emitter must know of its surroundings.
 struct EmitEnv {
@@ -31,6 +42,7 @@ struct EmitEnv {
   const u8* exit_common;       // in the arena: leaves with rax = index << 8 | kind
   u32 first_site, first_link;  // numbers of the first ones emitted
   u32 block;                   // number of the block being emitted
+  const EmitInstr* instr = nullptr;
 };
 
 /// The result: code to be appended at code_address, and its sites and links.
@@ -42,8 +54,12 @@ struct Emitted {
     u32 begin, end;  // code range of an instruction that may fault
     u32 site;        // index into sites
     GuestAddr pc;
+    bool quick = false;  // leave by exit_quick
   };
   std::vector<Access> accesses;  // ascending
+  // Of instrumented units only.
+  std::vector<InstrSite> instr_sites;  // beside `sites`
+  std::vector<std::vector<Owed>> owed;
 };
 
 /// Whether an instruction on type `t` can take the constant as a sign-extended 32-bit immediate.
@@ -172,11 +188,47 @@ class Emitter {
   void emit_branch(Value v);
   void refund();
   asmjit::Label site_exit(ExitKind kind, GuestAddr pc, u32 done);
-  void leave(u32 index, ExitKind kind);
+  u32 add_site(GuestAddr pc, u32 done, InstrSite instr);
+  void leave(u32 index, ExitKind kind) { leave(index, kind, quick_exit()); }
+  void leave(u32 index, ExitKind kind, bool quick);
   void jump_to(const u8* target);
   void save_for_c();
   void restore_after_c(u32 keep_mask);  // keep_mask: registers that C left alone
   void cold(std::function<void()> fn) { cold_.push_back(std::move(fn)); }
+
+  // emit_instrument.cpp: nothing of it in a plain translation.
+  bool calling() const { return env_.instr != nullptr && env_.instr->calling; }
+  bool quick_exit() const { return calling() && !floats_ready_; }
+  /// Of the instruction that has just begun.
+  void emit_begin_ops();
+  /// For an access of the current instruction: whether it has operations, and whether they call.
+  struct AccessOps {
+    std::vector<const InstrOp*> ops;
+    u32 word = 0;
+    int address = -1;  // spill slot that holds the guest address, if any of them calls
+    bool value = false;
+  };
+  AccessOps access_ops(Value v);
+  void keep_address(const ir::Inst& i, AccessOps& ops);
+  void keep_value(u8 gpr);
+  void keep_value_f(u8 xmm);
+  void emit_access_ops(const AccessOps& ops);
+  void emit_counter_op(const InstrOp& op);
+  void emit_callback(const InstrOp& op, const AccessOps* access);
+  void emit_call_of(const InstrOp& op, const AccessOps* access, u32 site);
+  void write_home(unsigned row);
+  /// Puts an addition off to the next place where somebody could look.
+  void owe(const InstrCounter& counter, u64 amount);
+  void pay();
+  /// What emit_end() does first: afterwards nothing is owed and no flags are in MXCSR.
+  void settle();
+  Mem counter_mem(const u8* at);
+  Mem frame_mem(std::size_t offset, unsigned size) const;
+  /// In a calling translation MXCSR is the callbacks' but between these two.
+  void ready_floats();
+  void settle_floats();
+  void collect_flags();
+  void host_rounding();
 
   const EmitEnv& env_;
   asmjit::CodeHolder& holder_;
@@ -202,6 +254,10 @@ class Emitter {
   bool after_call_ = false;  // an exit request must be looked at before the next instruction
   u32 current_block_ = 0;
   bool failed_ = false;
+  std::vector<Owed> owed_;                // not yet added
+  bool owed_noted_ = false;               // owed_ is out_->owed.back()
+  bool floats_ready_ = false;             // calling: MXCSR is the guest's
+  u32 callback_site_ = InstrSite::kNone;  // of the current instruction's `exec`
 };
 
 /// Slots of host stack (8 bytes each) that translated code has for spills, from rsp up; above them is the

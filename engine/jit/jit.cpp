@@ -62,9 +62,15 @@ constexpr u64 kMostNumbers = u64{1} << 24;
 /// The gs base of this thread, as last set here.
 thread_local u64 current_gs = 0;
 
+std::size_t count_ops(const InstrBlock& block) {
+  std::size_t n = block.entry.size();
+  for (const InstrInsn& insn : block.insns) n += insn.exec.size() + insn.access.size();
+  return n;
+}
+
 }  // namespace
 
-Jit::Jit(Machine& machine) : machine_(machine) {
+Jit::Jit(Machine& machine, Variant variant) : machine_(machine), variant_(variant) {
   const EngineOptions& options = machine.options().engine;
   host_ = detect_host(options.host_features_off);
   if (!host_.usable) return;
@@ -96,8 +102,10 @@ HomeMap Jit::standard_homes() const {
     for (std::size_t k = 0; k < order.size() && k < pins.size(); ++k)
       out[order[k]] = static_cast<i8>(pins[k]);
   };
-  assign(false, kPinnedGprs, map.gpr);
-  if (host_.avx) assign(true, kPinnedXmms, map.xmm);
+  std::vector<u8> gprs(std::begin(kPinnedGprs), std::end(kPinnedGprs));
+  if (variant_ == Variant::Calling) std::erase_if(gprs, is_caller_saved);
+  assign(false, gprs, map.gpr);
+  if (host_.avx && variant_ != Variant::Calling) assign(true, kPinnedXmms, map.xmm);
   return map;
 }
 
@@ -125,7 +133,7 @@ void Jit::emit_stubs() {
   a.mov(x86::rbp, x86::rdi);
   a.mov(x86::rax, x86::rsi);
   a.mov(x86::r15, x86::ptr(x86::rbp, kBudgetAt, 8));
-  a.ldmxcsr(x86::ptr(x86::rbp, kMxcsrAt, 4));
+  if (variant_ != Variant::Calling) a.ldmxcsr(x86::ptr(x86::rbp, kMxcsrAt, 4));
   for (std::size_t row = 0; row < rows.size(); ++row) {
     if (i8 g = homes_.gpr[row]; g >= 0)
       a.mov(is_wide(row) ? x86::gpq(g) : Gp(x86::gpd(g)), slot(row, is_wide(row) ? 8 : 4));
@@ -140,27 +148,44 @@ void Jit::emit_stubs() {
     if (i8 x = homes_.xmm[row]; x >= 0) a.vmovsd(slot(row, 8), x86::xmm(x));
   }
   a.mov(x86::ptr(x86::rbp, kBudgetAt, 8), x86::r15);
+  const std::size_t collect_at = a.offset();
   a.stmxcsr(x86::ptr(x86::rbp, kScratchAt, 4));
   a.mov(x86::ecx, x86::ptr(x86::rbp, kScratchAt, 4));
   a.and_(x86::ecx, 0x3d);
   a.or_(x86::ptr(x86::rbp, kFlagsAt, 4), x86::ecx);
+  const std::size_t collected_at = a.offset();
   a.ldmxcsr(host_mxcsr);
   a.add(x86::rsp, kFrame);
   for (std::size_t k = std::size(saved); k-- > 0;) a.pop(saved[k]);
   a.ret();
 
+  std::size_t quick_at = exit_at;
+  if (variant_ == Variant::Calling) {
+    // The same with the part about MXCSR left out.
+    const std::vector<u8> code(a.bufferData(), a.bufferPtr());
+    quick_at = code.size();
+    a.embed(code.data() + exit_at, collect_at - exit_at);
+    a.embed(code.data() + collected_at, code.size() - collected_at);
+  }
+
   const CodeBuffer& code = holder_.textSection()->buffer();
   const u32 at = arena_->append(code.data(), code.size());
   enter_stub_ = arena_->exec() + at;
   exit_common_ = arena_->exec() + at + exit_at;
+  exit_quick_ = arena_->exec() + at + quick_at;
   stubs_end_ = arena_->next_offset();
 }
 
-u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent) {
+u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent, const UnitInstr* instr) {
   // A generous bound on the code of one unit; what is really needed is known only afterwards.
+  u64 room = 64 * unit.insts.size() + 4096;
+  u64 numbers = std::max({sites_.size(), links_.size(), blocks_.size()}) + 8 * unit.insts.size();
+  if (instr != nullptr) {
+    room += 128 * count_ops(*instr->block);
+    numbers += 4 * count_ops(*instr->block);
+  }
   // An exit's number and its kind share 32 bits.
-  const u64 numbers = std::max({sites_.size(), links_.size(), blocks_.size()}) + 8 * unit.insts.size();
-  if (!arena_->has_room(64 * unit.insts.size() + 4096) || numbers >= kMostNumbers) {
+  if (!arena_->has_room(room) || numbers >= kMostNumbers) {
     clear();
     if (on_clear_) on_clear_();
   }
@@ -169,6 +194,10 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent) {
     for (u32 k = 0; k < Context::kJumpEntries; ++k) context.jump_cache[k] = Context::no_jump(k);
   }
   const u32 number = static_cast<u32>(blocks_.size());
+  std::optional<EmitInstr> emit_instr;
+  if (instr != nullptr)
+    emit_instr = {instr->block.get(),           instr->vcpu, instr->frame,
+                  variant_ == Variant::Calling, exit_quick_, static_cast<u32>(owed_.size())};
   const EmitEnv env{machine_.arch(),
                     machine_.memory(),
                     host_,
@@ -179,7 +208,8 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent) {
                     exit_common_,
                     static_cast<u32>(sites_.size()),
                     static_cast<u32>(links_.size()),
-                    number};
+                    number,
+                    emit_instr ? &*emit_instr : nullptr};
   holder_.reset();
   holder_.init(environment_);
   Emitted out;
@@ -198,8 +228,13 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent) {
   block->code_size = static_cast<u32>(out.code.size());
   for (const auto& access : out.accesses)
     accesses_.push_back({block->code_offset + access.begin, block->code_offset + access.end,
-                         static_cast<u32>(sites_.size()) + access.site});
+                         static_cast<u32>(sites_.size()) + access.site, access.quick});
   sites_.insert(sites_.end(), out.sites.begin(), out.sites.end());
+  if (instr != nullptr) {
+    instr_sites_.insert(instr_sites_.end(), out.instr_sites.begin(), out.instr_sites.end());
+    std::move(out.owed.begin(), out.owed.end(), std::back_inserter(owed_));
+    instr_blocks_.push_back(instr->block);
+  }
   for (Link l : out.links) {
     l.jump_offset += block->code_offset;
     l.stub_offset += block->code_offset;
@@ -242,14 +277,35 @@ const u8* Jit::handle_fault(const u8* pc, u64* rax) {
   if (at >= it->end) return nullptr;
   access_fault_ = true;
   *rax = u64{it->site} << 8 | static_cast<u64>(ExitKind::Site);
-  return exit_common_;
+  return it->quick ? exit_quick_ : exit_common_;
 }
+
+void Jit::pay_owed(u32 site) {
+  const u32 index = instr_sites_[site].owed;
+  if (index == InstrSite::kNone) return;
+  for (const Owed& owed : owed_[index]) {
+    u64 value;
+    std::memcpy(&value, owed.counter, sizeof value);
+    value += owed.amount;
+    std::memcpy(owed.counter, &value, sizeof value);
+  }
+}
+
+void Jit::abandoned() { running_jit = nullptr; }
 
 void Jit::link(u32 number, u32 to) {
   Link& l = links_[number];
   l.to = to;
   blocks_[to]->incoming.push_back(number);
   arena_->patch32(l.jump_offset, blocks_[to]->code_offset - (l.jump_offset + 4));
+}
+
+void Jit::unlink_exits(u32 number) {
+  for (u32 link : blocks_[number]->links) {
+    Link& l = links_[link];
+    l.to = kNone;
+    arena_->patch32(l.jump_offset, l.stub_offset - (l.jump_offset + 4));
+  }
 }
 
 void Jit::cache_jump(Context& context, u32 number) {
@@ -282,6 +338,9 @@ void Jit::kill(u32 number) {
 void Jit::clear() {
   blocks_.clear();
   sites_.clear();
+  instr_sites_.clear();
+  owed_.clear();
+  instr_blocks_.clear();
   links_.clear();
   accesses_.clear();
   arena_->clear_after(stubs_end_);

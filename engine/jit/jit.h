@@ -20,10 +20,20 @@ struct Exit {
   u32 index;
 };
 
+/// What its translations are made for (emit_instrument.cpp).
+enum class Variant : u8 { Plain, Counting, Calling };
+
+/// The instrumentation of one unit.
+struct UnitInstr {
+  std::shared_ptr<const InstrBlock> block;
+  unsigned vcpu;
+  InstrFrame* frame;  // in low memory; outlives the Jit
+};
+
 class Jit {
  public:
   /// Fatal if the arena cannot be had. `usable()` is false on hosts that it does not generate code for.
-  explicit Jit(Machine& machine);
+  explicit Jit(Machine& machine, Variant variant = Variant::Plain);
   ~Jit();
   Jit(const Jit&) = delete;
   Jit& operator=(const Jit&) = delete;
@@ -33,7 +43,8 @@ class Jit {
   /// Translates a unit into a block of `context` and makes it findable there. Returns its number, or kNone if
   /// the unit needs the interpreter. May empty the arena first (all contexts' blocks go).
   static constexpr u32 kNone = ~u32{0};
-  u32 compile(Context& context, const ir::Unit& unit, const Extent& extent);
+  /// `instr`: of a Jit that is not Plain.
+  u32 compile(Context& context, const ir::Unit& unit, const Extent& extent, const UnitInstr* instr = nullptr);
   /// Runs from a block's start until something needs attention. Header fields are exact on return, but for
   /// the budget of the exit's site or block, which the caller settles.
   Exit enter(Vcpu& vcpu, Context& context, u32 block);
@@ -44,8 +55,17 @@ class Jit {
     return {arena_->exec() + blocks_[number]->code_offset, blocks_[number]->code_size};
   }
   const Site& site(u32 number) const { return sites_[number]; }
+  const InstrSite& instr_site(u32 number) const { return instr_sites_[number]; }
+  const std::shared_ptr<const InstrBlock>& instr_block(u32 block) const { return instr_blocks_[block]; }
+  Variant variant() const { return variant_; }
+  /// Makes the additions that were put off until the exit at the site.
+  void pay_owed(u32 site);
+  /// A callback was left by a jump: the code that called it is not entered any more.
+  static void abandoned();
   const Link& link_at(u32 number) const { return links_[number]; }
   void link(u32 number, u32 block);
+  /// The block's direct exits lead back to the caller.
+  void unlink_exits(u32 block);
   void cache_jump(Context& context, u32 block);
   /// The block is dead: nothing enters it any more. A caller that is inside it leaves before long.
   void kill(u32 block);
@@ -64,6 +84,7 @@ class Jit {
   HomeMap standard_homes() const;
 
   Machine& machine_;
+  Variant variant_;
   HostFeatures host_;
   HomeMap homes_;
   std::unique_ptr<Arena> arena_;
@@ -73,11 +94,17 @@ class Jit {
   u32 stubs_end_ = 0;
   const u8* enter_stub_ = nullptr;
   const u8* exit_common_ = nullptr;
+  const u8* exit_quick_ = nullptr;  // Calling: likewise, but MXCSR holds nothing of the guest's
   std::vector<std::unique_ptr<Block>> blocks_;
   std::vector<Site> sites_;
   std::vector<Link> links_;
+  // Of instrumented translations.
+  std::vector<InstrSite> instr_sites_;  // beside sites_
+  std::vector<std::vector<Owed>> owed_;
+  std::vector<std::shared_ptr<const InstrBlock>> instr_blocks_;  // beside blocks_
   struct Access {
     u32 begin, end, site;
+    bool quick;
   };
   std::vector<Access> accesses_;  // ascending by begin: the arena only grows
   bool access_fault_ = false;

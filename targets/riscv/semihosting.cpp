@@ -33,6 +33,7 @@ u64 ebreak_helper(Vcpu& vcpu, u64 next, u64, u64) {
     vcpu.raise({cause::kBreakpoint, s.pc});
     return 0;
   }
+  vcpu.machine().note_host_call(vcpu, next);
   vcpu.set_pc(next);
   semihost::Convention convention;
   convention.word_bytes = arch.xlen() / 8;
