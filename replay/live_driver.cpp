@@ -109,6 +109,7 @@ std::optional<StopKind> LiveDriver::end_reason() const {
   if (interrupts_.pending() != 0 || console_.quit_requested() || console_.output_lost())
     return StopKind::Interrupted;
   if (!console_.problem().empty()) return StopKind::OutputFailed;
+  if (host_.observer != nullptr && host_.observer->ended()) return StopKind::Interrupted;
   if (machine_.icount() >= host_.max_icount) return StopKind::MaxIcount;
   if (machine_.stuck()) return StopKind::WaitsForever;
   return std::nullopt;
@@ -363,14 +364,18 @@ RunResult LiveDriver::finish(StopKind kind, int signal) {
     const int pending = interrupts_.pending();
     result.signal = console_.output_lost() ? SIGPIPE : pending != 0 ? pending : signal;
     end.exit_code = result.signal;
+    const bool observer = host_.observer != nullptr && host_.observer->ended();
     result.message = fmt::format("stopped at icount {}: {}", result.icount,
                                  console_.output_lost()      ? "standard output was closed"
                                  : pending != 0              ? "interrupted"
+                                 : observer                  ? "by a plugin"
                                  : signal == SIGKILL         ? "killed by the debugger"
                                  : console_.quit_requested() ? "asked for from the keyboard"
                                                              : "the debugger has gone");
   }
-  if (recorder_ == nullptr) return result;
+  // A state in the middle of an instruction is none to end with: the recording covers all instructions
+  // before.
+  if (recorder_ == nullptr || machine_.observer_left_inside()) return result;
   end.icount = result.icount;
   end.reason = static_cast<u8>(kind);
   end.state_root = result.state_root;

@@ -82,7 +82,9 @@ bool Player::run(Icount limit, Icount slice) {
   apply_events();
   const Icount start = machine_->icount();
   const Icount until = slice < limit - std::min(start, limit) ? start + slice : limit;
-  while (machine_->icount() < until && advance(until) != StopReason::Exit) {
+  while (machine_->icount() < until) {
+    const StopReason reason = advance(until);
+    if (reason == StopReason::Exit || reason == StopReason::Stopped) break;
   }
   return machine_->icount() < limit;
 }

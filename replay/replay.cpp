@@ -57,6 +57,7 @@ bool play(Player& player, const ReplayOptions& options) {
     }
     if (!show_output(player.port())) return false;
     if (problem) std::rethrow_exception(problem);
+    if (options.observer != nullptr && options.observer->ended()) return true;
     const u64 after = host_now_ns();
     if (after - before < kSliceNs)
       slice = std::min(slice * 2, kMaxSlice);
@@ -97,6 +98,7 @@ RunResult replay(const std::string& path, const ReplayOptions& options) try {
   }
   if (options.from_checkpoint) player.restore_before(*options.from_checkpoint);
   player.port().keep_output(options.print_output);
+  const Observation observation(options.observer, player.machine());
 
   RunResult result;
   if (!play(player, options)) {
@@ -106,13 +108,16 @@ RunResult replay(const std::string& path, const ReplayOptions& options) try {
     return result;
   }
   const auto end = player.reader().end();
-  const bool at_end = options.until >= player.end_icount();
+  const bool ended = options.observer != nullptr && options.observer->ended();
+  const bool at_end = !ended && options.until >= player.end_icount();
   if (at_end) refuse_lost_end(player, path);
   if (at_end && !end) result = cut_short(player.end_icount(), player.reader().growing());
   result.icount = player.icount();
   result.state_root = state_root(player.machine(), player.port());
   result.output_hash = player.port().output_hash().digest();
-  if (!at_end) {
+  if (ended) {
+    result.kind = StopKind::Interrupted;
+  } else if (!at_end) {
     result.kind = StopKind::MaxIcount;
   } else if (end) {
     player.check_end();

@@ -17,6 +17,8 @@ RunResult drive(MachineConfig& config, const HostOptions& host, LivePort& port, 
   // First: a console that cannot be opened leaves no recording behind.
   std::shared_ptr<Console> console =
       host.console ? host.console : open_console(host.serial, config.semihosting, interrupts.fd());
+  // Likewise an observer that refuses; what it has to say at the end comes after the recording was closed.
+  const Observation observation(host.observer, *machine);
   if (recorder != nullptr) recorder->start(encode_meta(config), config);
   interrupts.watch(machine.get());
   RunResult result = LiveDriver(*machine, port, *console, interrupts, host, recorder).run();

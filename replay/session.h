@@ -11,6 +11,7 @@
 #include "engine/registry.h"
 #include "replay/host_services.h"
 #include "replay/keeper.h"
+#include "replay/observer.h"
 #include "replay/run_result.h"
 
 namespace hindcast::replay {
@@ -41,6 +42,8 @@ struct HostOptions {
   std::shared_ptr<class Console> console;
   /// Called now and then on the machine's thread, for the status line.
   std::function<void(const struct Progress&)> progress;
+  /// Watches the run from its first instruction on; not owned.
+  Observer* observer = nullptr;
 };
 
 struct Progress {
@@ -73,6 +76,8 @@ struct ReplayOptions {
   /// Start from the last checkpoint at or before this icount instead of from power-on (tests, later seeking).
   std::optional<Icount> from_checkpoint;
   std::function<void(const Progress&)> progress;
+  /// Watches the run from where it starts on; not owned.
+  Observer* observer = nullptr;
 };
 /// Throws Divergence when the run leaves the recorded path.
 RunResult replay(const std::string& path, const ReplayOptions& options);
