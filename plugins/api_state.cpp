@@ -1,0 +1,237 @@
+// The interface's functions: accesses' places and values, registers, memory, changes.
+#include <fmt/format.h>
+#include <glib.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "plugins/api.h"
+#include "plugins/include/hindcast-plugin.h"
+
+namespace hindcast::plugins {
+namespace {
+
+constexpr std::size_t kLargestRead = std::size_t{1} << 30;
+
+/// What is at a physical address; false: nothing.
+bool describe(GuestAddr physical, qemu_plugin_hwaddr& out) {
+  PluginHost& host = host_of("an address");
+  const AddressSpace& memory = host.machine().memory();
+  out.physical = physical;
+  if (const RamBlock* block = memory.find_ram(physical)) {
+    out.io = !block->direct;
+    out.base = block->base;
+    out.name = out.io ? host.intern(block->name) : "RAM";
+    return true;
+  }
+  for (const AddressSpace::DeviceRange& device : memory.devices()) {
+    if (physical - device.base >= device.size) continue;
+    out.io = true;
+    out.base = device.base;
+    out.name = host.intern(device.name);
+    return true;
+  }
+  return false;
+}
+
+/// Copies from guest virtual memory whatever protection says. False: not all of it is memory.
+bool read_virtual(u64 address, u8* out, std::size_t size) {
+  PluginHost& host = host_of("a read");
+  const u64 page = u64{1} << host.machine().arch().page_bits();
+  while (size != 0) {
+    const std::size_t n = std::min<std::size_t>(size, page - (address & (page - 1)));
+    GuestAddr physical = 0;
+    if (!host.machine().arch().debug_translate(host.vcpu(), address, &physical)) return false;
+    if (!host.machine().memory().host_read(physical, out, n)) return false;
+    address += n;
+    out += n;
+    size -= n;
+  }
+  return true;
+}
+
+const RegisterRow* row_of(qemu_plugin_register* handle, unsigned& number) {
+  const auto rows = host_of("a register").machine().arch().registers();
+  number = static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(handle) - 1);
+  return number < rows.size() ? &rows[number] : nullptr;
+}
+
+bool append_register(qemu_plugin_register* handle, GByteArray* buffer, unsigned& size) {
+  PluginHost& host = host_of("qemu_plugin_read_register");
+  unsigned number = 0;
+  const RegisterRow* row = row_of(handle, number);
+  if (row == nullptr || buffer == nullptr || !host.attached()) return false;
+  host.machine().settle_callback();
+  const Architecture& arch = host.machine().arch();
+  const u64 value = arch.read_register(host.vcpu(), number);
+  size = std::max(1u, ir::bits_of(row->type) / 8);
+  std::array<u8, 8> bytes;
+  std::memcpy(bytes.data(), &value, sizeof value);
+  if (arch.big_endian()) std::reverse(bytes.begin(), bytes.begin() + size);
+  g_byte_array_append(buffer, bytes.data(), size);
+  return true;
+}
+
+/// Descriptors as far as version 5; later ones have one more word.
+struct OldDescriptor {
+  qemu_plugin_register* handle;
+  const char* name;
+  const char* feature;
+};
+
+/// In a replay a plugin only looks.
+void refuse_change(const Plugin* plugin) {
+  static bool said = false;
+  if (std::exchange(said, true)) return;
+  PluginHost& host = host_of("a change");
+  host.output(
+      fmt::format("plugin '{}': the guest cannot be changed here; what it wants to write is left out\n",
+                  plugin == nullptr ? "?" : plugin->name()));
+}
+
+}  // namespace
+}  // namespace hindcast::plugins
+
+using namespace hindcast::plugins;
+using hindcast::InstrAccess;
+
+extern "C" {
+
+// ---- accesses ----
+
+unsigned int qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t info) {
+  return InstrAccess::unpack(info).size_shift;
+}
+bool qemu_plugin_mem_is_sign_extended(qemu_plugin_meminfo_t info) {
+  return InstrAccess::unpack(info).sign_extended;
+}
+bool qemu_plugin_mem_is_big_endian(qemu_plugin_meminfo_t info) {
+  return InstrAccess::unpack(info).big_endian;
+}
+bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t info) { return InstrAccess::unpack(info).store; }
+
+qemu_plugin_mem_value qemu_plugin_mem_get_value(qemu_plugin_meminfo_t info) {
+  qemu_plugin_mem_value out;
+  std::memset(&out, 0, sizeof out);
+  const unsigned shift = InstrAccess::unpack(info).size_shift;
+  out.type = static_cast<enum qemu_plugin_mem_value_type>(shift);
+  const hindcast::u64 value = host_of(__func__).machine().accessed_value();
+  std::memcpy(&out.data, &value, size_t{1} << std::min(shift, 3u));
+  return out;
+}
+
+struct qemu_plugin_hwaddr* qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t, uint64_t vaddr) {
+  static thread_local qemu_plugin_hwaddr result;
+  PluginHost& host = host_of(__func__);
+  hindcast::GuestAddr physical = 0;
+  if (!host.machine().arch().debug_translate(host.vcpu(), vaddr, &physical)) return nullptr;
+  return describe(physical, result) ? &result : nullptr;
+}
+bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr* haddr) {
+  return haddr != nullptr && haddr->io;
+}
+uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr* haddr) {
+  return haddr != nullptr ? haddr->physical : 0;
+}
+const char* qemu_plugin_hwaddr_device_name(const struct qemu_plugin_hwaddr* haddr) {
+  return haddr != nullptr ? haddr->name : nullptr;
+}
+
+uint64_t hindcast_hwaddr_offset(const struct qemu_plugin_hwaddr* haddr) {
+  return haddr != nullptr ? haddr->physical - haddr->base : 0;
+}
+
+// ---- registers ----
+
+GArray* qemu_plugin_get_registers(void) {
+  PluginHost& host = host_of(__func__);
+  const Plugin* plugin = host.caller(__builtin_return_address(0));
+  const bool old = plugin != nullptr && plugin->version() < 6;
+  GArray* array = g_array_new(FALSE, TRUE, old ? sizeof(OldDescriptor) : sizeof(qemu_plugin_reg_descriptor));
+  const auto rows = host.machine().arch().registers();
+  for (unsigned i = 0; i < rows.size(); ++i) {
+    if (rows[i].gdb_feature == nullptr) continue;
+    auto* handle = reinterpret_cast<struct qemu_plugin_register*>(std::uintptr_t{i} + 1);
+    if (old) {
+      const OldDescriptor descriptor{handle, rows[i].abi_name, rows[i].gdb_feature};
+      g_array_append_vals(array, &descriptor, 1);
+    } else {
+      qemu_plugin_reg_descriptor descriptor;
+      std::memset(&descriptor, 0, sizeof descriptor);
+      descriptor.handle = handle;
+      descriptor.name = rows[i].abi_name;
+      descriptor.feature = rows[i].gdb_feature;
+      descriptor.is_readonly = rows[i].zero;
+      g_array_append_vals(array, &descriptor, 1);
+    }
+  }
+  return array;
+}
+
+/// Up to version 5 the number of bytes, or -1; from then on whether it worked. Hence not by its declaration.
+int hindcast_read_register(struct qemu_plugin_register* handle,
+                           GByteArray* buf) __asm__("qemu_plugin_read_register");
+int hindcast_read_register(struct qemu_plugin_register* handle, GByteArray* buf) {
+  const Plugin* plugin = host_of("").caller(__builtin_return_address(0));
+  unsigned size = 0;
+  const bool done = append_register(handle, buf, size);
+  if (plugin != nullptr && plugin->version() >= 6) return done ? 1 : 0;
+  return done ? static_cast<int>(size) : -1;
+}
+
+int hindcast_write_register(struct qemu_plugin_register*, GByteArray*) __asm__("qemu_plugin_write_register");
+int hindcast_write_register(struct qemu_plugin_register*, GByteArray*) {
+  const Plugin* plugin = host_of("").caller(__builtin_return_address(0));
+  refuse_change(plugin);
+  return plugin != nullptr && plugin->version() >= 6 ? 0 : -1;
+}
+
+void qemu_plugin_set_pc(uint64_t) {
+  PluginHost& host = host_of(__func__);
+  host.fail(host.caller(__builtin_return_address(0)), "sets the program counter, which is not possible here");
+}
+
+// ---- memory ----
+
+bool qemu_plugin_read_memory_vaddr(uint64_t addr, GByteArray* data, size_t len) {
+  if (data == nullptr || len == 0 || len > kLargestRead) return false;
+  g_byte_array_set_size(data, static_cast<guint>(len));
+  return read_virtual(addr, data->data, len);
+}
+enum qemu_plugin_hwaddr_operation_result qemu_plugin_read_memory_hwaddr(uint64_t addr, GByteArray* data,
+                                                                        size_t len) {
+  if (data == nullptr || len == 0 || len > kLargestRead) return QEMU_PLUGIN_HWADDR_OPERATION_ERROR;
+  auto& memory = host_of(__func__).machine().memory();
+  g_byte_array_set_size(data, static_cast<guint>(len));
+  if (memory.host_read(addr, data->data, len)) return QEMU_PLUGIN_HWADDR_OPERATION_OK;
+  return memory.name_at(addr).empty() ? QEMU_PLUGIN_HWADDR_OPERATION_INVALID_ADDRESS
+                                      : QEMU_PLUGIN_HWADDR_OPERATION_DEVICE_ERROR;
+}
+bool qemu_plugin_translate_vaddr(uint64_t vaddr, uint64_t* hwaddr) {
+  PluginHost& host = host_of(__func__);
+  hindcast::GuestAddr physical = 0;
+  if (hwaddr == nullptr || !host.machine().arch().debug_translate(host.vcpu(), vaddr, &physical))
+    return false;
+  *hwaddr = physical;
+  return true;
+}
+bool qemu_plugin_write_memory_vaddr(uint64_t, GByteArray*) {
+  refuse_change(host_of(__func__).caller(__builtin_return_address(0)));
+  return false;
+}
+enum qemu_plugin_hwaddr_operation_result qemu_plugin_write_memory_hwaddr(uint64_t, GByteArray*) {
+  refuse_change(host_of(__func__).caller(__builtin_return_address(0)));
+  return QEMU_PLUGIN_HWADDR_OPERATION_ACCESS_DENIED;
+}
+
+// ---- time ----
+
+const void* qemu_plugin_request_time_control(void) {
+  static const void* const handle = &handle;
+  return host_of(__func__).take_time_control() ? handle : nullptr;
+}
+/// Virtual time is a function of the instruction count, the same in every replay; a plugin that holds the run
+/// up (by sleeping) does not change it.
+void qemu_plugin_update_ns(const void*, int64_t) {}
+
+}  // extern "C"

@@ -1,0 +1,251 @@
+#include "plugins/host.h"
+
+#include <fmt/format.h>
+#include <glib.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "plugins/crash.h"
+#include "plugins/include/hindcast-plugin.h"
+
+namespace hindcast::plugins {
+
+PluginHost* PluginHost::current_ = nullptr;
+
+PluginHost::PluginHost(HostSetup setup) : setup_(std::move(setup)), thread_(std::this_thread::get_id()) {
+  // Ids mean nothing, and must not be taken for small numbers.
+  constexpr u64 kFirstId = 0x9e3779b97f4a7c15;
+  for (const PluginSpec& spec : setup_.plugins)
+    plugins_.push_back(std::make_unique<Plugin>(spec, kFirstId * (plugins_.size() + 1)));
+  current_ = this;
+  watch_for_crashes();
+}
+
+PluginHost::~PluginHost() {
+  if (observing_) machine_->observe(nullptr);
+  if (current_ == this) current_ = nullptr;
+}
+
+Plugin* PluginHost::find(u64 id) {
+  for (const auto& plugin : plugins_)
+    if (plugin->id() == id) return plugin.get();
+  return nullptr;
+}
+
+Plugin* PluginHost::caller(const void* return_address) {
+  for (const auto& plugin : plugins_)
+    if (plugin->contains(return_address)) return plugin.get();
+  if (running_ != nullptr) return running_;
+  return plugins_.empty() ? nullptr : plugins_.front().get();
+}
+
+// ---- calling
+// -----------------------------------------------------------------------------------------------------
+
+template <typename Fn>
+void PluginHost::call(Plugin& plugin, Vcpu* vcpu, Fn fn) {
+  struct Restore {
+    PluginHost& self;
+    std::jmp_buf* leave;
+    Plugin* running;
+    Vcpu* vcpu;
+    ~Restore() {
+      self.leave_ = leave;
+      self.running_ = running;
+      self.vcpu_ = vcpu;
+    }
+  } restore{*this, leave_, running_, vcpu_};
+  std::jmp_buf here;
+  leave_ = &here;
+  running_ = &plugin;
+  vcpu_ = vcpu;
+  if (_setjmp(here) == 0)
+    fn();
+  else if (observing_)
+    machine_->stop_observed();
+}
+
+void PluginHost::leave(int status) {
+  if (!exit_status_) exit_status_ = status & 0xff;
+  if (leave_ != nullptr) std::longjmp(*leave_, 1);
+  machine_->leave_callback();
+}
+
+void PluginHost::fail(const Plugin* plugin, const std::string& what) {
+  if (message_.empty())
+    message_ = fmt::format("plugin '{}' {}", plugin == nullptr ? "?" : plugin->name(), what);
+  leave(125);
+}
+
+void PluginHost::for_all(Event event, Vcpu& vcpu) {
+  for (const auto& plugin : plugins_)
+    if (plugin->has(event) && !ended()) call(*plugin, &vcpu, [&] { plugin->call_vcpu(event, vcpu.index()); });
+}
+
+// ---- beginning and end
+// -------------------------------------------------------------------------------------------
+
+void PluginHost::output(std::string_view text) {
+  if (said_ != nullptr)
+    *said_ += text;
+  else
+    setup_.output(text);
+}
+
+void PluginHost::install() {
+  const RunFacts facts{machine_->arch().name(), vcpu_count_};
+  for (const auto& plugin : plugins_) {
+    int result = 0;
+    std::string said;
+    said_ = &said;
+    call(*plugin, &machine_->vcpu(0), [&] { result = plugin->install(facts); });
+    said_ = nullptr;
+    if (!message_.empty()) throw Fatal(message_);
+    if (ended())
+      throw Fatal(fmt::format("plugin '{}' ended the command while it was loaded, with status {}",
+                              plugin->name(), *exit_status_));
+    if (result == 0) {
+      if (!said.empty()) setup_.output(said);
+      continue;
+    }
+    // What it has said last is its reason.
+    while (!said.empty() && said.back() == '\n') said.pop_back();
+    const std::string reason = said.substr(said.rfind('\n') + 1);
+    if (!reason.empty()) throw Fatal(fmt::format("plugin '{}' refuses to run: {}", plugin->name(), reason));
+    throw Fatal(
+        fmt::format("plugin '{}' refuses to run: its installation returned {}; are its options right?",
+                    plugin->name(), result));
+  }
+}
+
+void PluginHost::begin(Machine& machine) {
+  machine_ = &machine;
+  vcpu_count_ = machine.vcpu_count();
+  install();
+  machine.observe(this);
+  observing_ = true;
+  for (unsigned i = 0; i < vcpu_count_; ++i) for_all(Event::VcpuInit, machine.vcpu(i));
+}
+
+/// The last that the plugins see of the machine.
+void PluginHost::detach() {
+  for (unsigned i = 0; i < vcpu_count_; ++i)
+    for (const auto& plugin : plugins_)
+      if (plugin->has(Event::VcpuExit))
+        call(*plugin, &machine_->vcpu(i), [&] { plugin->call_vcpu(Event::VcpuExit, i); });
+  observing_ = false;
+  machine_->observe(nullptr);
+}
+
+void PluginHost::end() {
+  if (!observing_) return;
+  detach();
+  for (const auto& plugin : plugins_)
+    call(*plugin, nullptr, [&] { plugin->call_simple(plugin->get(Event::AtExit)); });
+}
+
+// ---- analyses in parts
+// -------------------------------------------------------------------------------------------
+
+const Plugin* PluginHost::cannot_share() const {
+  for (const auto& plugin : plugins_)
+    if (plugin->segments() == nullptr) return plugin.get();
+  return nullptr;
+}
+
+Bytes PluginHost::save() {
+  detach();
+  Bytes out;
+  for (const auto& plugin : plugins_) {
+    GByteArray* data = g_byte_array_new();
+    call(*plugin, nullptr, [&] { plugin->segments()->save(data); });
+    const u64 size = data->len;
+    const u8* const header = reinterpret_cast<const u8*>(&size);
+    out.insert(out.end(), header, header + sizeof size);
+    out.insert(out.end(), data->data, data->data + size);
+    g_byte_array_free(data, TRUE);
+  }
+  return out;
+}
+
+void PluginHost::merge(ByteView saved) {
+  for (const auto& plugin : plugins_) {
+    u64 size = 0;
+    bool merged = saved.size() >= sizeof size;
+    if (merged) std::memcpy(&size, saved.data(), sizeof size);
+    merged = merged && size <= saved.size() - sizeof size;
+    if (merged) {
+      saved = saved.subspan(sizeof size);
+      call(*plugin, nullptr, [&] { merged = plugin->segments()->merge(saved.data(), size); });
+      saved = saved.subspan(size);
+    }
+    if (!merged) throw Fatal(fmt::format("plugin '{}' cannot put its parts together", plugin->name()));
+  }
+}
+
+// ---- events
+// ------------------------------------------------------------------------------------------------------
+
+void PluginHost::translated(Vcpu& vcpu, InstrBlock& block) {
+  for (const auto& plugin : plugins_) {
+    if (!plugin->has(Event::TbTrans) || ended()) continue;
+    qemu_plugin_tb tb{plugin.get(), &vcpu, &block, {}};
+    for (u32 i = 0; i < block.insns.size(); ++i) tb.insns.push_back({&tb, i});
+    call(*plugin, &vcpu, [&] { plugin->call_translated(&tb); });
+  }
+}
+
+void PluginHost::discontinuity(Vcpu& vcpu, Discontinuity kind, GuestAddr from, GuestAddr to) {
+  const int type = 1 << static_cast<int>(kind);
+  for (const auto& plugin : plugins_)
+    if (plugin->has(Event::Discon) && !ended())
+      call(*plugin, &vcpu, [&] { plugin->call_discon(vcpu.index(), type, from, to); });
+}
+
+void PluginHost::remove(Plugin& plugin, Callback done, bool for_good) {
+  removals_.push_back({&plugin, done, for_good});
+  machine_->forget_observed();
+}
+
+void PluginHost::forgotten() {
+  for (const Removal& removal : std::exchange(removals_, {})) {
+    removal.plugin->forget_callbacks();
+    call(*removal.plugin, &machine_->current(), [&] { removal.plugin->call_simple(removal.done); });
+    if (removal.for_good) removal.plugin->forget_callbacks();
+  }
+  for (const auto& plugin : plugins_)
+    if (plugin->has(Event::Flush))
+      call(*plugin, nullptr, [&] { plugin->call_simple(plugin->get(Event::Flush)); });
+}
+
+// ---- what they ask for
+// --------------------------------------------------------------------------------------------
+
+const char* PluginHost::symbol(GuestAddr address) {
+  const auto [it, inserted] = symbols_.try_emplace(address, nullptr);
+  if (inserted && setup_.symbol) {
+    const std::string name = setup_.symbol(address);
+    if (!name.empty()) it->second = intern(name);
+  }
+  return it->second;
+}
+
+qemu_plugin_scoreboard* PluginHost::new_scoreboard(std::size_t element_size) {
+  auto made = std::make_unique<qemu_plugin_scoreboard>();
+  made->element_size = element_size;
+  made->memory = std::make_unique<LowMemory>(element_size * vcpu_count_);
+  made->data = made->memory->data();
+  qemu_plugin_scoreboard* const scoreboard = made.get();
+  scoreboards_[scoreboard] = std::move(made);
+  return scoreboard;
+}
+
+void PluginHost::free_scoreboard(qemu_plugin_scoreboard* scoreboard) { scoreboards_.erase(scoreboard); }
+
+bool PluginHost::is_scoreboard(const qemu_plugin_scoreboard* scoreboard, std::size_t offset) const {
+  return scoreboards_.contains(scoreboard) && offset + sizeof(u64) <= scoreboard->element_size &&
+         offset + 8 > offset;
+}
+
+}  // namespace hindcast::plugins

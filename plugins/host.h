@@ -1,0 +1,131 @@
+// The plugins of a run: loads them, hangs their operations on the machine's blocks, and answers what they
+// ask.
+#pragma once
+#include <csetjmp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "engine/machine.h"
+#include "plugins/handles.h"
+#include "plugins/plugin.h"
+#include "replay/observer.h"
+
+namespace hindcast::plugins {
+
+/// What the command supplies.
+struct HostSetup {
+  std::vector<PluginSpec> plugins;
+  /// Where qemu_plugin_outs goes.
+  std::function<void(std::string_view)> output;
+  /// Called before the process ends for a plugin's fault: what is buffered is written. Must not allocate.
+  std::function<void()> flush_output;
+  /// The name of the guest's function at an address, empty if there is none.
+  std::function<std::string(GuestAddr)> symbol;
+};
+
+/// One at a time in a process: the interface's functions have no other way to find it.
+class PluginHost final : public Instrumentation, public replay::Observer {
+ public:
+  /// Loads the shared objects; throws Fatal with one line if one is none.
+  explicit PluginHost(HostSetup setup);
+  ~PluginHost() override;
+  PluginHost(const PluginHost&) = delete;
+  PluginHost& operator=(const PluginHost&) = delete;
+  /// Null if there is none.
+  static PluginHost* current() { return current_; }
+
+  // replay::Observer
+  /// Installs the plugins and attaches them where the machine is. Throws Fatal if one refuses.
+  void begin(Machine& machine) override;
+  bool ended() const override { return exit_status_.has_value(); }
+  /// The run is over: detaches them, and lets them report.
+  void end() override;
+
+  // Instead of end(), where several processes share an analysis.
+  /// Null, or the plugin that cannot take part.
+  const Plugin* cannot_share() const;
+  /// The run is over: what the plugins have found out, for merge() in another process.
+  Bytes save();
+  /// Adds what another process has saved. After begin(); Fatal if it makes no sense.
+  void merge(ByteView saved);
+
+  /// The exit status with which a plugin has ended the run (125: it has made a mistake, message() says
+  /// which).
+  std::optional<int> exit_status() const { return exit_status_; }
+  const std::string& message() const { return message_; }
+
+  // Instrumentation
+  void translated(Vcpu& vcpu, InstrBlock& block) override;
+  void discontinuity(Vcpu& vcpu, Discontinuity kind, GuestAddr from, GuestAddr to) override;
+  void idle(Vcpu& vcpu) override { for_all(Event::VcpuIdle, vcpu); }
+  void resumed(Vcpu& vcpu) override { for_all(Event::VcpuResume, vcpu); }
+  void forgotten() override;
+
+  // For the interface's functions, on the machine's thread.
+  Machine& machine() { return *machine_; }
+  bool attached() const { return machine_ != nullptr; }
+  unsigned vcpu_count() const { return vcpu_count_; }
+  /// The vCPU whose callback is running.
+  Vcpu& vcpu() { return vcpu_ != nullptr ? *vcpu_ : machine_->current(); }
+  Plugin* find(u64 id);
+  /// Whose code the address is in; else the one that is being called, else the only one.
+  Plugin* caller(const void* return_address);
+  const std::vector<std::unique_ptr<Plugin>>& plugins() const { return plugins_; }
+  /// Ends the run with this status, from inside a plugin's function.
+  [[noreturn]] void leave(int status);
+  /// Likewise because the plugin has asked for nonsense.
+  [[noreturn]] void fail(const Plugin* plugin, const std::string& what);
+  void output(std::string_view text);
+  void flush_output() { setup_.flush_output(); }
+  /// Stays valid; null for an address without a name.
+  const char* symbol(GuestAddr address);
+  const char* intern(const std::string& text) { return strings_.insert(text).first->c_str(); }
+  void remove(Plugin& plugin, Callback done, bool for_good);
+  qemu_plugin_scoreboard* new_scoreboard(std::size_t element_size);
+  void free_scoreboard(qemu_plugin_scoreboard* scoreboard);
+  bool is_scoreboard(const qemu_plugin_scoreboard* scoreboard, std::size_t offset) const;
+  /// One plugin may move virtual time. True if nobody else holds that.
+  bool take_time_control() { return !std::exchange(time_controlled_, true); }
+  /// Whether one of the plugins' functions is running.
+  bool in_plugin() const { return leave_ != nullptr || observing_; }
+  bool on_machine_thread() const { return std::this_thread::get_id() == thread_; }
+
+ private:
+  /// Calls into the plugin; leave() comes back from there.
+  template <typename Fn>
+  void call(Plugin& plugin, Vcpu* vcpu, Fn fn);
+  void for_all(Event event, Vcpu& vcpu);
+  void install();
+  void detach();
+
+  static PluginHost* current_;
+  HostSetup setup_;
+  std::vector<std::unique_ptr<Plugin>> plugins_;
+  Machine* machine_ = nullptr;
+  unsigned vcpu_count_ = 1;
+  std::thread::id thread_;
+  Plugin* running_ = nullptr;
+  Vcpu* vcpu_ = nullptr;
+  std::jmp_buf* leave_ = nullptr;
+  bool observing_ = false;
+  bool time_controlled_ = false;
+  std::optional<int> exit_status_;
+  std::string message_;
+  std::string* said_ = nullptr;  // while a plugin is installed: what it writes, kept until it is known to run
+  struct Removal {
+    Plugin* plugin;
+    Callback done;
+    bool for_good;
+  };
+  std::vector<Removal> removals_;
+  std::set<std::string> strings_;
+  std::map<GuestAddr, const char*> symbols_;
+  std::map<const qemu_plugin_scoreboard*, std::unique_ptr<qemu_plugin_scoreboard>> scoreboards_;
+};
+
+}  // namespace hindcast::plugins

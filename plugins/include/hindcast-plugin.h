@@ -1,0 +1,42 @@
+/*
+ * What hindcast offers plugins beyond QEMU's interface. A plugin that uses it still loads into QEMU: the
+ * functions are weak there, so their addresses are null; what it exports for hindcast is not looked at.
+ */
+#ifndef HINDCAST_PLUGIN_H
+#define HINDCAST_PLUGIN_H
+
+#include "qemu-plugin.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The statistics class of the instruction, by the guest architecture's tables ("Load", "Branch", ...). Stays
+ * valid. */
+__attribute__((weak)) const char* hindcast_insn_class(const struct qemu_plugin_insn* insn);
+
+/* How far behind the beginning of its device an address is (qemu_plugin_hwaddr_is_io()). */
+__attribute__((weak)) uint64_t hindcast_hwaddr_offset(const struct qemu_plugin_hwaddr* haddr);
+
+/*
+ * A plugin that exports `hindcast_plugin_segments` can take part in `hindcast analyze --jobs N`: processes
+ * run parts of a recording at the same time, and one more puts their results together. In a part's process
+ * `save` is called after its last instruction, instead of the function registered with
+ * qemu_plugin_register_atexit_cb; what the plugin has given to qemu_plugin_outs there is kept. In the last
+ * process, which has run nothing, `merge` is called once for each part, in their order, and then the function
+ * for the end. The log is the parts' output in order, and what that function writes: it must be what one
+ * process running everything would have written.
+ */
+struct hindcast_plugin_segments {
+  int version; /* 1 */
+  /* Appends all that the plugin has found out. */
+  void (*save)(GByteArray* out);
+  /* Adds what another process has saved. False: the bytes make no sense. */
+  bool (*merge)(const uint8_t* data, size_t size);
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

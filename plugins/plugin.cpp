@@ -1,0 +1,153 @@
+#include "plugins/plugin.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <link.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "plugins/include/hindcast-plugin.h"
+
+namespace hindcast::plugins {
+namespace {
+
+constexpr int kSegmentsVersion = 1;
+
+/// One line of what the loader says.
+std::string loader_message() {
+  const char* message = ::dlerror();
+  std::string line = message == nullptr ? "unknown error" : message;
+  return line.substr(0, line.find('\n'));
+}
+
+/// The name under which to open the file: its own, or that of a copy if it is open already, because a second
+/// instance needs variables of its own.
+std::string name_to_open(const std::string& path) {
+  static std::set<std::pair<dev_t, ino_t>> opened;
+  struct stat status = {};
+  if (::stat(path.c_str(), &status) != 0 || opened.insert({status.st_dev, status.st_ino}).second) return path;
+  const int from = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int copy = ::memfd_create("hindcast-plugin", MFD_CLOEXEC);
+  bool copied = from >= 0 && copy >= 0;
+  for (off_t left = status.st_size; copied && left > 0;) {
+    const ssize_t n = ::sendfile(copy, from, nullptr, static_cast<std::size_t>(left));
+    copied = n > 0;
+    left -= n;
+  }
+  if (from >= 0) ::close(from);
+  if (!copied) throw Fatal(fmt::format("plugin '{}': cannot be loaded a second time", path));
+  return fmt::format("/proc/self/fd/{}", copy);  // open for as long as the process
+}
+
+}  // namespace
+
+Plugin::Plugin(PluginSpec spec, u64 id) : spec_(std::move(spec)), id_(id) {
+  // Everything that it needs is looked up now: a missing function is said here and not in the middle of a
+  // run.
+  handle_ = ::dlopen(name_to_open(spec_.path).c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle_ == nullptr)
+    throw Fatal(fmt::format("plugin '{}' cannot be loaded: {}", name(), loader_message()));
+  install_ = ::dlsym(handle_, "qemu_plugin_install");
+  const auto* version = static_cast<const int*>(::dlsym(handle_, "qemu_plugin_version"));
+  if (install_ == nullptr || version == nullptr)
+    throw Fatal(fmt::format("plugin '{}' is none: it does not export {}", name(),
+                            install_ == nullptr ? "qemu_plugin_install" : "qemu_plugin_version"));
+  version_ = *version;
+  if (version_ < kMinVersion || version_ > kMaxVersion)
+    throw Fatal(fmt::format(
+        "plugin '{}' was built for version {} of the plugin interface; versions {} to {} load here", name(),
+        version_, kMinVersion, kMaxVersion));
+  segments_ = static_cast<const hindcast_plugin_segments*>(::dlsym(handle_, "hindcast_plugin_segments"));
+  if (segments_ != nullptr && segments_->version != kSegmentsVersion) segments_ = nullptr;
+  find_code();
+  for (std::string& option : spec_.options) argv_.push_back(option.data());
+  argv_.push_back(nullptr);
+}
+
+void Plugin::find_code() {
+  Dl_info info = {};
+  if (::dladdr(install_, &info) == 0) return;
+  struct Search {
+    u64 base;
+    std::vector<Range>* out;
+  } search{reinterpret_cast<u64>(info.dli_fbase), &code_};
+  ::dl_iterate_phdr(
+      [](dl_phdr_info* object, std::size_t, void* data) {
+        auto& wanted = *static_cast<Search*>(data);
+        std::vector<Range> ranges;
+        bool found = false;
+        for (int i = 0; i < object->dlpi_phnum; ++i) {
+          const auto& segment = object->dlpi_phdr[i];
+          if (segment.p_type != PT_LOAD) continue;
+          const u64 begin = object->dlpi_addr + segment.p_vaddr;
+          found |= begin <= wanted.base && wanted.base < begin + segment.p_memsz;
+          if ((segment.p_flags & PF_X) != 0) ranges.push_back({begin, begin + segment.p_memsz});
+        }
+        if (found) *wanted.out = ranges;
+        return found ? 1 : 0;
+      },
+      &search);
+}
+
+bool Plugin::contains(const void* address) const {
+  const u64 at = reinterpret_cast<u64>(address);
+  return std::any_of(code_.begin(), code_.end(),
+                     [at](const Range& r) { return at >= r.begin && at < r.end; });
+}
+
+int Plugin::install(const RunFacts& facts) {
+  qemu_info_t info = {};
+  info.target_name = facts.target.c_str();
+  info.version.min = kMinVersion;
+  info.version.cur = kMaxVersion;
+  info.system_emulation = true;
+  info.system.smp_vcpus = info.system.max_vcpus = static_cast<int>(facts.vcpus);
+  using Install = int (*)(u64, const qemu_info_t*, int, char**);
+  return reinterpret_cast<Install>(install_)(id_, &info, static_cast<int>(argv_.size()) - 1, argv_.data());
+}
+
+// ---- what the versions differ in: up to 6 callbacks got the id, from 7 on all get user data
+// ---------------
+
+void Plugin::call_vcpu(const Callback& callback, unsigned vcpu) const {
+  if (callback.fn == nullptr) return;
+  if (version_ >= 7)
+    reinterpret_cast<void (*)(unsigned, void*)>(callback.fn)(vcpu, callback.data);
+  else
+    reinterpret_cast<void (*)(u64, unsigned)>(callback.fn)(id_, vcpu);
+}
+
+void Plugin::call_simple(const Callback& callback) const {
+  if (callback.fn == nullptr) return;
+  if (version_ >= 7)
+    reinterpret_cast<void (*)(void*)>(callback.fn)(callback.data);
+  else  // those without user data ignore the second argument
+    reinterpret_cast<void (*)(u64, void*)>(callback.fn)(id_, callback.data);
+}
+
+void Plugin::call_translated(qemu_plugin_tb* tb) const {
+  const Callback& callback = get(Event::TbTrans);
+  if (callback.fn == nullptr) return;
+  if (version_ >= 7)
+    reinterpret_cast<void (*)(qemu_plugin_tb*, void*)>(callback.fn)(tb, callback.data);
+  else
+    reinterpret_cast<void (*)(u64, qemu_plugin_tb*)>(callback.fn)(id_, tb);
+}
+
+void Plugin::call_discon(unsigned vcpu, int type, u64 from, u64 to) const {
+  const Callback& callback = get(Event::Discon);
+  if (callback.fn == nullptr || (discon_types & type) == 0) return;
+  if (version_ >= 7)
+    reinterpret_cast<void (*)(unsigned, int, u64, u64, void*)>(callback.fn)(vcpu, type, from, to,
+                                                                            callback.data);
+  else
+    reinterpret_cast<void (*)(u64, unsigned, int, u64, u64)>(callback.fn)(id_, vcpu, type, from, to);
+}
+
+}  // namespace hindcast::plugins
