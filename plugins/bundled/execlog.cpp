@@ -1,0 +1,215 @@
+// A line for each instruction executed:
+//
+//   vCPU, address, opcode, "text"[, load|store, address, device]...[, register -> value]...
+//
+// Options: ifilter=TEXT (only instructions whose text begins so; several), afilter=ADDRESS (only at this
+// address; several), reg=PATTERN (registers to show when they change, with * and ?; several), rdisas (look at
+// registers only after instructions whose text names one, or that ifilter lets through; with filters these
+// are logged too).
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "plugins/bundled/common.h"
+
+BUNDLED_PLUGIN
+
+namespace {
+
+struct Register {
+  qemu_plugin_register* handle;
+  std::string name;
+  GByteArray* now;
+  GByteArray* last;
+};
+
+/// Of one vCPU.
+struct Cpu {
+  std::string line;   // of the instruction that runs; empty: none is logged
+  bool look = false;  // at the registers, after it
+  std::vector<Register> registers;
+};
+
+/// A translated instruction: what its line begins with.
+struct Logged {
+  std::string text;
+  bool look;
+};
+
+std::vector<std::string> prefixes, patterns;
+std::vector<uint64_t> addresses;
+bool only_named = false;
+std::vector<Cpu> cpus;
+std::vector<std::string> names;  // of the registers that are shown
+std::map<std::pair<uint64_t, std::string>, std::unique_ptr<Logged>> logged;
+
+// A counter for each vCPU: not 0 when a line waits for its registers.
+qemu_plugin_scoreboard* scoreboard;
+qemu_plugin_u64 waiting;
+
+std::string buffer;
+constexpr std::size_t kBuffer = 64 << 10;
+
+void write_out() {
+  if (!buffer.empty()) plugin::print(buffer);
+  buffer.clear();
+}
+
+/// At least `digits` digits.
+void append_hex(std::string& out, uint64_t value, unsigned digits) {
+  char text[16];
+  unsigned n = 0;
+  do {
+    text[n++] = "0123456789abcdef"[value & 15];
+    value >>= 4;
+  } while (value != 0);
+  while (n < digits) text[n++] = '0';
+  while (n != 0) out += text[--n];
+}
+
+void append_changes(Cpu& cpu) {
+  for (Register& r : cpu.registers) {
+    g_byte_array_set_size(r.now, 0);
+    if (!qemu_plugin_read_register(r.handle, r.now)) continue;
+    if (r.now->len == r.last->len && std::memcmp(r.now->data, r.last->data, r.now->len) == 0) continue;
+    std::swap(r.now, r.last);
+    cpu.line += ", " + r.name + " -> 0x";
+    for (guint i = r.last->len; i-- > 0;) append_hex(cpu.line, r.last->data[i], 2);
+  }
+}
+
+void finish_line(unsigned vcpu) {
+  Cpu& cpu = cpus[vcpu];
+  if (cpu.line.empty()) return;
+  if (cpu.look) append_changes(cpu);
+  buffer += cpu.line;
+  buffer += '\n';
+  cpu.line.clear();
+  if (buffer.size() >= kBuffer) write_out();
+}
+
+void executed(unsigned vcpu, void* data) {
+  finish_line(vcpu);
+  const auto& insn = *static_cast<const Logged*>(data);
+  std::string& line = cpus[vcpu].line;
+  cpus[vcpu].look = insn.look;
+  if (vcpu < 10)
+    line += static_cast<char>('0' + vcpu);
+  else
+    line += std::to_string(vcpu);
+  line += insn.text;
+}
+
+/// After a logged instruction, before one that is not.
+void executed_other(unsigned vcpu, void*) {
+  finish_line(vcpu);
+  qemu_plugin_u64_set(waiting, vcpu, 0);
+}
+
+void accessed(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void*) {
+  std::string& line = cpus[vcpu].line;
+  if (line.empty()) return;
+  line += qemu_plugin_mem_is_store(info) ? ", store, 0x" : ", load, 0x";
+  const qemu_plugin_hwaddr* where = qemu_plugin_get_hwaddr(info, address);
+  append_hex(line, where == nullptr ? address : qemu_plugin_hwaddr_phys_addr(where), 8);
+  if (where == nullptr) return;
+  line += ", ";
+  line += qemu_plugin_hwaddr_device_name(where);
+}
+
+bool names_register(const std::string& text) {
+  for (const std::string& name : names) {
+    for (std::size_t at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) {
+      const auto part = [&](std::size_t i) {
+        return i < text.size() && (std::isalnum(static_cast<unsigned char>(text[i])) != 0 || text[i] == '_');
+      };
+      if ((at == 0 || !part(at - 1)) && !part(at + name.size())) return true;
+    }
+  }
+  return false;
+}
+
+bool begins_as_asked(const std::string& text) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const std::string& prefix) { return text.rfind(prefix, 0) == 0; });
+}
+
+void translated(qemu_plugin_tb* tb, void*) {
+  const std::size_t n = qemu_plugin_tb_n_insns(tb);
+  const bool all = prefixes.empty() && addresses.empty();
+  for (std::size_t i = 0; i < n; ++i) {
+    qemu_plugin_insn* insn = qemu_plugin_tb_get_insn(tb, i);
+    const uint64_t address = qemu_plugin_insn_vaddr(insn);
+    const std::string text = plugin::text_of(insn);
+    const bool asked = begins_as_asked(text), named = only_named && names_register(text);
+    if (!all && !asked && !named &&
+        std::find(addresses.begin(), addresses.end(), address) == addresses.end()) {
+      if (!patterns.empty())
+        qemu_plugin_register_vcpu_insn_exec_cond_cb(insn, executed_other, QEMU_PLUGIN_CB_R_REGS,
+                                                    QEMU_PLUGIN_COND_NE, waiting, 0, nullptr);
+      continue;
+    }
+    const bool look = !patterns.empty() && (!only_named || asked || named);
+    uint64_t opcode = 0;
+    qemu_plugin_insn_data(insn, &opcode, sizeof opcode);
+    const std::string line =
+        plugin::format(", 0x%" PRIx64 ", 0x%" PRIx64 ", \"%s\"", address, opcode, text.c_str());
+    auto& slot = logged[{address, line}];
+    if (!slot) slot.reset(new Logged{line, look});
+    qemu_plugin_register_vcpu_insn_exec_cb(
+        insn, executed, patterns.empty() ? QEMU_PLUGIN_CB_NO_REGS : QEMU_PLUGIN_CB_R_REGS, slot.get());
+    if (!all && !patterns.empty())
+      qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_STORE_U64, waiting, 1);
+    qemu_plugin_register_vcpu_mem_cb(insn, accessed, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, nullptr);
+  }
+}
+
+void begin(unsigned vcpu, void*) {
+  if (cpus.size() <= vcpu) cpus.resize(vcpu + 1);
+  GArray* array = qemu_plugin_get_registers();
+  for (guint i = 0; i < array->len; ++i) {
+    const auto& descriptor = g_array_index(array, qemu_plugin_reg_descriptor, i);
+    if (std::none_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+          return g_pattern_match_simple(pattern.c_str(), descriptor.name) != FALSE;
+        }))
+      continue;
+    Register r{descriptor.handle, descriptor.name, g_byte_array_new(), g_byte_array_new()};
+    qemu_plugin_read_register(r.handle, r.last);
+    cpus[vcpu].registers.push_back(r);
+    if (std::find(names.begin(), names.end(), r.name) == names.end()) names.push_back(r.name);
+  }
+  g_array_free(array, TRUE);
+}
+
+void finish(void*) {
+  for (Cpu& cpu : cpus) {
+    if (!cpu.line.empty()) buffer += cpu.line + '\n';
+    cpu.line.clear();
+  }
+  write_out();
+}
+
+bool parse_address(const char* text) {
+  char* end = nullptr;
+  addresses.push_back(std::strtoull(text, &end, 16));
+  return *text != '\0' && *end == '\0';
+}
+
+}  // namespace
+
+extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
+                                                      char** argv) {
+  plugin::Options options;
+  options.add("ifilter", [](const char* text) { return prefixes.emplace_back(text), *text != '\0'; });
+  options.add("afilter", parse_address).flag("rdisas", only_named);
+  options.add("reg", [](const char* text) { return patterns.emplace_back(text), *text != '\0'; });
+  if (!options.parse(argc, argv)) return -1;
+  scoreboard = qemu_plugin_scoreboard_new(sizeof(uint64_t));
+  waiting = qemu_plugin_scoreboard_u64(scoreboard);
+  qemu_plugin_register_vcpu_init_cb(id, begin, nullptr);
+  qemu_plugin_register_vcpu_exit_cb(
+      id, [](unsigned vcpu, void*) { finish_line(vcpu); }, nullptr);
+  qemu_plugin_register_vcpu_tb_trans_cb(id, translated, nullptr);
+  qemu_plugin_register_atexit_cb(id, finish, nullptr);
+  return 0;
+}
