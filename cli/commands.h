@@ -29,6 +29,8 @@ Command add_info(CLI::App& app);
 Command add_events(CLI::App& app);
 Command add_verify(CLI::App& app);
 Command add_list(CLI::App& app);
+// Plugins over a recording (commands_analyze.cpp).
+Command add_analyze(CLI::App& app);
 // Where runs part (commands_compare.cpp).
 Command add_compare(CLI::App& app);
 Command add_index(CLI::App& app);

@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "cli/values.h"
 #include "engine/registry.h"
+#include "plugins/spec.h"
 #include "replay/event_format.h"
 #include "replay/session.h"
 
@@ -211,7 +212,10 @@ Command add_list(CLI::App& app) {
       for (const MachineKind& kind : registry.machines()) targets.insert(kind.target);
       for (const Registry::Cpu& cpu : registry.cpus()) targets.insert(cpu.target);
       for (const std::string& target : targets) print_out("{}\n", target);
-    } else if (*what != "plugins") {  // this version has none
+    } else if (*what == "plugins") {
+      for (const plugins::BundledPlugin& plugin : plugins::bundled_plugins())
+        row(plugin.name, plugin.description);
+    } else {
       throw Fatal(fmt::format("list: '{}' is not one of machines, cpus, devices, plugins, targets",
                               printable(*what)));
     }

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/debugger.h"
 #include "cli/machine_options.h"
+#include "cli/plugin_options.h"
 #include "cli/status_line.h"
 #include "cli/values.h"
 #include "replay/session.h"
@@ -50,16 +51,21 @@ std::function<void(const std::string&)> noter(StatusLine& status, Log& log) {
   };
 }
 
-int finish(const replay::RunResult& result, const Common& common, Log& log) {
+int finish(const replay::RunResult& result, const Common& common, Log& log,
+           const plugins::PluginHost* plugins) {
   if (!result.message.empty()) log.line(result.message);
   if (common.summary)
     log.line(
         fmt::format("icount {}, exit code {}, state {}, output {}", result.icount,
                     result.kind == replay::StopKind::GuestExit ? std::to_string(result.exit_code) : "none",
                     hex(result.state_root), hex(result.output_hash)));
+  const int status = status_with_plugins(plugins, result.status(), log);
   log.close();
-  return result.status();
+  return status;
 }
+
+constexpr const char* kNotBoth =
+    "--listen and --plugin exclude each other: a debugger may go back; analyze the recording instead";
 
 replay::RecordOptions::Checkpoints parse_checkpoints(const std::string& text, Icount* every) {
   using Kind = replay::RecordOptions::Checkpoints;
@@ -91,12 +97,14 @@ replay::KeepOptions parse_keep(const std::string& text) {
 Command add_run(CLI::App& app) {
   struct State {
     MachineText machine;
+    PluginText plugins;
     Common common;
     ListenText listen;
   };
   auto state = std::make_shared<State>();
   CLI::App* command = app.add_subcommand("run", "run a guest, keep nothing");
   state->machine.add_to(*command);
+  state->plugins.add_to(*command);
   state->common.add_to(*command);
   state->listen.add_to(*command);
   auto run = [state](const std::vector<std::string>& guest_args) {
@@ -108,10 +116,13 @@ Command add_run(CLI::App& app) {
     host.engine.note = noter(status, log);
     const MachineConfig config = state->machine.config();
     const DebuggerOptions& debugger = state->listen.options;
+    const auto plugins = state->plugins.host(log, config.files);
+    if (plugins && !debugger.listen.empty()) throw Fatal(kNotBoth);
+    host.observer = plugins.get();
     replay::RunResult result = debugger.listen.empty() ? replay::run_live(config, host)
                                                        : debug_live(config, host, {}, debugger, log);
     status.clear();
-    return finish(result, state->common, log);
+    return finish(result, state->common, log, plugins.get());
   };
   return {command, true, run};
 }
@@ -119,6 +130,7 @@ Command add_run(CLI::App& app) {
 Command add_record(CLI::App& app) {
   struct State {
     MachineText machine;
+    PluginText plugins;
     Common common;
     ListenText listen;
     replay::RecordOptions options;
@@ -140,6 +152,7 @@ Command add_record(CLI::App& app) {
   command->add_flag("--sync", state->options.sync, "wait for the disk before each output");
   command->add_flag("--force", state->options.force, "replace an existing recording");
   state->machine.add_to(*command);
+  state->plugins.add_to(*command);
   state->common.add_to(*command);
   state->listen.add_to(*command);
   auto run = [state](const std::vector<std::string>& guest_args) {
@@ -154,11 +167,14 @@ Command add_record(CLI::App& app) {
     state->options.notice = noter(status, log);
     const MachineConfig config = state->machine.config();
     const DebuggerOptions& debugger = state->listen.options;
+    const auto plugins = state->plugins.host(log, config.files);
+    if (plugins && !debugger.listen.empty()) throw Fatal(kNotBoth);
+    host.observer = plugins.get();
     replay::RunResult result = debugger.listen.empty()
                                    ? replay::record(config, host, state->options)
                                    : debug_live(config, host, state->options, debugger, log);
     status.clear();
-    return finish(result, state->common, log);
+    return finish(result, state->common, log, plugins.get());
   };
   return {command, true, run};
 }
@@ -168,6 +184,7 @@ Command add_replay(CLI::App& app) {
     std::string path, until, from_checkpoint;
     bool quiet = false;
     EngineText engine;
+    PluginText plugins;
     Common common;
   };
   auto state = std::make_shared<State>();
@@ -178,8 +195,9 @@ Command add_replay(CLI::App& app) {
                       "start from the last checkpoint at or before this icount");
   command->add_flag("--quiet", state->quiet, "do not print the guest's console");
   state->engine.add_to(*command);
+  state->plugins.add_to(*command);
   state->common.add_to(*command);
-  add_options_of_later_versions(*command, {"-p,--plugin", "--listen"});
+  add_options_of_later_versions(*command, {"--listen"});
   auto run = [state](const std::vector<std::string>&) {
     Log log(state->common.log);
     replay::ReplayOptions options;
@@ -191,12 +209,15 @@ Command add_replay(CLI::App& app) {
       throw Fatal(fmt::format("--from-checkpoint {} lies behind --until {}", *options.from_checkpoint,
                               options.until));
     options.print_output = !state->quiet;
+    const auto plugins =
+        state->plugins.empty() ? nullptr : state->plugins.host(log, recorded_files(state->path));
+    options.observer = plugins.get();
     StatusLine status;
     options.progress = status.callback();
     options.engine.note = noter(status, log);
     replay::RunResult result = replay::replay(state->path, options);
     status.clear();
-    return finish(result, state->common, log);
+    return finish(result, state->common, log, plugins.get());
   };
   return {command, false, run};
 }

@@ -53,14 +53,6 @@ std::vector<std::string> parse_semihosting(const std::string& text, MachineConfi
   return words;
 }
 
-std::string plugin_from_environment() {
-  for (const char* name : {"HINDCAST_PLUGIN", "QEMU_PLUGIN"}) {
-    const char* value = std::getenv(name);
-    if (value != nullptr && *value != '\0') return name;
-  }
-  return {};
-}
-
 }  // namespace
 
 void add_options_of_later_versions(CLI::App& command, const std::vector<std::string>& names) {
@@ -144,12 +136,10 @@ void MachineText::add_to(CLI::App& command) {
   command.add_option("--max-icount", max_icount, "stop after N instructions (exit 124)");
   command.add_option("--pace", pace, "real: virtual time waits for the wall clock; max: as fast as possible");
   engine.add_to(command);
-  add_options_of_later_versions(command, {"--drive", "--net", "-p,--plugin", "--svd", "-L,--sysroot"});
+  add_options_of_later_versions(command, {"--drive", "--net", "--svd", "-L,--sysroot"});
 }
 
 MachineConfig MachineText::config() const {
-  if (std::string variable = plugin_from_environment(); !variable.empty())
-    throw Fatal(variable + " names a plugin, but plugins are not in this version; unset it");
   MachineConfig config;
   if (!machine.empty()) {
     auto parts = split_commas(machine);

@@ -30,9 +30,6 @@ void fill_standard_streams() {
     }
 }
 
-/// Commands of the command line that are not in this version.
-constexpr std::array kLaterCommands = {"analyze"};
-
 constexpr const char* kStatusHelp =
     "Exit status: the guest's own where a guest has run, and\n"
     "  0, 1    compare, verify: same or sound, differs or damaged\n"
@@ -52,10 +49,6 @@ int usage_error(const std::string& message) {
 }
 
 int run(const std::vector<std::string>& arguments) {
-  if (!arguments.empty() &&
-      std::find(kLaterCommands.begin(), kLaterCommands.end(), arguments.front()) != kLaterCommands.end())
-    throw Fatal(fmt::format("'{}' is not in this version", arguments.front()));
-
   CLI::App app("hindcast runs a guest program deterministically, records it, and runs it again, exactly",
                "hindcast");
   app.require_subcommand(1);
@@ -66,7 +59,7 @@ int run(const std::vector<std::string>& arguments) {
   const std::array commands = {add_run(app),     add_record(app), add_replay(app), add_info(app),
                                add_events(app),  add_verify(app), add_list(app),   add_debug(app),
                                add_compare(app), add_index(app),  add_state(app),  add_export(app),
-                               add_import(app)};
+                               add_import(app),  add_analyze(app)};
   auto known = [&](const std::string& name) {
     return std::any_of(commands.begin(), commands.end(),
                        [&](const Command& command) { return command.app->get_name() == name; });

@@ -99,24 +99,48 @@ void StatusLine::clear() {
     write_terminal(std::string("\r") + kEraseToEnd);
 }
 
-Log::Log(const std::string& path) : path_(path), file_(stderr) {
+Log::Log(const std::string& path)
+    : path_(path), file_(stderr), watched_(path.empty() && ::isatty(STDERR_FILENO) == 1) {
   if (path.empty()) return;
   file_ = std::fopen(path.c_str(), "ae");
   if (file_ == nullptr) throw Fatal(fmt::format("--log {}: {}", path, std::strerror(errno)));
 }
 
 Log::~Log() {
+  flush_text();
   if (file_ != stderr) std::fclose(file_);
 }
 
 void Log::line(const std::string& text) {
+  flush_text();
   if (path_.empty()) return complain(text);
   // Not fmt::print: a log that cannot be written must not end the run.
   if (std::fputs(("hindcast: " + text + "\n").c_str(), file_) == EOF || std::fflush(file_) != 0)
     problem_ = problem_ != 0 ? problem_ : errno;
 }
 
+void Log::text(std::string_view text) {
+  constexpr std::size_t kKept = 64 << 10;
+  kept_ += text;
+  if (watched_ || kept_.size() >= kKept) flush_text();
+}
+
+void Log::flush_text() {
+  const int fd = ::fileno(file_);
+  for (std::size_t done = 0; done < kept_.size();) {
+    const ssize_t n = ::write(fd, kept_.data() + done, kept_.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      problem_ = problem_ != 0 || path_.empty() ? problem_ : errno;
+      break;
+    }
+    done += static_cast<std::size_t>(n);
+  }
+  kept_.clear();
+}
+
 void Log::close() {
+  flush_text();
   if (problem_ != 0)
     throw Fatal(fmt::format("--log {}: {}; messages are missing from it", path_, std::strerror(problem_)));
 }

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 #include "replay/session.h"
 
@@ -46,12 +47,18 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
   void line(const std::string& text);
+  /// Text of plugins, as it is. Kept until there is more of it, unless somebody watches.
+  void text(std::string_view text);
+  /// Writes what text() has kept. Allocates nothing: also for a process that is about to die.
+  void flush_text();
   /// At the end of the run, when everything else is done. Throws Fatal if the file of -D lacks something.
   void close();
 
  private:
   std::string path_;
   std::FILE* file_;
+  std::string kept_;
+  bool watched_;     // a terminal
   int problem_ = 0;  // errno of the first line that is missing from the file
 };
 

@@ -103,7 +103,7 @@ TEST_F(Reports, Lists) {
   EXPECT_NE(hindcast({"list", "cpus"}).out.find("rv32"), std::string::npos);
   EXPECT_NE(hindcast({"list", "devices"}).out.find("ns16550a"), std::string::npos);
   EXPECT_NE(hindcast({"list", "targets"}).out.find("riscv"), std::string::npos);
-  EXPECT_EQ(hindcast({"list", "plugins"}).out, "");
+  EXPECT_NE(hindcast({"list", "plugins"}).out.find("howvec"), std::string::npos);
 }
 
 TEST_F(Reports, TheStatusLineNeedsATerminal) {

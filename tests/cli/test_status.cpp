@@ -129,12 +129,8 @@ TEST_F(Status, BadUsage) {
 
 TEST_F(Status, WhatIsNotInThisVersionIsRefusedByName) {
   std::string image = program("exit", exit_program(0));
-  for (const char* command : {"analyze"}) refused({command, "x"}, command);
-  for (const char* option : {"--drive", "--net", "--plugin", "--svd", "--sysroot"})
+  for (const char* option : {"--drive", "--net", "--svd", "--sysroot"})
     refused({"run", image, std::string(option) + "=x"}, option);
-  SpawnOptions plugin;
-  plugin.environment = {"QEMU_PLUGIN=libx.so"};
-  refused({"run", image}, "QEMU_PLUGIN", plugin);
 }
 
 TEST_F(Status, AnExistingRecordingIsRefused) {

@@ -1,0 +1,53 @@
+// A plugin that does one thing wrong: BAD is its number.
+#include "plugins/include/qemu-plugin.h"
+
+#define NO_VERSION 1
+#define UNKNOWN_VERSION 2
+#define NO_INSTALL 3
+#define UNKNOWN_FUNCTION 4
+#define REFUSES 5
+#define WRITES_NOWHERE 6
+#define ABORTS 7
+#define COUNTS_NOWHERE 8
+#define ASKS_BEYOND 9
+
+#if BAD != NO_VERSION
+QEMU_PLUGIN_EXPORT int qemu_plugin_version = BAD == UNKNOWN_VERSION ? 99 : QEMU_PLUGIN_VERSION;
+#endif
+
+#if BAD == UNKNOWN_FUNCTION
+void qemu_plugin_of_the_future(void);
+#endif
+
+static struct qemu_plugin_scoreboard* scoreboard;
+
+static void executed(unsigned vcpu, void* data) {
+#if BAD == WRITES_NOWHERE
+  *(volatile int*)data = 1;
+#elif BAD == ABORTS
+  g_assert_not_reached();
+#endif
+}
+
+static void translated(struct qemu_plugin_tb* tb, void* data) {
+#if BAD == UNKNOWN_FUNCTION
+  qemu_plugin_of_the_future();
+#elif BAD == COUNTS_NOWHERE
+  qemu_plugin_u64 counter = qemu_plugin_scoreboard_u64(scoreboard);
+  counter.offset = 4096;
+  qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64, counter, 1);
+#elif BAD == ASKS_BEYOND
+  qemu_plugin_tb_get_insn(tb, 1000);
+#endif
+  qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS, NULL);
+}
+
+#if BAD == NO_INSTALL
+#define qemu_plugin_install qemu_plugin_begin
+#endif
+QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc,
+                                           char** argv) {
+  scoreboard = qemu_plugin_scoreboard_new(8);
+  qemu_plugin_register_vcpu_tb_trans_cb(id, translated, NULL);
+  return BAD == REFUSES ? 3 : 0;
+}

@@ -1,0 +1,123 @@
+// Plugins give the same result live, in both engines, in a replay, and over the recording, whole or in part;
+// and the guest does not notice them.
+#include "tests/plugins/fixture.h"
+
+namespace hindcast::plugin_test {
+namespace {
+
+using cli_test::counter_program;
+using cli_test::hindcast;
+
+/// The line of --summary.
+std::string summary(const std::string& log) {
+  const std::size_t at = log.find("hindcast: icount ");
+  return at == std::string::npos ? "no summary in: " + log : log.substr(at);
+}
+std::string without_summary(const std::string& log) { return log.substr(0, log.find("hindcast: icount ")); }
+
+class Everywhere : public Plugins, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(Everywhere, TheSame) {
+  const std::string plugin = GetParam(), image = program("counter", counter_program(40, 500)),
+                    rec = folder / "rec";
+  const std::string plain = log_of({"record", "-o", rec, "--summary", image}, 5);
+  const std::string live = log_of({"run", "-p", plugin, "--summary", image}, 5);
+  EXPECT_EQ(summary(live), summary(plain));
+  const std::string text = without_summary(live);
+  EXPECT_NE(text, "");
+  EXPECT_EQ(log_of({"run", "--engine", "interp", "-p", plugin, image}, 5), text);
+  EXPECT_EQ(log_of({"run", "--code-cache", "256K", "-p", plugin, image}, 5), text);
+  EXPECT_EQ(log_of({"replay", "-p", plugin, "--summary", rec}, 5), live);
+  EXPECT_EQ(log_of({"analyze", "-p", plugin, rec}, 0), text);
+  // Recorded under the plugin, it is the same recording.
+  const std::string again = folder / "again";
+  EXPECT_EQ(log_of({"record", "-o", again, "-p", plugin, "--summary", image}, 5), live);
+  EXPECT_EQ(log_of({"replay", "--summary", again}, 5), summary(plain));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Bundled, Everywhere,
+    ::testing::Values("insn", "insn,inline=on,sizes=on", "insn,match=sw,match=bne", "bb", "bb,inline=on",
+                      "mem,inline=on,callback=on", "mem,hwaddr=on", "mem,print-accesses=on,track=w",
+                      "mem,region-summary=on", "inline", "hotblocks", "hotblocks,inline=on", "hotpages",
+                      "hotpages,io=on", "howvec", "howvec,inline=on,count=all", "execlog",
+                      "execlog,reg=t*,reg=sp", "execlog,ifilter=sd,reg=a0,rdisas=on", "cache",
+                      "cache,l2=on,evict=rand,icachesize=128,dcachesize=128,iassoc=1,dassoc=1", "cflow",
+                      "discons"),
+    [](const auto& info) {
+      std::string name = info.param;
+      for (char& c : name)
+        if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+      return name;
+    });
+
+using Counting = Plugins;
+
+TEST_F(Counting, InstructionsAreThoseOfTheClock) {
+  const std::string image = program("counter", counter_program(10, 100));
+  const std::string log =
+      log_of({"run", "-p", "insn", "-p", "insn,inline=on", "-p", "bb", "--summary", image}, 5);
+  const std::uint64_t icount = number_behind(log, "hindcast: icount ");
+  EXPECT_GT(icount, 1000u);
+  const Strings lines = lines_of(log);
+  ASSERT_EQ(lines.size(), 6u) << log;
+  EXPECT_EQ(number_behind(lines[1], "total insns: "), icount);
+  EXPECT_EQ(number_behind(lines[3], "total insns: "), icount);
+  EXPECT_EQ(number_behind(lines[4], ", insns: "), icount);
+}
+
+TEST_F(Counting, AccessesAreThoseOfTheProgram) {
+  // 7 loads of a byte and 5 stores of 8 bytes, before what ends the run stores two words and the host reads
+  // them.
+  cli_test::Assembler a;
+  for (int i = 0; i < 7; ++i) a.lbu(a.t1, a.s1, i);
+  for (int i = 0; i < 5; ++i) a.sd(a.t1, a.s1, 256 + 8 * i);
+  a.exit(a.zero);
+  const std::string log =
+      log_of({"run", "-p", "mem,callback=on,region-summary=on", program("image", a.elf())}, 0);
+  EXPECT_NE(log.find("callback mem accesses: 16\n"), std::string::npos) << log;
+  EXPECT_NE(log.find("Region Base, Reads, Writes\n0x0000000000001000, 2, 0\n0x0000000080001000, 7, 7\n"),
+            std::string::npos)
+      << log;
+}
+
+using Parts = Plugins;
+
+TEST_F(Parts, ALogOfAPartIsAPartOfTheLog) {
+  const std::string image = program("counter", counter_program(30, 400)), rec = folder / "rec";
+  log_of({"record", "-o", rec, "--checkpoints", "every=10000", image}, 5);
+  const Strings whole = lines_of(log_of({"analyze", "-p", "execlog", rec}, 0));
+  ASSERT_GT(whole.size(), 20'000u);
+  for (const auto& [from, to] : {std::pair<std::size_t, std::size_t>{0, 1},
+                                 {1, 5000},
+                                 {9999, 10'001},
+                                 {12'345, 19'876},
+                                 {10'000, whole.size()}}) {
+    const Strings part = lines_of(log_of(
+        {"analyze", "-p", "execlog", "--from", std::to_string(from), "--to", std::to_string(to), rec}, 0));
+    EXPECT_TRUE(part ==
+                Strings(whole.begin() + static_cast<long>(from), whole.begin() + static_cast<long>(to)))
+        << from << " to " << to << ": " << part.size() << " lines";
+  }
+  EXPECT_EQ(hindcast({"analyze", "-p", "insn", "--from", "10", "--to", "5", rec}).status, 125);
+  EXPECT_EQ(hindcast({"analyze", "-p", "insn", "--from", "1000000000", rec}).status, 125);
+}
+
+TEST_F(Parts, ExeclogShowsWhatEachInstructionDid) {
+  cli_test::Assembler a;
+  a.li(a.t0, 0x55);
+  a.sb(a.t0, a.s1, 3);
+  a.lbu(a.t1, a.s1, 3);
+  a.exit(a.zero);
+  const Strings lines = lines_of(
+      log_of({"run", "-p", "execlog,reg=t?,reg=s1", program("image", a.elf(std::string(16, '\0')))}, 0));
+  ASSERT_GT(lines.size(), 16u);
+  EXPECT_EQ(lines[7], "0, 0x80000004, 0x14b7, \"lui s1,0x1\", s1 -> 0x0000000000001000");
+  EXPECT_EQ(lines[9], "0, 0x8000000c, 0x5500293, \"li t0,85\", t0 -> 0x0000000000000055");
+  EXPECT_EQ(lines[10], "0, 0x80000010, 0x5481a3, \"sb t0,3(s1)\", store, 0x80001003, RAM");
+  EXPECT_EQ(lines[11],
+            "0, 0x80000014, 0x34c303, \"lbu t1,3(s1)\", load, 0x80001003, RAM, t1 -> 0x0000000000000055");
+}
+
+}  // namespace
+}  // namespace hindcast::plugin_test
