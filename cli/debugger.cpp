@@ -205,7 +205,7 @@ replay::RunResult debug_live(const MachineConfig& config, replay::HostOptions ho
   const auto listener = open_listener(options);
   auto console = std::make_shared<gdb::ClientConsole>();
   // gdb has the terminal.
-  if (options.start_gdb && host.serial.kind == replay::SerialOptions::Kind::Stdio) host.console = console;
+  if (options.start_gdb && host.serial.kind == replay::ConsoleOptions::Kind::Stdio) host.console = console;
   std::optional<TempFolder> folder;
   if (record.path.empty()) record.path = folder.emplace() / "recording";
   const auto timeline = replay::Timeline::start(config, std::move(host), record);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <limits>
 
 #include "cli/values.h"
@@ -21,36 +22,53 @@ bool is_elf(const Bytes& data) {
   return data.size() >= sizeof magic && std::equal(magic, magic + sizeof magic, data.begin());
 }
 
-replay::SerialOptions parse_serial(const std::string& text) {
-  using Kind = replay::SerialOptions::Kind;
+replay::ConsoleOptions parse_console(const char* option, const std::string& text) {
+  using Kind = replay::ConsoleOptions::Kind;
   if (text == "stdio") return {Kind::Stdio, ""};
   if (text == "none") return {Kind::None, ""};
-  if (text.starts_with("file:") && text.size() > 5) return {Kind::File, text.substr(5)};
+  if (text == "pty") return {Kind::Pty, ""};
+  for (auto [prefix, kind] : {std::pair{"file:", Kind::File}, {"pipe:", Kind::Pipe}, {"unix:", Kind::Unix}})
+    if (text.starts_with(prefix) && text.size() > 5) return {kind, text.substr(5)};
   if (text.starts_with("tcp:") && text.find(':', 4) != std::string::npos) return {Kind::Tcp, text.substr(4)};
   throw Fatal(
-      fmt::format("--serial: '{}' is not one of stdio, file:PATH, tcp:HOST:PORT, none", printable(text)));
+      fmt::format("{}: '{}' is not one of stdio, file:PATH, pipe:PATH, tcp:HOST:PORT, unix:PATH, pty, none",
+                  option, printable(text)));
 }
 
-/// Applies --semihosting=...; returns words to append to the guest's command line.
-std::vector<std::string> parse_semihosting(const std::string& text, MachineConfig& config) {
-  std::vector<std::string> words;
-  config.semihosting = true;
+/// What --semihosting=... says beside on and off.
+struct SemihostingText {
+  bool enabled = true;
+  std::vector<std::string> words;  // for the guest's command line
+  std::optional<replay::ConsoleOptions> console;
+};
+
+SemihostingText parse_semihosting(const std::string& text) {
+  SemihostingText out;
+  bool needs_console = false;
   for (const std::string& part : split_commas(text)) {
     auto [key, value] = split_pair(part);
     if (key == "on" || key == "off") {
-      config.semihosting = key == "on";
+      out.enabled = key == "on";
     } else if (key == "enable") {
-      config.semihosting = parse_switch("--semihosting enable", value);
+      out.enabled = parse_switch("--semihosting enable", value);
     } else if (key == "arg") {
-      words.push_back(value);
-    } else if (key == "target" && (value == "gdb" || value == "chardev")) {
-      throw Fatal(fmt::format("--semihosting: target={} is not in this version; use target=native", value));
+      out.words.push_back(value);
+    } else if (key == "chardev") {
+      out.console = parse_console("--semihosting chardev", value);
+    } else if (key == "target" && value == "chardev") {
+      needs_console = true;
+    } else if (key == "target" && value == "gdb") {
+      throw Fatal("--semihosting: target=gdb is not in this version; use target=native");
     } else if (key != "target" || (value != "native" && value != "auto")) {
-      throw Fatal(fmt::format("--semihosting: '{}' is not known; use target=native, enable=on/off, arg=WORD",
-                              printable(part)));
+      throw Fatal(
+          fmt::format("--semihosting: '{}' is not known; use target=native, target=chardev, "
+                      "chardev=CONSOLE, enable=on/off, arg=WORD",
+                      printable(part)));
     }
   }
-  return words;
+  if (needs_console && !out.console)
+    throw Fatal("--semihosting: target=chardev needs chardev=CONSOLE, for instance chardev=file:out.txt");
+  return out;
 }
 
 }  // namespace
@@ -121,14 +139,15 @@ void MachineText::add_to(CLI::App& command) {
       ->take_all()
       ->allow_extra_args(false);
   command
-      .add_option(
-          "--serial", serial,
-          "first serial port: stdio, file:PATH, tcp:HOST:PORT or none (semihosting shares stdio and tcp, "
-          "and has stdio beside the others)")
+      .add_option("--serial", serial,
+                  "first serial port: stdio, file:PATH, pipe:PATH, tcp:HOST:PORT, unix:PATH, pty or none "
+                  "(semihosting "
+                  "shares it, and has stdio beside file and none)")
       ->capture_default_str();
   command
       .add_option("--semihosting", semihosting,
-                  "on, off, or target=native,arg=...; on by default for bare-metal ELF")
+                  "on, off, or target=native,arg=WORD,chardev=CONSOLE (as for --serial); on by default for "
+                  "bare-metal ELF")
       ->type_name("[=TEXT]");
   command.add_option("--semihost-root", semihost_root,
                      "folder whose files the guest may use through semihosting");
@@ -187,9 +206,11 @@ MachineConfig MachineText::config() const {
 
   config.guest_args.push_back(image.empty() ? kernel : image);
   config.semihosting = bare_metal_elf;
-  if (!semihosting.empty())
-    for (std::string& word : parse_semihosting(semihosting, config))
-      config.guest_args.push_back(std::move(word));
+  if (!semihosting.empty()) {
+    SemihostingText text = parse_semihosting(semihosting);
+    config.semihosting = text.enabled;
+    std::move(text.words.begin(), text.words.end(), std::back_inserter(config.guest_args));
+  }
   config.guest_args.insert(config.guest_args.end(), guest_args.begin(), guest_args.end());
   // Otherwise a bare-metal program would never see it.
   if (config.guest_args.size() == 1 && !append.empty()) config.guest_args.push_back(append);
@@ -199,7 +220,8 @@ MachineConfig MachineText::config() const {
 replay::HostOptions MachineText::host() const {
   replay::HostOptions host;
   host.engine = engine.options();
-  host.serial = parse_serial(serial);
+  host.serial = parse_console("--serial", serial);
+  if (!semihosting.empty()) host.semihosting_console = parse_semihosting(semihosting).console;
   host.semihost_root = semihost_root;
   auto files = std::make_shared<semihost::HostFiles>(semihost_root);
   host.services[InputKind::Semihost] = replay::make_service(

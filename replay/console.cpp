@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,7 +10,7 @@
 #include <optional>
 #include <utility>
 
-#include "replay/console_tcp.h"
+#include "replay/console_clients.h"
 #include "replay/host_io.h"
 #include "replay/terminal.h"
 
@@ -24,15 +25,13 @@ void ensure_standard_fds() {
   }
 }
 
+bool Console::wait(u64 timeout_ns, int wake_fd) { return wait_readable(input_fd(), timeout_ns, wake_fd); }
+
 namespace {
 
 class NullConsole final : public Console {
  public:
   bool input_open() const override { return false; }
-  bool wait(u64 timeout_ns, int wake_fd) override {
-    wait_readable(-1, timeout_ns, wake_fd);
-    return false;
-  }
   std::size_t read(u8*, std::size_t) override { return 0; }
   void write(ByteView, const std::function<bool()>&) override {}
 };
@@ -40,30 +39,26 @@ class NullConsole final : public Console {
 /// Output only.
 class FileConsole final : public Console {
  public:
-  explicit FileConsole(const std::string& path) : path_(path) {
+  FileConsole(const std::string& path, std::string option) : option_(std::move(option)) {
     fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-    if (fd_ < 0) throw Fatal(fmt::format("--serial file:{}: {}", path, std::strerror(errno)));
+    if (fd_ < 0) throw Fatal(fmt::format("{}: {}", option_, std::strerror(errno)));
   }
   void begin() override {
     if (std::exchange(begun_, true)) return;
     // Devices and pipes have nothing to empty.
     if (::ftruncate(fd_, 0) != 0 && errno != EINVAL)
-      throw Fatal(fmt::format("--serial file:{}: {}", path_, std::strerror(errno)));
+      throw Fatal(fmt::format("{}: {}", option_, std::strerror(errno)));
   }
   ~FileConsole() override { ::close(fd_); }
   bool input_open() const override { return false; }
-  bool wait(u64 timeout_ns, int wake_fd) override {
-    wait_readable(-1, timeout_ns, wake_fd);
-    return false;
-  }
   std::size_t read(u8*, std::size_t) override { return 0; }
   void write(ByteView data, const std::function<bool()>& give_up) override {
     if (problem_.empty() && !write_all(fd_, data, give_up))
-      problem_ = fmt::format("--serial file:{}: {}", path_, std::strerror(errno));
+      problem_ = fmt::format("{}: {}", option_, std::strerror(errno));
   }
 
  private:
-  std::string path_;
+  std::string option_;
   int fd_;
   bool begun_ = false;
 };
@@ -77,9 +72,7 @@ class StdioConsole final : public Console {
   }
   bool input_open() const override { return open_; }
   bool interactive() const override { return terminal_.has_value(); }
-  bool wait(u64 timeout_ns, int wake_fd) override {
-    return wait_readable(open_ ? STDIN_FILENO : -1, timeout_ns, wake_fd);
-  }
+  int input_fd() const override { return open_ ? STDIN_FILENO : -1; }
   std::size_t read(u8* buffer, std::size_t size) override {
     if (!open_ || !wait_readable(STDIN_FILENO, 0, -1)) return 0;
     const ssize_t n = ::read(STDIN_FILENO, buffer, size);
@@ -128,44 +121,85 @@ class StdioConsole final : public Console {
   bool escaped_ = false;
 };
 
-/// Semihosting on standard input and output; the serial port prints elsewhere.
-class SplitConsole final : public Console {
+/// Named pipes that exist: whoever makes them decides who reads and writes. Both are opened for reading and
+/// writing, so that neither opening waits for the other side nor its going ends anything.
+class PipeConsole final : public Console {
  public:
-  explicit SplitConsole(std::unique_ptr<Console> serial) : serial_(std::move(serial)) {}
-  void begin() override { serial_->begin(); }
-  bool input_open() const override { return stdio_.input_open(); }
-  bool interactive() const override { return stdio_.interactive(); }
-  bool wait(u64 timeout_ns, int wake_fd) override { return stdio_.wait(timeout_ns, wake_fd); }
-  std::size_t read(u8* buffer, std::size_t size) override { return stdio_.read(buffer, size); }
+  PipeConsole(const std::string& path, std::string option) : option_(std::move(option)) {
+    const bool two =
+        ::access((path + ".in").c_str(), F_OK) == 0 && ::access((path + ".out").c_str(), F_OK) == 0;
+    in_ = open_pipe(two ? path + ".in" : path);
+    out_ = two ? open_pipe(path + ".out") : in_;
+  }
+  ~PipeConsole() override {
+    if (out_ != in_) ::close(out_);
+    ::close(in_);
+  }
+  bool input_open() const override { return true; }
+  int input_fd() const override { return in_; }
+  std::size_t read(u8* buffer, std::size_t size) override {
+    const ssize_t n = wait_readable(in_, 0, -1) ? ::read(in_, buffer, size) : 0;
+    return n > 0 ? static_cast<std::size_t>(n) : 0;
+  }
   void write(ByteView data, const std::function<bool()>& give_up) override {
-    stdio_.write(data, give_up);
-    if (problem_.empty()) problem_ = stdio_.problem();
+    if (problem_.empty() && !write_all(out_, data, give_up))
+      problem_ = fmt::format("{}: {}", option_, std::strerror(errno));
   }
-  bool serves_serial() const override { return false; }
-  void write_serial(ByteView data, const std::function<bool()>& give_up) override {
-    serial_->write(data, give_up);
-    if (problem_.empty()) problem_ = serial_->problem();
-  }
-  bool output_lost() const override { return stdio_.output_lost(); }
-  bool quit_requested() const override { return stdio_.quit_requested(); }
 
  private:
-  StdioConsole stdio_;
-  std::unique_ptr<Console> serial_;
+  int open_pipe(const std::string& path) const {
+    const int fd = ::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    struct stat status {};
+    if (fd < 0 || ::fstat(fd, &status) != 0)
+      throw Fatal(fmt::format("{}: {}: {}; make it with mkfifo", option_, path, std::strerror(errno)));
+    if (!S_ISFIFO(status.st_mode)) {
+      ::close(fd);
+      throw Fatal(fmt::format("{}: {} is no named pipe; make one with mkfifo", option_, path));
+    }
+    return fd;
+  }
+  std::string option_;
+  int in_, out_;
 };
+
+std::shared_ptr<Console> open_console(const ConsoleOptions& options, ConsoleName name, int wake_fd) {
+  using Kind = ConsoleOptions::Kind;
+  const auto named = [&](const char* kind) {
+    name.option += fmt::format("{}:{}", kind, options.target);
+    return name;
+  };
+  switch (options.kind) {
+    case Kind::Stdio: return std::make_shared<StdioConsole>();
+    case Kind::File: return std::make_shared<FileConsole>(options.target, named("file").option);
+    case Kind::Pipe: return std::make_shared<PipeConsole>(options.target, named("pipe").option);
+    case Kind::Tcp: return open_tcp_console(options.target, named("tcp"), wake_fd);
+    case Kind::Unix: return open_unix_console(options.target, named("unix"), wake_fd);
+    case Kind::Pty: name.option += "pty"; return open_pty_console(name, wake_fd);
+    case Kind::None: break;
+  }
+  return std::make_shared<NullConsole>();
+}
 
 }  // namespace
 
-std::unique_ptr<Console> open_console(const SerialOptions& serial, bool semihosting, int wake_fd) {
-  std::unique_ptr<Console> console;
-  switch (serial.kind) {
-    case SerialOptions::Kind::Stdio: return std::make_unique<StdioConsole>();
-    case SerialOptions::Kind::Tcp: return open_tcp_console(serial.target, wake_fd);
-    case SerialOptions::Kind::File: console = std::make_unique<FileConsole>(serial.target); break;
-    case SerialOptions::Kind::None: console = std::make_unique<NullConsole>(); break;
-  }
-  if (semihosting) console = std::make_unique<SplitConsole>(std::move(console));
-  return console;
+void Consoles::check() const {
+  for (const auto& console : {serial, semihosting})
+    if (!console->problem().empty()) throw Fatal(console->problem());
+}
+
+Consoles open_consoles(const HostOptions& host, bool semihosting, int wake_fd) {
+  using Kind = ConsoleOptions::Kind;
+  std::optional<ConsoleOptions> own = semihosting ? host.semihosting_console : std::nullopt;
+  const bool serial_types = host.serial.kind != Kind::File && host.serial.kind != Kind::None;
+  if (semihosting && !own && !serial_types) own = ConsoleOptions{};
+  Consoles out{host.console, host.semihosting};
+  if (!out.serial) out.serial = open_console(host.serial, {"--serial ", "the serial port"}, wake_fd);
+  if (out.semihosting) return out;
+  if (!own || (own->kind == Kind::Stdio && host.serial.kind == Kind::Stdio))
+    out.semihosting = out.serial;
+  else
+    out.semihosting = open_console(*own, {"--semihosting chardev=", "the semihosting console"}, wake_fd);
+  return out;
 }
 
 }  // namespace hindcast::replay

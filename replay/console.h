@@ -20,18 +20,16 @@ class Console {
   virtual bool input_open() const = 0;
   /// Input comes from a terminal in raw mode, where a key can end the run: always to be read.
   virtual bool interactive() const { return false; }
+  /// Readable when read() is worthwhile; -1: there is no such descriptor now.
+  virtual int input_fd() const { return -1; }
   /// Waits up to `timeout_ns` (kNever: for ever) for input, or until `wake_fd` is readable (-1: none). True:
   /// read() is worthwhile.
-  virtual bool wait(u64 timeout_ns, int wake_fd) = 0;
+  virtual bool wait(u64 timeout_ns, int wake_fd);
   /// Up to `size` bytes, 0 if there are none now. May find the end of the input.
   virtual std::size_t read(u8* buffer, std::size_t size) = 0;
   /// Writes all of it, waiting for a slow receiver; `give_up` is asked whenever a signal interrupts the
   /// waiting. What cannot be written is lost, and so is everything after it: see problem() and output_lost().
   virtual void write(ByteView data, const std::function<bool()>& give_up) = 0;
-  /// Whether this is the serial port's console too. If not, the port gets no input, and what it prints goes
-  /// to write_serial().
-  virtual bool serves_serial() const { return true; }
-  virtual void write_serial(ByteView data, const std::function<bool()>& give_up) { write(data, give_up); }
   /// The receiver of the output has gone for good (a closed pipe): there is nobody to run for.
   virtual bool output_lost() const { return false; }
   /// Why the output cannot be written although there is a receiver (a full disk), in one line; empty if it
@@ -49,9 +47,15 @@ class Console {
 /// else is opened.
 void ensure_standard_fds();
 
-/// What `serial` says; with `semihosting`, standard input and output for that if the serial port's console
-/// could not serve both. Throws Fatal if the file cannot be written, or the address cannot be listened on.
-/// `wake_fd`, when readable, ends the waiting for a TCP console's first client.
-std::unique_ptr<Console> open_console(const SerialOptions& serial, bool semihosting, int wake_fd);
+/// Never null; one object may be both.
+struct Consoles {
+  std::shared_ptr<Console> serial, semihosting;
+  /// Throws Fatal if either could not be written.
+  void check() const;
+};
+
+/// What `host` says; `semihosting`: the guest has such a console. Throws Fatal if a file cannot be written,
+/// or an address cannot be listened on. `wake_fd`, when readable, ends the waiting for a first client.
+Consoles open_consoles(const HostOptions& host, bool semihosting, int wake_fd);
 
 }  // namespace hindcast::replay

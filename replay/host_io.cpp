@@ -7,15 +7,22 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <vector>
 
 namespace hindcast::replay {
 
 bool wait_readable(int fd, u64 timeout_ns, int wake_fd) {
-  pollfd fds[2] = {{fd, POLLIN, 0}, {wake_fd, POLLIN, 0}};
+  return wait_any_readable({&fd, 1}, timeout_ns, wake_fd);
+}
+
+bool wait_any_readable(std::span<const int> fds, u64 timeout_ns, int wake_fd) {
+  std::vector<pollfd> polled = {{wake_fd, POLLIN, 0}};
+  for (int fd : fds) polled.push_back({fd, POLLIN, 0});
   timespec timeout{static_cast<time_t>(timeout_ns / 1'000'000'000),
                    static_cast<long>(timeout_ns % 1'000'000'000)};
-  const int n = ::ppoll(fds, 2, timeout_ns == kNever ? nullptr : &timeout, nullptr);
-  return n > 0 && fds[0].revents != 0;
+  const int n = ::ppoll(polled.data(), polled.size(), timeout_ns == kNever ? nullptr : &timeout, nullptr);
+  return n > 0 &&
+         std::any_of(polled.begin() + 1, polled.end(), [](const pollfd& p) { return p.revents != 0; });
 }
 
 bool write_all(int fd, ByteView data, const std::function<bool()>& give_up) {

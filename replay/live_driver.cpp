@@ -27,28 +27,23 @@ constexpr u64 kOutputDelayNs = 5 * kMs;
 /// Without output, the recording's end is moved on this often, in case the recorder is killed.
 constexpr u64 kCoverNs = 200 * kMs;
 constexpr u64 kProgressNs = 100 * kMs;
-/// Keys typed ahead that are kept for a guest that does not take them.
-constexpr std::size_t kMaxTypeAhead = 64 * 1024;
-/// Keys typed ahead for a guest that does not seem to look for any are given to it nevertheless after this.
-constexpr u64 kPatienceNs = 2000 * kMs;
 /// An idle machine whose timers fire this often without waking any vCPU will not be woken by them.
 constexpr u64 kMaxIdleJumps = 1'000'000;
 
 }  // namespace
 
-LiveDriver::LiveDriver(Machine& machine, LivePort& port, Console& console, const Interrupts& interrupts,
+LiveDriver::LiveDriver(Machine& machine, LivePort& port, Consoles consoles, const Interrupts& interrupts,
                        const HostOptions& host, Recorder* recorder)
     : machine_(machine),
       port_(port),
-      console_(console),
+      lines_(std::move(consoles), port, interrupts),
       interrupts_(interrupts),
       host_(host),
       recorder_(recorder),
       pacer_(host.pace),
       pause_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       wake_fd_(::epoll_create1(EPOLL_CLOEXEC)) {
-  console_.begin();
-  if (!console_.serves_serial()) port_.separate_serial();
+  lines_.begin();
   for (int fd : {pause_fd_, interrupts_.fd()}) {
     epoll_event event{};
     event.events = EPOLLIN;
@@ -106,9 +101,9 @@ void LiveDriver::resume() {
 }
 
 std::optional<StopKind> LiveDriver::end_reason() const {
-  if (interrupts_.pending() != 0 || console_.quit_requested() || console_.output_lost())
+  if (interrupts_.pending() != 0 || lines_.quit_requested() || lines_.output_lost())
     return StopKind::Interrupted;
-  if (!console_.problem().empty()) return StopKind::OutputFailed;
+  if (!lines_.problem().empty()) return StopKind::OutputFailed;
   if (host_.observer != nullptr && host_.observer->ended()) return StopKind::Interrupted;
   if (machine_.icount() >= host_.max_icount) return StopKind::MaxIcount;
   if (machine_.stuck()) return StopKind::WaitsForever;
@@ -159,7 +154,7 @@ void LiveDriver::throttle(u64 host_now) {
   const u64 until = pacer_.may_go_on_at(machine_.clock().now(), host_now);
   if (until == 0) return;
   flush();
-  if (sleep_for_input(until)) read_host();
+  if (sleep_for_input(until)) lines_.read();
 }
 
 // ---- Idle ----------------------------------------------------------------------------------------------
@@ -172,9 +167,7 @@ std::optional<StopKind> LiveDriver::idle() {
 
   const VirtualNs now = machine_.clock().now();
   const VirtualNs deadline = machine_.next_wakeup();
-  const bool waits = console_.input_open() && has_receiver();
-  // What has been read and not taken will not be taken by a guest that sleeps, whatever is typed after it.
-  const bool comes = waits && (input_.empty() || console_.interactive());
+  const bool comes = lines_.may_get_input();
   if ((deadline == kNever && !comes) || idle_jumps_ >= kMaxIdleJumps) return StopKind::WaitsForever;
 
   const u64 start = host_now_ns();
@@ -183,8 +176,8 @@ std::optional<StopKind> LiveDriver::idle() {
     if (port_.pending_size() != 0 || (recorder_ != nullptr && recorder_->has_unflushed())) flush();
     if (auto reason = end_reason()) return reason;  // nobody has taken the output
     while (sleep_for_input(until)) {
-      read_host();
-      if (can_deliver()) {
+      lines_.read();
+      if (lines_.can_deliver()) {
         // The time that the guest has waited passes for it too, but the timer is not reached.
         const VirtualNs then =
             std::min(now + (host_now_ns() - start), deadline == kNever ? kNever : deadline - 1);
@@ -193,7 +186,7 @@ std::optional<StopKind> LiveDriver::idle() {
         deliver();
         return std::nullopt;
       }
-      if (end_reason() || !watches_input()) return std::nullopt;
+      if (end_reason() || !lines_.watches()) return std::nullopt;
     }
     const u64 after = host_now_ns();
     pacer_.slept(until, after);
@@ -206,12 +199,12 @@ std::optional<StopKind> LiveDriver::idle() {
 }
 
 bool LiveDriver::sleep_for_input(u64 host_deadline) {
-  const bool watch = watches_input();
+  const bool watch = lines_.watches();
   for (;;) {
     const u64 now = host_now_ns();
     if (now >= host_deadline || interrupts_.pending() != 0 || paused_) return false;
     const u64 timeout = host_deadline == kNever ? kNever : host_deadline - now;
-    const bool input = watch ? console_.wait(timeout, wake_fd_) : wait_readable(-1, timeout, wake_fd_);
+    const bool input = watch ? lines_.wait(timeout, wake_fd_) : wait_readable(-1, timeout, wake_fd_);
     slept_ns_ += host_now_ns() - now;
     if (input) return true;
   }
@@ -219,68 +212,15 @@ bool LiveDriver::sleep_for_input(u64 host_deadline) {
 
 // ---- Input ---------------------------------------------------------------------------------------------
 
-bool LiveDriver::watches_input() const {
-  if (!console_.input_open()) return false;
-  // A terminal is always read, because of the key that ends the run; others only when somebody wants the
-  // bytes.
-  return console_.interactive() || (input_.empty() && has_receiver());
-}
-
 void LiveDriver::poll_host() {
-  if (watches_input() && console_.wait(0, -1)) read_host();
-}
-
-void LiveDriver::read_host() {
-  std::array<u8, 4096> buffer;
-  const std::size_t n = console_.read(buffer.data(), buffer.size());
-  if (input_.empty()) input_since_ns_ = host_now_ns();
-  if (input_.size() < kMaxTypeAhead) input_.insert(input_.end(), buffer.begin(), buffer.begin() + n);
-}
-
-bool LiveDriver::has_receiver() const {
-  return !port_.waiting().empty() ||
-         (port_.reads_serial() && port_.first_channel(InputKind::Serial).has_value());
-}
-
-std::optional<LiveDriver::Target> LiveDriver::target() const {
-  // Who has asked is served before the serial port.
-  for (Channel channel : port_.waiting()) {
-    const InputSink* sink = port_.sink(channel, InputKind::SemihostConsole);
-    if (sink != nullptr && sink->receivable() != 0)
-      return Target{InputKind::SemihostConsole, channel, sink->receivable()};
-  }
-  if (auto channel = port_.first_channel(InputKind::Serial); channel && port_.reads_serial()) {
-    const InputSink& sink = *port_.sink(*channel, InputKind::Serial);
-    std::size_t room = sink.wanted();
-    if (room == 0 && !input_.empty() && host_now_ns() - input_since_ns_ >= kPatienceNs)
-      room = sink.receivable();
-    if (room != 0) return Target{InputKind::Serial, *channel, room};
-  }
-  return std::nullopt;
-}
-
-bool LiveDriver::can_deliver() const {
-  const auto to = target();
-  if (!to) return false;
-  // An answer without bytes says that the input has ended; a serial line has no such thing.
-  return !input_.empty() || (to->kind == InputKind::SemihostConsole && !console_.input_open());
+  if (lines_.watches() && lines_.wait(0, -1)) lines_.read();
 }
 
 bool LiveDriver::deliver() {
-  if (!can_deliver()) return false;
+  if (!lines_.can_deliver()) return false;
   if (at_idle_) pin_idle(machine_.clock().now());
-  const Target to = *target();
-  const std::size_t n = std::min(input_.size(), to.room);
-  if (to.kind == InputKind::SemihostConsole && console_.interactive()) cook(n);
-  port_.inject(to.kind, to.channel, ByteView(input_).first(n));
-  input_.erase(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(n));
-  input_since_ns_ = host_now_ns();
+  lines_.deliver();
   return true;
-}
-
-void LiveDriver::cook(std::size_t n) {
-  std::replace(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(n), u8{'\r'}, u8{'\n'});
-  console_.write(ByteView(input_).first(n), [this] { return interrupts_.pending() != 0; });
 }
 
 // ---- Output --------------------------------------------------------------------------------------------
@@ -299,10 +239,7 @@ void LiveDriver::flush() {
     if (at_idle_ && port_.last_output() == machine_.icount()) pin_idle(machine_.clock().now());
     recorder_->flush(machine_.icount());
   }
-  const auto give_up = [this] { return interrupts_.pending() != 0; };
-  if (!port_.pending_output().empty()) console_.write(port_.pending_output(), give_up);
-  if (!port_.pending_serial().empty()) console_.write_serial(port_.pending_serial(), give_up);
-  port_.clear_output();
+  lines_.flush();
   last_flush_ns_ = host_now_ns();
 }
 
@@ -326,7 +263,7 @@ std::optional<std::string> LiveDriver::write(InputKind kind, ByteView payload) {
 
 bool LiveDriver::look_at_host() {
   poll_host();
-  return interrupts_.pending() == 0 && !console_.quit_requested() && !console_.output_lost();
+  return interrupts_.pending() == 0 && !lines_.quit_requested() && !lines_.output_lost();
 }
 
 void LiveDriver::pin_idle(VirtualNs now) {
@@ -362,16 +299,16 @@ RunResult LiveDriver::finish(StopKind kind, int signal) {
     result.message = why_for_ever(machine_);
   } else if (kind == StopKind::Interrupted) {
     const int pending = interrupts_.pending();
-    result.signal = console_.output_lost() ? SIGPIPE : pending != 0 ? pending : signal;
+    result.signal = lines_.output_lost() ? SIGPIPE : pending != 0 ? pending : signal;
     end.exit_code = result.signal;
     const bool observer = host_.observer != nullptr && host_.observer->ended();
     result.message = fmt::format("stopped at icount {}: {}", result.icount,
-                                 console_.output_lost()      ? "standard output was closed"
-                                 : pending != 0              ? "interrupted"
-                                 : observer                  ? "by a plugin"
-                                 : signal == SIGKILL         ? "killed by the debugger"
-                                 : console_.quit_requested() ? "asked for from the keyboard"
-                                                             : "the debugger has gone");
+                                 lines_.output_lost()      ? "standard output was closed"
+                                 : pending != 0            ? "interrupted"
+                                 : observer                ? "by a plugin"
+                                 : signal == SIGKILL       ? "killed by the debugger"
+                                 : lines_.quit_requested() ? "asked for from the keyboard"
+                                                           : "the debugger has gone");
   }
   // A state in the middle of an instruction is none to end with: the recording covers all instructions
   // before.

@@ -3,7 +3,7 @@
 #pragma once
 #include <atomic>
 
-#include "replay/console.h"
+#include "replay/host_lines.h"
 #include "replay/interrupts.h"
 #include "replay/live_port.h"
 #include "replay/pacer.h"
@@ -16,8 +16,8 @@ namespace hindcast::replay {
 /// to it are in the store, and the recording is closed at the end.
 class LiveDriver {
  public:
-  /// `recorder`: null for a run that keeps nothing. All must outlive the driver.
-  LiveDriver(Machine& machine, LivePort& port, Console& console, const Interrupts& interrupts,
+  /// `recorder`: null for a run that keeps nothing. All references must outlive the driver.
+  LiveDriver(Machine& machine, LivePort& port, Consoles consoles, const Interrupts& interrupts,
              const HostOptions& host, Recorder* recorder);
   ~LiveDriver();
   LiveDriver(const LiveDriver&) = delete;
@@ -65,26 +65,10 @@ class LiveDriver {
   /// Sleeps until input comes, a signal, or `host_deadline` (kNever: none). True: the console can be read.
   bool sleep_for_input(u64 host_deadline);
 
-  // Input.
-  /// More input is of use now.
-  bool watches_input() const;
+  /// Takes what has been typed, without waiting.
   void poll_host();
-  void read_host();
-  /// Whether the guest has anything that input could go to.
-  bool has_receiver() const;
-  struct Target {
-    InputKind kind;
-    Channel channel;
-    std::size_t room;
-  };
-  /// Who would get input now.
-  std::optional<Target> target() const;
-  bool can_deliver() const;
   /// Gives the guest what has been read, as far as it can take it. True if it was given anything.
   bool deliver();
-  /// Makes the first `n` bytes of the input what a program expects of a terminal: it is raw because of the
-  /// serial port, so that Enter gives a carriage return and nothing is echoed.
-  void cook(std::size_t n);
 
   // Output.
   void flush_if_due(u64 now);
@@ -99,14 +83,12 @@ class LiveDriver {
 
   Machine& machine_;
   LivePort& port_;
-  Console& console_;
+  HostLines lines_;
   const Interrupts& interrupts_;
   const HostOptions& host_;
   Recorder* recorder_;
   Pacer pacer_;
 
-  Bytes input_;             // read from the host, not yet given to the guest
-  u64 input_since_ns_ = 0;  // since when the first of it waits
   Icount slice_ = 100'000;
   bool at_idle_ = false;          // the last run() ended Idle
   VirtualNs pinned_at_ = kNever;  // the last pin_idle() since then

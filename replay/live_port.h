@@ -42,11 +42,11 @@ class LivePort : public PortBase {
   /// The guest reads its input from the serial port, as far as can be told: it took a byte there, or began to
   /// look for some, after it last asked for input through semihosting. Where it does not, bytes for it wait
   /// until it asks again.
-  bool reads_serial() const { return reads_serial_ && !separate_; }
+  bool reads_serial() const { return reads_serial_; }
 
-  /// The serial port is not connected to the console.
+  /// The serial port has a console of its own.
   void separate_serial() { separate_ = true; }
-  /// Output not yet given to the host: the console's, and the serial port's if that is separate.
+  /// Output not yet given to the host; pending_output() holds all of it until the serial port is separate.
   const Bytes& pending_output() const { return pending_; }
   const Bytes& pending_serial() const { return pending_serial_; }
   std::size_t pending_size() const { return pending_.size() + pending_serial_.size(); }

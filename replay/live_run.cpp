@@ -47,7 +47,7 @@ LiveRun::LiveRun(MachineConfig config, HostOptions host, const RecordOptions& op
   port_ = std::make_unique<RecordingPort>(services_of(host_), recorder_);
   machine_ = Registry::instance().build(config, host_.engine, *port_);
   port_->bind(machine_.get());
-  open_console(config.semihosting);
+  open_consoles(config.semihosting);
   recorder_.start(encode_meta(config), config);
   start_driver();
 }
@@ -60,7 +60,7 @@ LiveRun::LiveRun(PastNavigator& past, HostOptions host, const RecordOptions& opt
   port_->bind(machine_.get());
   past.clone_into(*machine_, *port_);
   port_->find_waiting();
-  open_console(config.semihosting);
+  open_consoles(config.semihosting);
   recorder_.start_branch(encode_meta(config), config, past.reader(), machine_->icount(), past.next_event());
   if (machine_->icount() != 0) recorder_.checkpoint(*machine_, *port_);
   start_driver();
@@ -69,12 +69,14 @@ LiveRun::LiveRun(PastNavigator& past, HostOptions host, const RecordOptions& opt
 LiveRun::~LiveRun() { interrupts_.watch(nullptr); }
 
 /// First: a console that cannot be opened leaves no recording behind.
-void LiveRun::open_console(bool semihosting) {
-  if (!host_.console) host_.console = replay::open_console(host_.serial, semihosting, interrupts_.fd());
+void LiveRun::open_consoles(bool semihosting) {
+  consoles_ = replay::open_consoles(host_, semihosting, interrupts_.fd());
+  host_.console = consoles_.serial;
+  host_.semihosting = consoles_.semihosting;
 }
 
 void LiveRun::start_driver() {
-  driver_ = std::make_unique<LiveDriver>(*machine_, *port_, *host_.console, interrupts_, host_, &recorder_);
+  driver_ = std::make_unique<LiveDriver>(*machine_, *port_, consoles_, interrupts_, host_, &recorder_);
   interrupts_.watch(machine_.get());
 }
 
@@ -82,7 +84,7 @@ const RunResult& LiveRun::finish(StopKind kind, int signal) {
   if (!result_) {
     result_ = driver_->finish(machine_->exited() ? StopKind::GuestExit : kind, signal);
     // Only now: whatever was recorded has been closed properly.
-    if (!host_.console->problem().empty()) throw Fatal(host_.console->problem());
+    consoles_.check();
   }
   return *result_;
 }

@@ -33,10 +33,11 @@ class LiveRun {
   bool finished() const { return result_.has_value(); }
 
  private:
-  void open_console(bool semihosting);
+  void open_consoles(bool semihosting);
   void start_driver();
 
   HostOptions host_;
+  Consoles consoles_;
   std::string path_;
   Interrupts interrupts_;
   Recorder recorder_;

@@ -15,16 +15,15 @@ RunResult drive(MachineConfig& config, const HostOptions& host, LivePort& port, 
   machine = Registry::instance().build(config, host.engine, port);
   port.bind(machine.get());
   // First: a console that cannot be opened leaves no recording behind.
-  std::shared_ptr<Console> console =
-      host.console ? host.console : open_console(host.serial, config.semihosting, interrupts.fd());
+  const Consoles consoles = open_consoles(host, config.semihosting, interrupts.fd());
   // Likewise an observer that refuses; what it has to say at the end comes after the recording was closed.
   const Observation observation(host.observer, *machine);
   if (recorder != nullptr) recorder->start(encode_meta(config), config);
   interrupts.watch(machine.get());
-  RunResult result = LiveDriver(*machine, port, *console, interrupts, host, recorder).run();
+  RunResult result = LiveDriver(*machine, port, consoles, interrupts, host, recorder).run();
   interrupts.watch(nullptr);
   // Only now: whatever was recorded has been closed properly.
-  if (!console->problem().empty()) throw Fatal(console->problem());
+  consoles.check();
   return result;
 }
 

@@ -16,12 +16,13 @@
 
 namespace hindcast::replay {
 
-/// Where the first serial port of the board is connected; with Stdio and Tcp the semihosting console too,
-/// which has standard input and output otherwise.
-struct SerialOptions {
-  enum class Kind : u8 { Stdio, File, Tcp, None };
+/// What a byte stream of the guest is connected to on the host's side.
+struct ConsoleOptions {
+  /// File: output only. Pipe: named pipes that exist, PATH.in and PATH.out or PATH for both directions. Tcp,
+  /// Unix, Pty: the run begins once somebody has connected.
+  enum class Kind : u8 { Stdio, File, Pipe, Tcp, Unix, Pty, None };
   Kind kind = Kind::Stdio;
-  std::string target;  // file path, or HOST:PORT to listen on
+  std::string target;  // a path, or HOST:PORT to listen on
 };
 
 enum class Pace : u8 { Max, Real };
@@ -30,7 +31,11 @@ enum class Pace : u8 { Max, Real };
 /// inputs.
 struct HostOptions {
   EngineOptions engine;
-  SerialOptions serial;
+  /// The first serial port of the board.
+  ConsoleOptions serial;
+  /// The semihosting console. Nullopt: the serial port's, or, where that takes no input, standard input and
+  /// output.
+  std::optional<ConsoleOptions> semihosting_console;
   Pace pace = Pace::Max;
   Icount max_icount = kNever;
   /// For whoever registers the Semihost service. Empty: the guest gets no host file.
@@ -38,8 +43,8 @@ struct HostOptions {
   /// Who answers which kind of request. Entropy and RealTime are added when missing; the command registers
   /// Semihost.
   HostServices services;
-  /// Instead of `serial`, when set (tests, embedding).
-  std::shared_ptr<class Console> console;
+  /// Open already, instead of `serial` and of `semihosting_console`, when set (tests, embedding, branches).
+  std::shared_ptr<class Console> console, semihosting;
   /// Called now and then on the machine's thread, for the status line.
   std::function<void(const struct Progress&)> progress;
   /// Watches the run from its first instruction on; not owned.

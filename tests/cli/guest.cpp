@@ -301,6 +301,27 @@ std::string serial_boot_program() {
   return a.elf();
 }
 
+std::string exchange_program() {
+  A a;
+  a.li(A::s2, 0x10000000);
+  a.li(A::s3, 'q');
+  unsigned loop = a.here();
+  a.lbu(A::t0, A::s2, 5);
+  a.andi(A::t0, A::t0, 1);
+  a.beq(A::t0, A::zero, loop);
+  a.lbu(A::t0, A::s2, 0);
+  unsigned quit = a.beq_later(A::t0, A::s3);
+  a.sd(A::t0, A::s1, 0);
+  a.addi(A::a1, A::s1, 0);
+  a.semihost(0x03);
+  a.semihost(0x07);
+  a.sb(A::a0, A::s2, 0);
+  a.jump(loop);
+  a.bind(quit);
+  a.exit(A::zero);
+  return a.elf();
+}
+
 std::string serial_echo_program(bool fifo) {
   Assembler a;
   a.li(A::s2, 0x10000000);  // the UART

@@ -103,6 +103,9 @@ std::string copy_program(const std::string& from, const std::string& to);
 std::string serial_echo_program(bool fifo = false);
 /// Sets the serial port up and prints "boot\n", three times, then copies the port to itself until a 'q'.
 std::string serial_boot_program();
+/// A byte from the serial port goes to semihosting, then one from semihosting to the serial port, and so on;
+/// a 'q' on the serial port ends it with 0.
+std::string exchange_program();
 /// Prints lines of eight hex digits, counting up from 1 to `lines` (0: for ever), with `delay` loop turns
 /// between them and stores all over 256 KiB; then exits with 5.
 std::string counter_program(unsigned lines, unsigned delay);

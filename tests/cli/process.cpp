@@ -153,6 +153,16 @@ bool Process::await(const std::string& text, Milliseconds limit) {
   return true;
 }
 
+std::string Process::await_error(const std::string& text, Milliseconds limit) {
+  for (auto end = Clock::now() + limit; Clock::now() < end && pump(Milliseconds(100));) {
+    const std::size_t at = outcome_.err.find(text), stop = outcome_.err.find('\n', at);
+    if (at == std::string::npos || stop == std::string::npos) continue;
+    const std::size_t begin = outcome_.err.rfind('\n', at) + 1;  // none: 0
+    return outcome_.err.substr(begin, stop - begin);
+  }
+  return "";
+}
+
 Outcome Process::finish(Milliseconds limit) {
   auto end = Clock::now() + limit;
   int status = 0;

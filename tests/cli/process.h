@@ -51,6 +51,8 @@ class Process {
   void signal(int number);
   /// Waits until stdout contains `text`; false when it has not within `limit` or the process ended.
   bool await(const std::string& text, Milliseconds limit = Milliseconds(20'000));
+  /// The first line on stderr that contains `text`, once there is one; empty if none comes.
+  std::string await_error(const std::string& text, Milliseconds limit = Milliseconds(20'000));
   /// Reads both streams to their ends and collects the process.
   Outcome finish(Milliseconds limit = Milliseconds(30'000));
 

@@ -66,7 +66,7 @@ TEST(Tcp, OneClientAfterTheOther) {
     ::close(fd);
   });
   HostOptions host;
-  host.serial = {SerialOptions::Kind::Tcp, "127.0.0.1:" + std::to_string(port)};
+  host.serial = {ConsoleOptions::Kind::Tcp, "127.0.0.1:" + std::to_string(port)};
   RecordOptions options;
   options.path = folder / "rec";
   const RunResult recorded = record(machine_of(echo_program(true)), host, options);
@@ -81,7 +81,7 @@ TEST(Tcp, AddressesThatCannotBeUsedAreErrors) {
   for (const char* address : {"nowhere", "127.0.0.1:notaport", "127.0.0.1:99999", "127.0.0.1:65536",
                               "127.0.0.1:", "127.0.0.1:-1", "127.0.0.1:+80", "192.0.2.1:4444"}) {
     HostOptions host;
-    host.serial = {SerialOptions::Kind::Tcp, address};
+    host.serial = {ConsoleOptions::Kind::Tcp, address};
     EXPECT_THROW(run_live(machine_of(echo_program(true)), host), Fatal) << address;
   }
 }
