@@ -112,6 +112,7 @@ bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns,
   const unsigned longest = arch.max_insn_bytes();
   ir::Builder builder(arch, start, context.value);
   builder.set_interpreting(interpreting);
+  if (insns != nullptr) builder.keep_settings();
 
   // The readable bytes around the pc: a piece of one page at a time.
   struct Piece {

@@ -36,7 +36,7 @@ bool has_effect(Op op) {
 }  // namespace
 
 Builder::Builder(const Architecture& arch, GuestAddr pc, u64 context)
-    : arch_(arch), known_(arch.registers().size()) {
+    : arch_(arch), context_(context), known_(arch.registers().size()) {
   unit_.pc = pc;
   unit_.context = context;
   unit_.insts.reserve(64);
@@ -146,7 +146,7 @@ Value Builder::fp(Op op, Type type, Round round, Value a, Value b, Value c, u8 f
       require(is_float(this->type(operands[i])) == (wanted[i] == 'f'), "an operand of the wrong type", op);
     }
   }
-  if (round == Round::Dynamic) round = arch_.rounding(unit_.context);
+  if (round == Round::Dynamic) round = arch_.rounding(context_);
   return emit({.op = op, .type = type, .flags = flags, .aux = static_cast<u32>(round), .args = {a, b, c}});
 }
 
@@ -242,6 +242,7 @@ void Builder::branch(Value cond, u32 if_true, u32 if_false) {
 }
 
 void Builder::goto_pc(GuestAddr pc) {
+  if (context_ != unit_.context) return exit_dispatch(i64(pc));
   if (const auto it = pc_blocks_.find(pc); it != pc_blocks_.end()) return jump(it->second);
   end({.op = Op::ExitPc, .imm = pc});
 }
@@ -250,12 +251,14 @@ void Builder::branch_pc(Value cond, GuestAddr taken, GuestAddr not_taken) {
   u64 constant = 0;
   if (is_const(cond, &constant)) return goto_pc(constant != 0 ? taken : not_taken);
   if (taken == not_taken) return goto_pc(taken);
+  if (context_ != unit_.context) return exit_dispatch(select(cond, i64(taken), i64(not_taken)));
   const u32 if_true = target(taken);
   branch(cond, if_true, target(not_taken));
 }
 
 void Builder::jump_indirect(Value pc) {
   require_integer(Op::ExitIndirect, pc);
+  if (context_ != unit_.context) return exit_dispatch(pc);
   u64 constant = 0;
   if (is_const(pc, &constant)) return goto_pc(constant);
   end({.op = Op::ExitIndirect, .args = {pc, kNoValue, kNoValue}});
@@ -324,14 +327,63 @@ std::vector<u32> Builder::reachable_blocks() const {
   return order;
 }
 
+/// SetRegs whose value nobody can see: the same register is set again before anything may leave the unit.
+/// Mostly these are condition flags. Units for the interpreter, which stops between any two instructions,
+/// keep all, and so do those that are observed.
+std::vector<bool> Builder::overwritten_sets(const std::vector<u32>& order) const {
+  std::vector<bool> dead(unit_.insts.size(), false);
+  if (interpreting_ || keep_settings_) return dead;
+  std::vector<bool> set_later(known_.size(), false);
+  for (const u32 number : order) {
+    const PendingBlock& block = blocks_[number];
+    if (!block.begun) continue;
+    std::fill(set_later.begin(), set_later.end(), false);
+    // After a call the next instruction boundary is an exit (the helper may have asked for the run loop).
+    std::vector<bool> boundary_exits(block.count, false);
+    bool called = false;
+    for (u32 i = 0; i < block.count; ++i) {
+      const Op op = at(block.first + i).op;
+      if (op == Op::Call) called = true;
+      if (op == Op::InsnStart) boundary_exits[i] = std::exchange(called, false);
+    }
+    // A call in a block before this one may still have its boundary here.
+    for (u32 i = 0; i < block.count; ++i) {
+      if (at(block.first + i).op != Op::InsnStart) continue;
+      boundary_exits[i] = true;
+      break;
+    }
+    for (u32 i = block.count; i-- > 0;) {
+      const Inst& inst = at(block.first + i);
+      switch (info(inst.op).effect) {
+        case Effect::State:
+          if (inst.op == Op::GetReg) set_later[inst.imm] = false;
+          if (inst.op == Op::SetReg) {
+            dead[block.first + i] = set_later[inst.imm];
+            set_later[inst.imm] = true;
+          }
+          break;
+        case Effect::Memory:
+        case Effect::Call:
+        case Effect::End: std::fill(set_later.begin(), set_later.end(), false); break;
+        case Effect::Mark:
+          if (boundary_exits[i]) std::fill(set_later.begin(), set_later.end(), false);
+          break;
+        default: break;
+      }
+    }
+  }
+  return dead;
+}
+
 std::vector<bool> Builder::live_ops(const std::vector<u32>& order) const {
   // Definitions precede uses in `insts`, so one pass backwards is enough.
   std::vector<bool> live(unit_.insts.size(), false);
+  const std::vector<bool> dead = overwritten_sets(order);
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     const PendingBlock& block = blocks_[*it];
     for (u32 i = block.first + block.count; i-- > block.first;) {
       const Inst& inst = at(i);
-      if (has_effect(inst.op)) live[i] = true;
+      if (has_effect(inst.op) && !dead[i]) live[i] = true;
       if (!live[i]) continue;
       for (const Value v : inst.args) {
         if (v != kNoValue) live[v] = true;

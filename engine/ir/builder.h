@@ -22,7 +22,13 @@ class Builder {
   Builder(const Architecture& arch, GuestAddr pc, u64 context);
 
   // ---- for translators ----
-  u64 context() const { return unit_.context; }
+  /// The context that the instruction at hand is translated for.
+  u64 context() const { return context_; }
+  /// The instructions that follow in this unit run in another context, known now (IT state, delay slots). The
+  /// state that Architecture::context() looks at must be set accordingly. Exits while the context is not the
+  /// unit's go through the run loop, which looks at the context again; the translator returns to the unit's
+  /// as soon as it can.
+  void set_context(u64 context) { context_ = context; }
   const Architecture& arch() const { return arch_; }
 
   Value konst(Type type, u64 value);
@@ -84,6 +90,8 @@ class Builder {
 
   // ---- for the engine ----
   void set_interpreting(bool on) { interpreting_ = on; }
+  /// Somebody looks at registers between instructions: every setting of one stays.
+  void keep_settings() { keep_settings_ = true; }
   /// Declares that guest pc `pc` begins an IR block of this unit; returns its number (until take()
   /// renumbers). The unit's own pc is block 0. One that is declared but never begun becomes an exit to its
   /// pc.
@@ -133,13 +141,15 @@ class Builder {
   unsigned checked_register(unsigned reg, Op op) const;
 
   std::vector<bool> live_ops(const std::vector<u32>& order) const;
+  std::vector<bool> overwritten_sets(const std::vector<u32>& order) const;
   std::vector<u32> reachable_blocks()
       const;  // entry first, in the order in which they were begun; exits last
 
   const Architecture& arch_;
   Unit unit_;
+  u64 context_;
   bool ended_ = false;
-  bool interpreting_ = false;
+  bool interpreting_ = false, keep_settings_ = false;
   u32 current_ = 0;
   u32 last_insn_start_ = kNoValue;
   u32 epoch_ = 1;

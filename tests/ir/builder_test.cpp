@@ -194,7 +194,54 @@ TEST_F(BuilderTest, DynamicRoundingIsTheContexts) {
   EXPECT_EQ(text_after_exit(), "  %1 = GetReg.F64 reg=18\n  %2 = FSqrt.F64 %1 round=rdn\n");
 }
 
+TEST_F(BuilderTest, OnlyTheLastSettingOfARegisterStays) {
+  b.set(kX0, b.get(kX0 + 1));
+  b.insn_start(0x1004, 4);
+  b.set(kX0, b.get(kX0 + 2));
+  b.goto_pc(0x1008);
+  EXPECT_EQ(
+      text(),
+      "  InsnStart pc=0x1004 len=4\n  %2 = GetReg.I64 reg=4\n  SetReg.I64 %2 reg=2\n  ExitPc pc=0x1008\n");
+}
+
+TEST_F(BuilderTest, WhatAnAccessMayLeaveBehindStays) {
+  b.set(kX0, b.get(kX0 + 1));
+  b.insn_start(0x1004, 4);
+  b.load(Type::I32, b.get(kX0 + 2));
+  b.set(kX0, b.get(kX0 + 2));
+  b.goto_pc(0x1008);
+  const std::string all = text();
+  EXPECT_NE(all.find("SetReg.I64 %1 reg=2"), std::string::npos) << all;
+}
+
+TEST_F(BuilderTest, WhoLooksBetweenInstructionsSeesEverySetting) {
+  b.keep_settings();
+  b.set(kX0, b.get(kX0 + 1));
+  b.insn_start(0x1004, 4);
+  b.set(kX0, b.get(kX0 + 2));
+  b.goto_pc(0x1008);
+  const std::string all = text();
+  EXPECT_NE(all.find("SetReg.I64 %1 reg=2"), std::string::npos) << all;
+}
+
 // ---- control flow
+
+TEST_F(BuilderTest, ExitsFromAnotherContextAskForItAgain) {
+  b.set_context(0x300);
+  EXPECT_EQ(b.context(), 0x300u);
+  b.branch_pc(b.compare(Op::CmpEq, b.get(kX0), b.get(kX0 + 1)), 0x2000, 0x1004);
+  const std::string all = text();
+  EXPECT_NE(all.find("ExitDispatch"), std::string::npos) << all;
+  EXPECT_EQ(all.find("ExitPc"), std::string::npos) << all;
+}
+
+TEST_F(BuilderTest, BackInTheUnitsContextExitsAreLinked) {
+  b.set_context(0x300);
+  b.fp(Op::FSqrt, Type::F64, Round::Dynamic, b.get(kD0));
+  b.set_context(0x200);
+  b.goto_pc(0x2000);
+  EXPECT_EQ(text(), "  %1 = GetReg.F64 reg=18\n  %2 = FSqrt.F64 %1 round=rup\n  ExitPc pc=0x2000\n");
+}
 
 TEST_F(BuilderTest, BranchToOtherUnits) {
   const Value x = b.get(kX0);
