@@ -1,5 +1,7 @@
 #include "engine/ir/eval_fp.h"
 
+#include <string_view>
+
 #include "engine/softfloat/fp.h"
 
 namespace hindcast::ir {
@@ -110,6 +112,42 @@ u64 nan_result(const Inst& inst, Type a_type, const FpRules& rules, u64 a, u64 b
   return fresh;
 }
 
+// ---- subnormal numbers
+
+constexpr u64 smallest_normal(Type t) { return u64{1} << (t == Type::F32 ? 23 : 52); }
+
+bool is_subnormal(Type t, u64 v) {
+  const u64 magnitude = v & (sign_bit(t) - 1);
+  return magnitude != 0 && magnitude < smallest_normal(t);
+}
+
+u64 flush_operand(Type t, u64 v, u32& flags) {
+  if (!is_subnormal(t, v)) return v;
+  flags |= fp::kInputDenormal;
+  return v & sign_bit(t);
+}
+
+/// A result that may be tiny by other rules than `eval`'s. `raised`: the flags of this operation.
+u64 settle_tininess(const Inst& inst, Type a_type, const FpRules& rules, u64 a, u64 b, u64 c, u64 result,
+                    u32& raised) {
+  const u64 magnitude = result & (sign_bit(inst.type) - 1);
+  bool tiny = is_subnormal(inst.type, result);
+  if (magnitude == smallest_normal(inst.type) && (raised & fp::kInexact) != 0) {
+    // Rounded up to the smallest normal number, or down to it?
+    u32 ignored = 0;
+    tiny = is_subnormal(inst.type, eval(inst, a_type, Round::TowardZero, a, b, c, ignored));
+  } else if (magnitude == 0) {
+    tiny = (raised & fp::kUnderflow) != 0;
+  }
+  if (!tiny) return result;
+  if (rules.flush_to_zero) {
+    raised = (raised & ~u32{fp::kInexact}) | fp::kUnderflow;
+    return result & sign_bit(inst.type);
+  }
+  if ((raised & fp::kInexact) != 0) raised |= fp::kUnderflow;
+  return result;
+}
+
 }  // namespace
 
 u64 eval_fp(const Inst& inst, Type a_type, Round dynamic, const FpRules& rules, u64 a, u64 b, u64 c,
@@ -117,7 +155,17 @@ u64 eval_fp(const Inst& inst, Type a_type, Round dynamic, const FpRules& rules, 
   Round rm = static_cast<Round>(inst.aux);
   if (rm == Round::Dynamic) rm = dynamic;
   u32 raised = 0;
-  const u64 result = eval(inst, a_type, rm, a, b, c, raised);
+  if (rules.flush_to_zero && inst.op != Op::SToF && inst.op != Op::UToF) {
+    // Operands that the operation has not may be anything.
+    const std::size_t operands = std::string_view(info(inst.op).operands).size();
+    a = flush_operand(a_type, a, raised);
+    if (operands > 1) b = flush_operand(a_type, b, raised);
+    if (operands > 2) c = flush_operand(a_type, c, raised);
+  }
+  u64 result = eval(inst, a_type, rm, a, b, c, raised);
+  const bool rounds = (inst.op >= Op::FAdd && inst.op <= Op::FMulAdd) || inst.op == Op::FConvert;
+  if (rounds && (rules.tiny_before_rounding || rules.flush_to_zero) && !is_nan(inst.type, result))
+    result = settle_tininess(inst, a_type, rules, a, b, c, result, raised);
   flags |= raised;
   switch (inst.op) {
     case Op::FCmpEq:

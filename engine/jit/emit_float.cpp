@@ -6,7 +6,9 @@
 //   NaN result        first operand's payload          replaced by the default NaN, out of line; where NaNs
 //                                                      propagate, redone by the soft path
 //   fma(inf, 0, qNaN) no invalid                       raised out of line, where the result is a NaN anyway
-//   tininess          after rounding                   the same as IR defines
+//   tininess          after rounding                   where it is before rounding, a result that may have
+//                                                      been rounded up to a normal number is redone
+//   subnormal numbers kept                             where they are flushed, everything is the soft path's
 //   float to integer  "indefinite" on overflow         redone by the soft path, which saturates
 //
 // FToU and UToF need AVX-512 for exact flags; without it they take the soft path, like FMin and FMax.
@@ -35,6 +37,11 @@ bool Emitter::emit_float(Value v) {
   if (!env_.host.avx) return false;
   const ir::Inst& i = inst(v);
   const bool host_rounds = rounding(i) == env_.context.rounding && rounding(i) != Round::NearestMaxMagnitude;
+  if (env_.context.fp_rules.flush_to_zero && ir::info(i.op).effect == ir::Effect::Fp && i.op != Op::SToF &&
+      i.op != Op::UToF) {
+    emit_soft(v);
+    return !failed_;
+  }
   switch (i.op) {
     case Op::FpGetFlags: {
       u8 d = alloc_gpr();
@@ -144,15 +151,34 @@ void Emitter::fix_nan(u8 xmm, Type t) {
   });
 }
 
-/// `result` was computed from the registers in `args`, which are not `result`. A NaN is computed again, by
-/// the soft path.
-void Emitter::redo_nan(Value v, u8 result, std::array<u8, 3> args) {
+/// Sums and roots of numbers that are tiny are exact.
+bool Emitter::may_round_up_to_normal(const ir::Inst& i) const {
+  return env_.context.fp_rules.tiny_before_rounding && i.op != Op::FAdd && i.op != Op::FSub &&
+         i.op != Op::FSqrt && !(i.op == Op::FConvert && i.type == Type::F64);
+}
+
+/// `result` was computed from the registers in `args`, which are not `result`. What the host may have made
+/// otherwise, NaNs above all, is computed again by the soft path.
+void Emitter::redo_odd(Value v, u8 result, std::array<u8, 3> args) {
   const ir::Inst& i = inst(v);
   const Xmm x = x86::xmm(result);
   Label nan = a_.newLabel(), done = a_.newLabel();
   const bool w = wide(i.type), wide_operand = wide(type(i.args[0]));
+  const bool may_be_tiny = may_round_up_to_normal(i);
+  // Before the first jump, so that what has to make room does so on both ways.
+  const u8 bits = may_be_tiny ? alloc_gpr() : u8{0}, smallest = may_be_tiny ? alloc_gpr() : u8{0};
   w ? a_.vucomisd(x, x) : a_.vucomiss(x, x);
   a_.jp(nan);
+  if (may_be_tiny) {
+    // The smallest normal number, of either sign.
+    const Type word = w ? Type::I64 : Type::I32;
+    w ? a_.vmovq(x86::gpq(bits), x) : a_.vmovd(x86::gpd(bits), x);
+    a_.add(gp(bits, word), gp(bits, word));
+    mov_imm(smallest, w ? u64{1} << 53 : u64{1} << 24);
+    a_.cmp(gp(bits, word), gp(smallest, word));
+    a_.je(nan);
+    locked_ &= ~(1u << bits | 1u << smallest);
+  }
   a_.bind(done);
   const SoftOp soft{i.op, i.type, type(i.args[0]), rounding(i), i.flags};
   cold([this, soft, result, args, nan, done, w, wide_operand] {
@@ -166,12 +192,12 @@ void Emitter::emit_fp_arith(Value v, x86::Inst::Id op32, x86::Inst::Id op64, boo
   const ir::Inst& i = inst(v);
   const bool w = wide(i.type);
   const u8 xa = use_f(i.args[0]);
-  if (propagates_nans()) {
+  if (redoes_results()) {
     const u8 xb = sqrt ? xa : use_f(i.args[1]);
     consume_args(i);
     const u8 t = alloc_xmm();
     a_.emit(w ? op64 : op32, x86::xmm(t), x86::xmm(xa), x86::xmm(xb));
-    redo_nan(v, t, {xa, sqrt ? kNoXmm : xb, kNoXmm});
+    redo_odd(v, t, {xa, sqrt ? kNoXmm : xb, kNoXmm});
     define_f(v, t);
     return;
   }
@@ -200,8 +226,8 @@ void Emitter::emit_fma(Value v) {
                                                {x86::Inst::kIdVfmsub213ss, x86::Inst::kIdVfmsub213sd},
                                                {x86::Inst::kIdVfnmsub213ss, x86::Inst::kIdVfnmsub213sd}};
   a_.emit(kIds[i.flags & 3][w ? 1 : 0], x86::xmm(t), x86::xmm(xb), x86::xmm(xc));
-  if (propagates_nans()) {
-    redo_nan(v, t, {xa, xb, xc});
+  if (redoes_results()) {
+    redo_odd(v, t, {xa, xb, xc});
     define_f(v, t);
     return;
   }
@@ -266,13 +292,13 @@ void Emitter::emit_fp_convert(Value v) {
   const ir::Inst& i = inst(v);
   const u8 x = use_f(i.args[0]);
   consume_args(i);
-  u8 d = propagates_nans() ? alloc_xmm() : dest_f(v);
+  u8 d = redoes_results() ? alloc_xmm() : dest_f(v);
   if (i.type == Type::F64)
     a_.vcvtss2sd(x86::xmm(d), x86::xmm(x), x86::xmm(x));
   else
     a_.vcvtsd2ss(x86::xmm(d), x86::xmm(x), x86::xmm(x));
-  if (propagates_nans())
-    redo_nan(v, d, {x, kNoXmm, kNoXmm});
+  if (redoes_results())
+    redo_odd(v, d, {x, kNoXmm, kNoXmm});
   else
     fix_nan(d, i.type);
   define_f(v, d);

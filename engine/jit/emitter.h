@@ -173,8 +173,12 @@ class Emitter {
   void emit_bitcast(Value v);
   void soft_call(u64 packed, const u8* args, bool wide_operand, u8 result, bool to_gpr, bool wide_result);
   void fix_nan(u8 xmm, ir::Type t);
-  void redo_nan(Value v, u8 result, std::array<u8, 3> args);
-  bool propagates_nans() const { return env_.context.fp_rules.nan != ir::FpRules::Nan::Default; }
+  void redo_odd(Value v, u8 result, std::array<u8, 3> args);
+  bool may_round_up_to_normal(const ir::Inst& i) const;
+  bool redoes_results() const {
+    const ir::FpRules& rules = env_.context.fp_rules;
+    return rules.nan != ir::FpRules::Nan::Default || rules.tiny_before_rounding;
+  }
   u64 default_nan(bool wide_float) const;
   void load_const_f(u8 xmm, u64 bits, ir::Type t);
   ir::Round rounding(const ir::Inst& i) const;

@@ -10,6 +10,8 @@ namespace hindcast::fp {
 
 /// Exception flags. The values are x86's MXCSR bits; architectures map them to their own.
 enum Flag : u32 { kInvalid = 1, kDivByZero = 4, kOverflow = 8, kUnderflow = 16, kInexact = 32 };
+/// Accrued where FpRules flush subnormal operands; no operation here raises it.
+inline constexpr u32 kInputDenormal = 2;
 inline constexpr u32 kAllFlags = kInvalid | kDivByZero | kOverflow | kUnderflow | kInexact;
 
 using ir::Round;  // Dynamic is not allowed here

@@ -57,12 +57,16 @@ class PinnedArch final : public FakeArch {
   }
   std::span<const RegisterRow> registers() const override { return rows_; }
 
-  /// Contexts with this bit let NaNs propagate, the others have a default NaN of their own.
-  static constexpr u64 kPropagate = 0x10;
+  /// By bits 4 and 5: a default NaN; NaNs propagate; and tiny before rounding; and subnormal numbers flushed.
+  static constexpr unsigned kRules = 4;
   ir::FpRules fp_rules(u64 context) const override {
-    if ((context & kPropagate) == 0)
-      return {.default_nan32 = 0xffc00001, .default_nan64 = 0x7ff9000000000000};
-    return {.nan = ir::FpRules::Nan::SignalingFirst, .signaling_min_max = true, .nan_to_zero = true};
+    const u64 number = context >> 4 & 3;
+    if (number == 0) return {.default_nan32 = 0xffc00001, .default_nan64 = 0x7ff9000000000000};
+    return {.nan = ir::FpRules::Nan::SignalingFirst,
+            .signaling_min_max = true,
+            .nan_to_zero = true,
+            .tiny_before_rounding = number >= 2,
+            .flush_to_zero = number == 3};
   }
 
  private:
@@ -87,10 +91,10 @@ class Differential {
     jit_->on_clear([this] {
       for (auto& context : contexts_) context.blocks.clear();
     });
-    for (unsigned i = 0; i < 10; ++i) {
+    for (unsigned i = 0; i < kContexts; ++i) {
       const unsigned mode = i % 5;
       jit::Context& context = contexts_[i];
-      context.value = mode << 8 | (i < 5 ? 0 : PinnedArch::kPropagate);
+      context.value = mode << 8 | i / 5 << 4;
       context.rounding = static_cast<Round>(mode);
       context.fp_rules = arch_.fp_rules(context.value);
       constexpr u32 kControl[] = {0, 3, 1, 2, 0};
@@ -100,8 +104,7 @@ class Differential {
 
   /// False: not compiled. Otherwise both have run and `text` says what differs.
   bool run(const ir::Unit& unit, Random& random, std::string& text) {
-    jit::Context& context =
-        contexts_[(unit.context >> 8) + ((unit.context & PinnedArch::kPropagate) != 0 ? 5 : 0)];
+    jit::Context& context = contexts_[(unit.context >> 8) + 5 * (unit.context >> 4 & 3)];
     const u32 block = jit_->compile(context, unit, {});
     if (block == jit::Jit::kNone) return false;
     for (int times = 0; times < 2; ++times) {
@@ -231,7 +234,8 @@ class Differential {
   Machine plain_, machine_;
   std::unique_ptr<jit::Jit> jit_;
   ir::Interpreter interpreter_;
-  jit::Context contexts_[10];
+  static constexpr unsigned kContexts = 5 * PinnedArch::kRules;
+  jit::Context contexts_[kContexts];
   u64 exits_[8] = {};
 };
 
@@ -459,7 +463,7 @@ TEST_P(IrDifferential, RandomUnits) {
   int compiled = 0, wrong = 0;
   for (u64 seed = 1; seed <= kUnits; ++seed) {
     Random random(seed);
-    const u64 context = random.below(5) << 8 | (random.chance(50) ? PinnedArch::kPropagate : 0);
+    const u64 context = random.below(5) << 8 | random.below(PinnedArch::kRules) << 4;
     Generator generator(both.arch(), random, context, random.chance(40));
     const ir::Unit unit = generator.unit();
     ASSERT_EQ(ir::verify(unit), "") << "seed " << seed << "\n" << ir::print(unit);

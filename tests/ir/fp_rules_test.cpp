@@ -15,6 +15,11 @@ constexpr FpRules kArm = {
     .nan = FpRules::Nan::SignalingFirst, .signaling_min_max = true, .nan_to_zero = true};
 /// The same with DN set.
 constexpr FpRules kArmDefault = {.signaling_min_max = true, .nan_to_zero = true};
+/// A2.5.3 to A2.5.6: tininess is decided before rounding; the same with FZ set.
+constexpr FpRules kArmTiny = {.tiny_before_rounding = true};
+constexpr FpRules kArmFlush = {.tiny_before_rounding = true, .flush_to_zero = true};
+constexpr u64 kSmallest = 0x00800000, kAbove = 0x00800001, kBelowOne = 0x3f7ffffe, kHalf = 0x3f000000,
+              kSubnormal = 0x00400000;
 constexpr FpRules kRiscv = {};
 constexpr FpRules kOdd = {.default_nan32 = 0x7fbfffff, .default_nan64 = 0x7ff7ffffffffffff};
 
@@ -53,6 +58,14 @@ const Case kCases[] = {
     {"RISC-V, addend", kRiscv, Op::FMulAdd, kOne, kOne, kQuietB, 0, kDefault, 0},
     {"another default", kOdd, Op::FAdd, kQuietA, kOne, 0, 0, 0x7fbfffff, 0},
     {"another default, made of numbers", kOdd, Op::FSub, kInf, kInf, 0, 0, 0x7fbfffff, fp::kInvalid},
+    {"rounded up to normal, tiny", kArmTiny, Op::FMul, kAbove, kBelowOne, 0, 0, kSmallest,
+     fp::kUnderflow | fp::kInexact},
+    {"RISC-V, rounded up to normal", kRiscv, Op::FMul, kAbove, kBelowOne, 0, 0, kSmallest, fp::kInexact},
+    {"exact and tiny", kArmTiny, Op::FMul, kSmallest, kHalf, 0, 0, kSubnormal, 0},
+    {"flushed result", kArmFlush, Op::FMul, kSmallest | 0x80000000, kHalf, 0, 0, 0x80000000, fp::kUnderflow},
+    {"flushed result that would round up", kArmFlush, Op::FMul, kAbove, kBelowOne, 0, 0, 0, fp::kUnderflow},
+    {"flushed operand", kArmFlush, Op::FAdd, kOne, kSubnormal, 0, 0, kOne, fp::kInputDenormal},
+    {"no second operand to flush", kArmFlush, Op::FSqrt, kOne, kSubnormal, kSubnormal, 0, kOne, 0},
     {"numbers", kArm, Op::FAdd, kOne, kOne, 0, 0, 0x40000000, 0},
 };
 
