@@ -1,0 +1,215 @@
+#include "targets/arm/arm.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "engine/machine.h"
+#include "engine/registry.h"
+#include "targets/arm/emitter.h"
+#include "targets/arm/exceptions.h"
+#include "targets/arm/flags.h"
+#include "targets/arm/fp_state.h"
+
+namespace hindcast::arm {
+namespace {
+
+constexpr unsigned kShortBuckets = 128, kBuckets = kShortBuckets + 512;
+
+/// The bucket of an instruction: bits that nearly all rows fix.
+unsigned bucket_of(u32 bits, unsigned length) {
+  return length == 2 ? bits >> 9 : kShortBuckets + (bits >> 20 & 0x1ff);
+}
+
+/// Made conditional by choosing between results, without a branch: nothing but registers changes.
+bool only_writes_registers(const InsnRow& row, const Operands& o) {
+  switch (row.insn_class) {
+    case InsnClass::Arithmetic:
+    case InsnClass::Logical:
+    case InsnClass::Shift:
+    case InsnClass::Move:
+    case InsnClass::Bitfield:
+    case InsnClass::Multiply: return !o.s && o.d != kPc;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+Fetched fetch(ByteView code) {
+  if (code.size() < 2) return {};
+  const u32 first = code[0] | u32{code[1]} << 8;
+  if (first >> 11 < 0x1d) return {first, 2};
+  if (code.size() < 4) return {};
+  return {first << 16 | code[2] | u32{code[3]} << 8, 4};
+}
+
+ArmArch::ArmArch(Features features) : cpu_(features) {
+  helpers();
+  build_registers();
+  build_decoder();
+}
+
+ArmArch::~ArmArch() = default;
+
+const ArmArch& arch_of(const Vcpu& vcpu) { return static_cast<const ArmArch&>(vcpu.arch()); }
+
+void register_cpus() {
+  for (const Model& m : models()) Registry::instance().add_cpu("arm", m.name, m.description);
+}
+
+// ---- decoding
+// ------------------------------------------------------------------------------------------------------
+
+void ArmArch::build_decoder() {
+  buckets_.resize(kBuckets);
+  for (const InsnRow* row : all_rows()) {
+    if (!cpu_.has(row->needs)) continue;
+    for (unsigned i = 0; i < kBuckets; ++i) {
+      // The bucket's own bits; the row belongs to it unless one of them is fixed otherwise.
+      const bool is_short = i < kShortBuckets;
+      const u32 bits = is_short ? i << 9 : (i - kShortBuckets) << 20;
+      const u32 known = is_short ? 0xfe00 : u32{0x1ff} << 20;
+      if ((row->length == 2) != is_short || ((bits ^ row->match) & row->mask & known) != 0) continue;
+      buckets_[i].push_back(row);
+    }
+  }
+  for (auto& bucket : buckets_) {
+    std::stable_sort(bucket.begin(), bucket.end(), [](const InsnRow* a, const InsnRow* b) {
+      return std::popcount(a->mask) > std::popcount(b->mask);
+    });
+  }
+}
+
+const InsnRow* ArmArch::decode(u32 bits, unsigned length, Operands* operands) const {
+  for (const InsnRow* row : buckets_[bucket_of(bits, length)]) {
+    if (!row->matches(bits)) continue;
+    const Operands o = row->decode(bits);
+    if (!row->allows(o)) return nullptr;  // unpredictable: undefined here
+    if (operands != nullptr) *operands = o;
+    return row;
+  }
+  return nullptr;
+}
+
+const char* ArmArch::insn_class(ByteView code) const {
+  const Fetched insn = fetch(code);
+  const InsnRow* row = insn.length == 0 ? nullptr : decode(insn.bits, insn.length);
+  return row == nullptr ? "Undefined" : to_string(row->insn_class);
+}
+
+// ---- translation
+// ---------------------------------------------------------------------------------------------------
+
+u64 ArmArch::context(const Vcpu& vcpu) const {
+  const ArmState& s = vcpu.state<ArmState>();
+  u64 c = s.it;
+  if (s.thumb == 0) c |= context::kNotThumb;
+  if (is_handler(s)) c |= context::kHandler;
+  if (!is_privileged(s)) c |= context::kUnprivileged | context::kChecked;
+  if (cpu_.v6m() || (s.ccr & ccr::kUnalignTrap) != 0) c |= context::kAlignTrap;
+  if ((s.ccr & ccr::kDiv0Trap) != 0) c |= context::kDiv0Trap;
+  if (mpu_active(s)) c |= context::kChecked;
+  if (has(ext::Vfp)) {
+    const bool in_use = (s.control & control::kFpca) != 0 || (s.fpccr & fpccr::kAspen) == 0;
+    if (in_use && (s.fpccr & fpccr::kLspact) == 0 && fp_accessible(s)) c |= context::kFpActive;
+    c |= u64{s.fpscr >> fpscr::kRmodeShift & 3} << context::kRmodeShift;
+    if ((s.fpscr & fpscr::kFz) != 0) c |= context::kFz;
+    if ((s.fpscr & fpscr::kDn) != 0) c |= context::kDn;
+  }
+  return c;
+}
+
+MemoryMode ArmArch::memory_mode(u64 context) const {
+  return (context & context::kChecked) != 0 ? MemoryMode::Translated : MemoryMode::Flat;
+}
+
+ir::Round ArmArch::rounding(u64 context) const {
+  constexpr ir::Round kModes[] = {ir::Round::NearestEven, ir::Round::Up, ir::Round::Down,
+                                  ir::Round::TowardZero};
+  return kModes[context >> context::kRmodeShift & 3];
+}
+
+ir::FpRules ArmArch::fp_rules(u64 context) const {
+  ir::FpRules rules;
+  rules.nan = (context & context::kDn) != 0 ? ir::FpRules::Nan::Default : ir::FpRules::Nan::SignalingFirst;
+  rules.signaling_min_max = true;
+  rules.nan_to_zero = true;
+  rules.tiny_before_rounding = true;
+  rules.flush_to_zero = (context & context::kFz) != 0;
+  return rules;
+}
+
+InsnInfo ArmArch::translate_insn(ir::Builder& b, GuestAddr pc, ByteView code) const {
+  const Fetched insn = fetch(code);
+  if (insn.length == 0) return {};
+  Operands operands;
+  operands.bits = insn.bits;
+  const InsnRow* row = decode(insn.bits, insn.length, &operands);
+  Emitter e(b, *this, operands, pc, insn.length);
+  if ((b.context() & context::kNotThumb) != 0) {
+    e.raise(helpers().invalid_state);
+    return {insn.length, true};
+  }
+  const bool coprocessor = (insn.bits >> 24 & 0xec) == 0xec && insn.length == 4;
+  const auto emit = [&] {
+    if (row != nullptr && (row->needs & ext::Vfp) != 0 && (b.context() & context::kFpActive) == 0) {
+      // Then once more, in a context in which it is.
+      b.call(helpers().fp_activate);
+      b.exit_dispatch(b.i64(pc));
+      e.ended = true;
+      return;
+    }
+    if (row != nullptr) return row->emit(e);
+    if (coprocessor && !cpu_.v6m()) return e.raise(helpers().no_coprocessor);
+    e.undefined();
+  };
+  if (!e.in_it() || e.it >> 4 >= 14) {
+    emit();
+    if (!e.ended && e.in_it()) e.leave_insn();
+    return {insn.length, e.ended};
+  }
+  // In an IT block: conditional.
+  const Value condition = e.condition(static_cast<unsigned>(e.it >> 4));
+  if (row != nullptr && only_writes_registers(*row, operands)) {
+    e.predicate = condition;
+    emit();
+    if (!e.ended) e.leave_insn();
+    return {insn.length, e.ended};
+  }
+  const u32 executes = b.new_block(), skips = b.new_block();
+  b.branch(condition, executes, skips);
+  b.begin_block(executes);
+  emit();
+  if (!e.ended) b.jump(skips);
+  b.begin_block(skips);
+  e.leave_insn();
+  return {insn.length, false};
+}
+
+// ---- state
+// ---------------------------------------------------------------------------------------------------------
+
+void ArmArch::reset(Vcpu& vcpu, GuestAddr entry) const {
+  ArmState& s = vcpu.state<ArmState>();
+  // All that is the architecture's; the rest of the header belongs to the engine.
+  std::memset(reinterpret_cast<u8*>(&s) + sizeof(CpuHeader), 0, sizeof s - sizeof(CpuHeader));
+  s.fp_flags = 0;
+  write_nzcv(s, 0);
+  s.vtor = static_cast<u32>(entry);
+  s.ccr = cpu_.v6m() ? ccr::kUnalignTrap | ccr::kStkAlign : ccr::kStkAlign;
+  s.fpccr = has(ext::Vfp) ? fpccr::kAspen | fpccr::kLspen : 0;
+  s.r[kLr] = 0xffffffff;
+  s.enabled.set(exc::kNmi, true);
+  s.enabled.set(exc::kHardFault, true);
+  for (const unsigned n : {exc::kSvc, exc::kPendSv, exc::kSysTick}) s.enabled.set(n, true);
+  u32 vectors[2] = {};
+  for (unsigned i = 0; i < 2; ++i) vcpu.machine().memory().host_read(s.vtor + 4 * i, &vectors[i], 4);
+  s.r[kSp] = vectors[0] & ~u32{3};
+  s.pc = vectors[1] & ~u32{1};
+  s.thumb = vectors[1] & 1;
+  update_exceptions(s);
+  vcpu.machine().flush_translations();
+}
+
+}  // namespace hindcast::arm

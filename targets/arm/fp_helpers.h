@@ -1,0 +1,18 @@
+// Floating-point operations that are too rare for IR (helpers.h tells their operands).
+#pragma once
+#include "engine/vcpu.h"
+
+namespace hindcast::arm {
+
+u64 fp_activate_helper(Vcpu& vcpu, u64, u64, u64);
+u64 read_fpscr_helper(Vcpu& vcpu, u64, u64, u64);
+u64 write_fpscr_helper(Vcpu& vcpu, u64 value, u64, u64);
+/// b: fraction bits; the fixed-point number's size from bit 8 on; bit 16: signed; bit 17: double precision.
+u64 from_fixed_helper(Vcpu& vcpu, u64 a, u64 how, u64);
+u64 to_fixed_helper(Vcpu& vcpu, u64 a, u64 how, u64);
+/// b: ir::Round; bit 8: inexactness is told; bit 9: double precision.
+u64 round_integral_helper(Vcpu& vcpu, u64 a, u64 how, u64);
+/// b: 0 from half precision to single, 1 the other way.
+u64 half_helper(Vcpu& vcpu, u64 a, u64 to_half, u64);
+
+}  // namespace hindcast::arm

@@ -1,0 +1,33 @@
+#include "targets/arm/helpers.h"
+
+#include "targets/arm/fp_helpers.h"
+#include "targets/arm/system.h"
+
+namespace hindcast::arm {
+
+const Helpers& helpers() {
+  static const Helpers registered = {
+      .undefined = register_helper("arm.undefined", &undefined_helper),
+      .invalid_state = register_helper("arm.invalid_state", &invalid_state_helper),
+      .unaligned = register_helper("arm.unaligned", &unaligned_helper),
+      .div_by_zero = register_helper("arm.div_by_zero", &div_by_zero_helper),
+      .no_coprocessor = register_helper("arm.no_coprocessor", &no_coprocessor_helper),
+      .svc = register_helper("arm.svc", &svc_helper),
+      .bkpt = register_helper("arm.bkpt", &bkpt_helper),
+      .cps = register_helper("arm.cps", &cps_helper),
+      .mrs = register_helper("arm.mrs", &mrs_helper),
+      .msr = register_helper("arm.msr", &msr_helper),
+      .wfe = register_helper("arm.wfe", &wfe_helper),
+      .wfi = register_helper("arm.wfi", &wfi_helper),
+      .fp_activate = register_helper("arm.fp_activate", &fp_activate_helper),
+      .read_fpscr = register_helper("arm.read_fpscr", &read_fpscr_helper),
+      .write_fpscr = register_helper("arm.write_fpscr", &write_fpscr_helper),
+      .from_fixed = register_helper("arm.from_fixed", &from_fixed_helper),
+      .to_fixed = register_helper("arm.to_fixed", &to_fixed_helper),
+      .round_integral = register_helper("arm.round_integral", &round_integral_helper),
+      .half = register_helper("arm.half", &half_helper),
+  };
+  return registered;
+}
+
+}  // namespace hindcast::arm

@@ -1,0 +1,26 @@
+// The C++ functions that Arm translations call. Registered together, when the first CPU is built.
+#pragma once
+#include "engine/helpers.h"
+
+namespace hindcast::arm {
+
+struct Helpers {
+  // Raise (exceptions.cpp).
+  u32 undefined;  // a: instruction bits
+  u32 invalid_state, unaligned, div_by_zero, no_coprocessor;
+  u32 svc;  // a: pc of the next instruction
+  // System (system.cpp, semihosting.cpp).
+  u32 bkpt;  // a: immediate, b: pc of the next instruction
+  u32 cps;   // a: 1 sets the masks, 0 clears them; b: bit 0 FAULTMASK, bit 1 PRIMASK
+  u32 mrs;   // a: SYSm; the register's value
+  u32 msr;   // a: SYSm, the mask field above it (bit 8), b: value
+  u32 wfe, wfi;
+  // Floating point (fp_state.cpp, fp_helpers.cpp).
+  u32 fp_activate;              // makes floating-point state usable, or raises
+  u32 read_fpscr, write_fpscr;  // a: the value
+  /// a: the operand's bits; b: what the function says.
+  u32 from_fixed, to_fixed, round_integral, half;
+};
+const Helpers& helpers();
+
+}  // namespace hindcast::arm

@@ -1,0 +1,33 @@
+// The Arm calling convention of semihosting on M-profile ("Semihosting for AArch32 and AArch64", section
+// "The semihosting interface"): BKPT 0xAB, with the call's number in r0, its parameter in r1 and the result
+// in r0.
+#include "engine/machine.h"
+#include "semihost/service.h"
+#include "targets/arm/arm.h"
+#include "targets/arm/system.h"
+
+namespace hindcast::arm {
+namespace {
+
+constexpr u64 kSemihosting = 0xab;
+
+}  // namespace
+
+void set_semihosting_result(Vcpu& vcpu, u64 value) { vcpu.state<ArmState>().r[0] = static_cast<u32>(value); }
+
+u64 bkpt_helper(Vcpu& vcpu, u64 imm, u64 next, u64) {
+  ArmState& s = vcpu.state<ArmState>();
+  auto* service = vcpu.machine().extension<semihost::Service>("semihosting");
+  if (service == nullptr || imm != kSemihosting) {
+    vcpu.raise({exc::kDebugMonitor, 0});
+    return 0;
+  }
+  vcpu.set_pc(next);
+  semihost::Convention convention;
+  convention.word_bytes = 4;
+  convention.set_result = &set_semihosting_result;
+  service->call(vcpu, s.r[0], s.r[1], convention);
+  return 0;
+}
+
+}  // namespace hindcast::arm

@@ -1,0 +1,136 @@
+// The Armv6-M, v7-M and v8-M state block, and the numbers of the system level (Armv7-M Architecture Reference
+// Manual, DDI 0403, parts B1 and B3; Armv8-M, DDI 0553).
+#pragma once
+#include "engine/vcpu.h"
+
+namespace hindcast::arm {
+
+inline constexpr unsigned kSp = 13, kLr = 14, kPc = 15;
+
+/// What is known of C and V (the representation of the condition flags is explained in flags.h).
+namespace flag_kind {
+inline constexpr u32 kSub = 0;   // C: x >= y unsigned
+inline constexpr u32 kAdd = 1;   // C: x < y unsigned; x is a sum, y one of its terms
+inline constexpr u32 kSign = 2;  // C: bit 31 of `cc_c`
+}  // namespace flag_kind
+
+inline constexpr unsigned kExceptions = 256;  // 16 of the system and up to 240 interrupts
+inline constexpr unsigned kExceptionWords = kExceptions / 32;
+
+/// A set of exception numbers.
+struct ExceptionSet {
+  u32 words[kExceptionWords];
+  bool has(unsigned n) const { return (words[n / 32] >> (n % 32) & 1) != 0; }
+  void set(unsigned n, bool on) {
+    const u32 bit = u32{1} << (n % 32);
+    words[n / 32] = on ? words[n / 32] | bit : words[n / 32] & ~bit;
+  }
+};
+
+struct ArmState : CpuHeader {
+  u32 r[15];  // r[13]: the stack pointer in use
+  u32 unused0;
+  // Condition flags (flags.h).
+  u64 nz;
+  u32 cc_x, cc_y, cc_kind, cc_c;
+  u32 q;      // 0 or 1
+  u32 ge;     // four bits
+  u32 it;     // ITSTATE: 0 outside IT blocks
+  u32 thumb;  // EPSR.T
+  u64 s[32];  // floating-point registers, in the low halves
+  /// FPSCR's control bits (AHP, DN, FZ, RMode, Stride, Len). Its flags N Z C V are in fp_nzcv, the exception
+  /// flags in the header.
+  u32 fpscr;
+  u32 fp_nzcv;                       // in bits 31 to 28
+  u32 exclusive_address, exclusive;  // local monitor: marked address, and whether one is
+  // Special registers.
+  u32 ipsr;      // number of the exception being handled; 0: Thread mode
+  u32 other_sp;  // the stack pointer that is not in use
+  u32 control;   // nPRIV, SPSEL, FPCA
+  u32 primask, faultmask, basepri;
+  u32 exc_return;       // an exception return waits for the run loop: the EXC_RETURN value, else 0
+  u32 event;            // the event register of WFE
+  u32 waits_for_event;  // the wait is a WFE's
+  u32 lockup;           // 0 or 1
+  // The system control block.
+  u32 vtor, aircr_prigroup, scr, ccr, cpacr;
+  u32 shcsr_enable;  // bits 16 to 18 of SHCSR
+  u32 cfsr, hfsr, dfsr, mmfar, bfar;
+  u32 fpccr, fpcar, fpdscr;
+  // Memory protection unit.
+  u32 mpu_ctrl, mpu_rnr;
+  u32 mpu_rbar[16], mpu_rasr[16];
+  // Exceptions: what the system control block and the NVIC keep.
+  ExceptionSet enabled, pending, active, level;
+  u8 priority[kExceptions];  // of those with a programmable one
+  // Derived from the above, kept for speed (update_exceptions()): group priority of the most urgent active
+  // exception, and the pending exception to be taken next with its group priority.
+  i32 active_priority;
+  i32 pending_priority;
+  u32 pending_exception;
+};
+
+/// Exception numbers.
+namespace exc {
+inline constexpr unsigned kReset = 1, kNmi = 2, kHardFault = 3, kMemManage = 4, kBusFault = 5,
+                          kUsageFault = 6, kSecureFault = 7, kSvc = 11, kDebugMonitor = 12, kPendSv = 14,
+                          kSysTick = 15, kFirstIrq = 16;
+}  // namespace exc
+
+/// Lower is more urgent. Programmable priorities are 0 to 255.
+inline constexpr i32 kPriorityNone = 256, kPriorityHardFault = -1, kPriorityNmi = -2, kPriorityReset = -4;
+
+namespace control {
+inline constexpr u32 kNpriv = 1, kSpsel = 2, kFpca = 4;
+}
+namespace ccr {
+inline constexpr u32 kNonBaseThread = 1 << 0, kUserSetMpend = 1 << 1, kUnalignTrap = 1 << 3,
+                     kDiv0Trap = 1 << 4, kBfhfnmign = 1 << 8, kStkAlign = 1 << 9;
+}
+namespace cfsr {
+inline constexpr u32 kIaccViol = 1 << 0, kDaccViol = 1 << 1, kMunstkErr = 1 << 3, kMstkErr = 1 << 4,
+                     kMlspErr = 1 << 5, kMmarValid = 1 << 7;
+inline constexpr u32 kIbusErr = 1 << 8, kPrecisErr = 1 << 9, kImprecisErr = 1 << 10, kUnstkErr = 1 << 11,
+                     kStkErr = 1 << 12, kLspErr = 1 << 13, kBfarValid = 1 << 15;
+inline constexpr u32 kUndefInstr = 1 << 16, kInvState = 1 << 17, kInvPc = 1 << 18, kNoCp = 1 << 19,
+                     kStkOf = 1 << 20, kUnaligned = 1 << 24, kDivByZero = 1 << 25;
+}  // namespace cfsr
+namespace hfsr {
+inline constexpr u32 kVectTbl = 1 << 1, kForced = u32{1} << 30, kDebugEvt = u32{1} << 31;
+}
+namespace fpccr {
+inline constexpr u32 kLspact = 1, kUser = 2, kThread = 8, kHfrdy = 16, kMmrdy = 32, kBfrdy = 64,
+                     kMonrdy = 256, kLspen = u32{1} << 30, kAspen = u32{1} << 31;
+}
+namespace fpscr {
+inline constexpr u32 kRmodeShift = 22, kFz = 1 << 24, kDn = 1 << 25, kAhp = 1 << 26;
+inline constexpr u32 kControl = kAhp | kDn | kFz | 3 << kRmodeShift;
+}  // namespace fpscr
+namespace scr {
+inline constexpr u32 kSleepOnExit = 2, kSleepDeep = 4, kSevOnPend = 16;
+}
+namespace mpu_ctrl {
+inline constexpr u32 kEnable = 1, kHfnmiena = 2, kPrivdefena = 4;
+}
+
+/// Bits of the architecture context: all that translated code depends on.
+namespace context {
+inline constexpr u64 kIt = 0xff;
+inline constexpr u64 kNotThumb = u64{1} << 8;  // EPSR.T is clear: every instruction faults
+inline constexpr u64 kHandler = u64{1} << 9;   // branches to EXC_RETURN values return
+inline constexpr u64 kUnprivileged = u64{1} << 10;
+inline constexpr u64 kAlignTrap = u64{1} << 11;  // all accesses must be aligned
+inline constexpr u64 kDiv0Trap = u64{1} << 12;
+inline constexpr u64 kChecked = u64{1} << 13;   // accesses go through translate()
+inline constexpr u64 kFpActive = u64{1} << 15;  // floating-point state is in the registers and in use
+inline constexpr unsigned kRmodeShift = 16;     // as in FPSCR
+inline constexpr u64 kFz = u64{1} << 18, kDn = u64{1} << 19;
+}  // namespace context
+
+/// GuestFault::cause: the exception's number, the CFSR or HFSR bits that it sets above.
+constexpr u64 fault_cause(unsigned exception, u32 status) { return exception | u64{status} << 32; }
+
+inline bool is_handler(const ArmState& s) { return s.ipsr != 0; }
+inline bool is_privileged(const ArmState& s) { return is_handler(s) || (s.control & control::kNpriv) == 0; }
+
+}  // namespace hindcast::arm
