@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "engine/registry.h"
+#include "targets/arm/scs.h"
+#include "targets/devices/nrf51.h"
 
 namespace hindcast::devices {
 namespace {
@@ -25,6 +27,30 @@ const DeviceModel kModels[] = {
      kNoChannel,
      build_finisher},
     {"rtc", "Goldfish real-time clock", {"google,goldfish-rtc"}, kClockChannels, build_goldfish_rtc},
+    {"nvic",
+     "Arm M-profile system control space: NVIC, SysTick, system control block",
+     {"arm,v8m-nvic", "arm,v7m-nvic", "arm,v6m-nvic"},
+     kNoChannel,
+     arm::build_scs},
+    {"uart", "PL011 serial port", {"arm,pl011", "ti,stellaris-uart"}, kSerialChannels, build_pl011},
+    {"uart", "CMSDK APB serial port", {"arm,cmsdk-uart"}, kSerialChannels, build_cmsdk_uart},
+    {"clock", "nRF51 clock and power control", {"nordic,nrf-clock"}, kNoChannel, build_nrf_clock},
+    {"uart", "nRF51 serial port", {"nordic,nrf-uart"}, kSerialChannels, build_nrf_uart},
+    {"timer", "nRF51 timer", {"nordic,nrf-timer"}, kNoChannel, build_nrf_timer},
+    {"rtc", "nRF51 real-time counter", {"nordic,nrf-rtc"}, kNoChannel, build_nrf_rtc},
+    {"rng", "nRF51 random number generator", {"nordic,nrf-rng"}, kEntropyChannels, build_nrf_rng},
+    {"temp", "nRF51 temperature sensor", {"nordic,nrf-temp"}, kNoChannel, build_nrf_temp},
+    {"adc", "nRF51 analog-to-digital converter", {"nordic,nrf-adc"}, kNoChannel, build_nrf_adc},
+    {"gpio", "nRF51 pins", {"nordic,nrf-gpio"}, kNoChannel, build_nrf_gpio},
+    {"twi", "nRF51 two-wire interface", {"nordic,nrf-twi"}, kNoChannel, build_nrf_twi},
+    {"nvmc", "nRF51 flash", {"nordic,nrf51-flash-controller"}, kNoChannel, build_nrf_flash},
+    {"ficr", "nRF51 information pages", {"nordic,nrf-ficr"}, kNoChannel, build_nrf_information},
+    {"nrf",
+     "nRF51 peripherals of which only the registers are there",
+     {"nordic,nrf-radio", "nordic,nrf-gpiote", "nordic,nrf-ppi", "nordic,nrf-wdt", "nordic,nrf-ecb",
+      "nordic,nrf-ccm", "nordic,nrf-qdec", "nordic,nrf-lpcomp"},
+     kNoChannel,
+     build_nrf_plain},
     {"flash", "CFI parallel NOR flash, Intel command set", {"cfi-flash"}, kNoChannel, build_cfi_flash},
 };
 

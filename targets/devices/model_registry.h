@@ -48,6 +48,7 @@ void register_models();
 /// Channels by what is connected there. The first serial port is 0, whatever the board.
 inline constexpr Channel kSerialChannels = 0;
 inline constexpr Channel kClockChannels = 0x100;
+inline constexpr Channel kEntropyChannels = 0x200;
 inline constexpr Channel kNoChannel = 0xffff;
 inline constexpr Channel kBoardChannel = 0x300;  // of the board itself: its tree's random seed
 
@@ -58,5 +59,7 @@ IrqSink* build_plic(const DeviceSite& site);
 IrqSink* build_finisher(const DeviceSite& site);
 IrqSink* build_goldfish_rtc(const DeviceSite& site);
 IrqSink* build_cfi_flash(const DeviceSite& site);
+IrqSink* build_pl011(const DeviceSite& site);
+IrqSink* build_cmsdk_uart(const DeviceSite& site);
 
 }  // namespace hindcast::devices

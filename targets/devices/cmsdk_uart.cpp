@@ -1,0 +1,124 @@
+#include "targets/devices/cmsdk_uart.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "targets/devices/model_registry.h"
+
+namespace hindcast::devices {
+namespace {
+
+constexpr u32 kData = 0x00, kState = 0x04, kControl = 0x08, kInterrupts = 0x0c, kDivisor = 0x10,
+              kIdentification = 0xfd0;
+constexpr u32 kReceiverFull = 2;  // in STATE
+constexpr u32 kTransmitEnable = 1, kReceiveEnable = 2, kTransmitInterrupt = 4, kReceiveInterrupt = 8;
+constexpr u32 kTransmitted = 1, kReceived = 2, kAllInterrupts = 15;
+constexpr u8 kIds[] = {0x04, 0, 0, 0, 0x21, 0xb8, 0x1b, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
+
+}  // namespace
+
+CmsdkUart::CmsdkUart(std::string name, Machine& machine, Wiring wiring)
+    : Device(std::move(name)), machine_(machine), wiring_(wiring) {
+  machine_.port().attach(wiring_.channel, InputKind::Serial, this);
+}
+
+void CmsdkUart::reset() {
+  control_ = interrupts_ = divisor_ = 0;
+  received_ = 0;
+  full_ = in_use_ = false;
+  update_irq();
+}
+
+void CmsdkUart::state(Archive& ar) {
+  ar.field("control", control_);
+  ar.field("interrupts", interrupts_);
+  ar.field("divisor", divisor_);
+  ar.field("received", received_);
+  ar.field("full", full_);
+  ar.field("in_use", in_use_);
+}
+
+void CmsdkUart::take_into_use() {
+  if (in_use_) return;
+  in_use_ = true;
+  machine_.port().ready(wiring_.channel);
+}
+
+u64 CmsdkUart::mmio_read(u64 offset, unsigned) {
+  take_into_use();
+  if (offset >= kIdentification) return kIds[std::min<u64>((offset - kIdentification) / 4, 11)];
+  switch (offset & ~u64{3}) {
+    case kData: {
+      const u8 byte = received_;
+      if (full_) {
+        full_ = false;
+        machine_.port().ready(wiring_.channel);
+      }
+      return byte;
+    }
+    case kState: return full_ ? kReceiverFull : 0;
+    case kControl: return control_;
+    case kInterrupts: return interrupts_;
+    case kDivisor: return divisor_;
+    default: return 0;
+  }
+}
+
+void CmsdkUart::mmio_write(u64 offset, unsigned, u64 value64) {
+  take_into_use();
+  const u32 value = static_cast<u32>(value64);
+  switch (offset & ~u64{3}) {
+    case kData:
+      if ((control_ & kTransmitEnable) == 0) break;
+      {
+        const u8 byte = static_cast<u8>(value);
+        machine_.port().output(wiring_.channel, {&byte, 1});
+      }
+      if ((control_ & kTransmitInterrupt) != 0) interrupts_ |= kTransmitted;
+      break;
+    case kControl: {
+      const std::size_t room = receivable();
+      control_ = value & 0x7f;
+      if (receivable() > room) machine_.port().ready(wiring_.channel);
+      break;
+    }
+    case kInterrupts: interrupts_ &= ~(value & kAllInterrupts); break;
+    case kDivisor: divisor_ = value & 0xfffff; break;
+    default: break;
+  }
+  update_irq();
+}
+
+void CmsdkUart::update_irq() {
+  wiring_.transmitted.set((interrupts_ & kTransmitted) != 0);
+  wiring_.received.set((interrupts_ & kReceived) != 0);
+}
+
+std::size_t CmsdkUart::receivable() const {
+  return in_use_ && !full_ && (control_ & kReceiveEnable) != 0 ? 1 : 0;
+}
+
+void CmsdkUart::receive(InputKind, ByteView data) {
+  if (data.size() > receivable())
+    throw Fatal(fmt::format("{}: {} bytes of input, room for {}", name(), data.size(), receivable()));
+  for (const u8 byte : data) {
+    received_ = byte;
+    full_ = true;
+    if ((control_ & kReceiveInterrupt) != 0) interrupts_ |= kReceived;
+  }
+  update_irq();
+}
+
+IrqSink* build_cmsdk_uart(const DeviceSite& site) {
+  CmsdkUart::Wiring wiring;
+  wiring.channel = site.channel;
+  wiring.transmitted = site.irq(0);
+  wiring.received = site.irq(1);
+  const loader::DtRange& reg = site.reg(0, 0x14);
+  auto& uart = site.machine.add_device<CmsdkUart>(site.name, site.machine, wiring);
+  site.machine.memory().add_device(site.name, reg.base, reg.size, &uart);
+  return nullptr;
+}
+
+}  // namespace hindcast::devices

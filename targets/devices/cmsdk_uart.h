@@ -1,0 +1,36 @@
+// The APB UART of Arm's Cortex-M System Design Kit (DDI 0479, section 4.3): one byte each way.
+#pragma once
+#include <optional>
+
+#include "engine/machine.h"
+
+namespace hindcast::devices {
+
+class CmsdkUart final : public Device, public MmioHandler, public InputSink {
+ public:
+  struct Wiring {
+    Channel channel = 0;
+    IrqLine transmitted, received;
+  };
+  CmsdkUart(std::string name, Machine& machine, Wiring wiring);
+
+  void reset() override;
+  void state(Archive& ar) override;
+  u64 mmio_read(u64 offset, unsigned size) override;
+  void mmio_write(u64 offset, unsigned size, u64 value) override;
+  std::size_t receivable() const override;
+  void receive(InputKind kind, ByteView data) override;
+
+ private:
+  void update_irq();
+  void take_into_use();
+
+  Machine& machine_;
+  Wiring wiring_;
+  u32 control_ = 0, interrupts_ = 0, divisor_ = 0;
+  u8 received_ = 0;
+  bool full_ = false;
+  bool in_use_ = false;  // the guest has accessed a register since the reset
+};
+
+}  // namespace hindcast::devices
