@@ -59,11 +59,11 @@ std::map<u32, Sink> vcpu_sinks(Machine& machine, const DeviceTree& tree) {
 std::vector<Planned> plan_devices(const DeviceTree& tree) {
   const std::map<u32, DtNode*> phandles = tree.phandles();
   std::vector<Planned> planned;
-  std::map<const devices::DeviceModel*, unsigned> count;
+  std::map<std::string, unsigned> count;  // models of one kind are numbered together
   tree.for_each([&](const DtNode& node) {
     const devices::DeviceModel* model = devices::find_model(node);
     if (model == nullptr || !node.enabled()) return;
-    unsigned n = count[model]++;
+    unsigned n = count[model->stem]++;
     bool outside = model->first_channel != devices::kNoChannel;
     if (outside && n >= 0x100) throw Fatal(fmt::format("device tree: too many devices like {}", node.path()));
     if (planned.size() >= kMostDevices)
@@ -80,7 +80,8 @@ std::vector<Planned> plan_devices(const DeviceTree& tree) {
 std::vector<DtRange> memory_ranges(const DeviceTree& tree) {
   std::vector<DtRange> ranges;
   tree.for_each([&](const DtNode& node) {
-    if (node.string("device_type") != "memory" || !node.enabled()) return;
+    if (!node.enabled() || (node.string("device_type") != "memory" && !node.compatible_with("mmio-sram")))
+      return;
     for (const DtRange& range : node.reg()) ranges.push_back(range);
   });
   return ranges;

@@ -25,7 +25,6 @@ struct RiscvBoard {
 const RiscvBoard kBoards[] = {
     {"virt", "RISC-V board with the address map of QEMU's virt", kVirtDts, true},
 };
-constexpr const char* kUsersBoard = "board";
 
 constexpr u64 kLargestMemory = u64{1} << 39;
 
@@ -101,8 +100,6 @@ void register_riscv_boards() {
   for (const RiscvBoard& board : kBoards)
     Registry::instance().add({board.name, board.description, "riscv", build_riscv_board,
                               board.takes_unnamed ? claims : claims_nothing});
-  Registry::instance().add({kUsersBoard, "RISC-V board described by a device tree: --board FILE", "riscv",
-                            build_riscv_board, claims_nothing});
 }
 
 }  // namespace hindcast::machines

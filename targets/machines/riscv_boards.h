@@ -1,5 +1,5 @@
 // RISC-V boards. Each is a device tree (README.md says which nodes mean something here); those with a name
-// are in the table of riscv_boards.cpp, and "board" is the one that the user describes.
+// are in the table of riscv_boards.cpp.
 #pragma once
 #include "engine/registry.h"
 #include "targets/loader/device_tree.h"

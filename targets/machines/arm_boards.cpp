@@ -1,0 +1,209 @@
+#include "targets/machines/arm_boards.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "engine/registry.h"
+#include "semihost/service.h"
+#include "targets/arm/arm.h"
+#include "targets/loader/device_tree.h"
+#include "targets/machines/board.h"
+#include "targets/machines/boot.h"
+#include "targets/machines/lm3s6965evb_dts.h"
+#include "targets/machines/microbit_dts.h"
+#include "targets/machines/mps2_an385_dts.h"
+
+namespace hindcast::machines {
+namespace {
+
+constexpr unsigned kElfArm = 40;
+constexpr unsigned kPhysicalBits = 32;
+
+struct ArmBoard {
+  const char* name;
+  const char* description;
+  std::string_view tree;
+  const char* cpu;                      // null: the one that the tree names
+  GuestAddr vectors;                    // the vector table at reset
+  void (*adjust)(loader::DeviceTree&);  // what makes the tree this board's; may be null
+  bool takes_unnamed;                   // images that name no machine
+};
+
+/// The MPS2 image for the Cortex-M7 has its large memory elsewhere.
+void adjust_an500(loader::DeviceTree& tree) {
+  tree.root().remove_child("memory@21000000");
+  tree.root().remove_child("memory@1000000");
+  loader::DtNode& memory = tree.root().add_child("memory@60000000");
+  memory.set_string("device_type", "memory");
+  memory.set_cells("reg", {0x60000000, 0x1000000});
+}
+
+const ArmBoard kBoards[] = {
+    {"mps2-an385", "Arm MPS2 board, Cortex-M3 (AN385)", kMps2An385Dts, nullptr, 0, nullptr, true},
+    {"mps2-an386", "Arm MPS2 board, Cortex-M4 (AN386)", kMps2An385Dts, "cortex-m4", 0, nullptr, false},
+    {"mps2-an500", "Arm MPS2 board, Cortex-M7 (AN500)", kMps2An385Dts, "cortex-m7", 0, adjust_an500, false},
+    {"lm3s6965evb", "Stellaris LM3S6965 evaluation board, Cortex-M3", kLm3s6965evbDts, nullptr, 0, nullptr,
+     false},
+    {"microbit", "BBC micro:bit, Cortex-M0 (nRF51822)", kMicrobitDts, nullptr, 0, nullptr, false},
+};
+
+/// Architectures are immutable and must outlive every machine that uses them; equal ones are shared.
+const arm::ArmArch& shared_arch(const arm::Features& features) {
+  static std::mutex mutex;
+  static std::map<std::string, std::unique_ptr<arm::ArmArch>> known;
+  std::lock_guard lock(mutex);
+  std::unique_ptr<arm::ArmArch>& slot = known[features.description()];
+  if (!slot) slot = std::make_unique<arm::ArmArch>(features);
+  return *slot;
+}
+
+/// M-profile images enter in Thumb state.
+bool claims(ByteView image) {
+  constexpr std::size_t kEntryAt = 24;
+  const auto id = loader::identify_elf(image);
+  return id && id->machine == kElfArm && !id->big_endian && image.size() > kEntryAt &&
+         (image[kEntryAt] & 1) != 0;
+}
+bool claims_nothing(ByteView) { return false; }
+
+/// The board that the configuration names, and its tree.
+struct Source {
+  loader::DeviceTree tree;
+  const ArmBoard* board = nullptr;  // null: the user's
+};
+Source board_source(const MachineConfig& config) {
+  for (const ArmBoard& board : kBoards) {
+    if (config.machine != board.name) continue;
+    Source source{loader::DeviceTree::from_source(board.name, board.tree), &board};
+    if (board.adjust != nullptr) board.adjust(source.tree);
+    return source;
+  }
+  for (const MachineFile& file : config.files)
+    if (file.role == "board") return {loader::DeviceTree::from_file(file.name, file.data), nullptr};
+  throw Fatal(fmt::format("machine '{}' is described by a device tree: --board FILE", config.machine));
+}
+
+bool is_flash(const loader::DtNode& node) { return node.compatible_with("soc-nv-flash") && node.enabled(); }
+
+/// The vector table of a user's board: where /chosen says that the program lies, else its first flash, else
+/// its first memory.
+GuestAddr find_vectors(const loader::DeviceTree& tree) {
+  if (const loader::DtNode* chosen = tree.find("/chosen"); chosen != nullptr && chosen->has("zephyr,flash")) {
+    const loader::DtNode* flash = tree.find(chosen->string("zephyr,flash"));
+    if (flash == nullptr || flash->reg().empty())
+      throw Fatal("device tree: zephyr,flash of /chosen names no node with a reg");
+    return flash->reg().front().base;
+  }
+  std::optional<GuestAddr> first;
+  tree.for_each([&](const loader::DtNode& node) {
+    if (is_flash(node) && !first && !node.reg().empty()) first = node.reg().front().base;
+  });
+  const std::vector<loader::DtRange> memory = memory_ranges(tree);
+  if (!first && memory.empty()) throw Fatal("the device tree has no memory node");
+  return first ? *first : memory.front().base;
+}
+
+void add_flash(Machine& machine, const loader::DeviceTree& tree) {
+  unsigned number = 0;
+  tree.for_each([&](const loader::DtNode& node) {
+    if (!is_flash(node)) return;
+    for (const loader::DtRange& range : node.reg())
+      machine.memory().add_rom(fmt::format("flash{}", number++), range.base, range.size);
+  });
+}
+
+/// The largest memory outside the code region: whose free part semihosting tells of.
+loader::DtRange find_ram(const loader::DeviceTree& tree) {
+  constexpr GuestAddr kCodeRegionEnd = 0x20000000;
+  loader::DtRange ram;
+  for (const loader::DtRange& range : memory_ranges(tree))
+    if (range.base >= kCodeRegionEnd && range.size > ram.size) ram = range;
+  return ram;
+}
+
+void add_semihosting(Machine& machine, const MachineConfig& config, const BootPlan& plan,
+                     const loader::DtRange& ram) {
+  semihost::Options options;
+  options.command_line = config.guest_args;
+  GuestAddr used = ram.base;
+  for (const Placed& p : plan.placed)
+    if (p.segment.address - ram.base < ram.size)
+      used = std::max(used, p.segment.address + p.segment.memory_size);
+  options.heap_base = (used + 15) & ~u64{15};
+  options.heap_limit = ram.base + ram.size;
+  options.set_result = &arm::set_semihosting_result;
+  auto& service = machine.add_device<semihost::Service>(machine, options);
+  machine.set_extension("semihosting", std::shared_ptr<void>(std::shared_ptr<void>(), &service));
+}
+
+void settle(MachineConfig& config) {
+  if (config.smp != 1)
+    throw Fatal(fmt::format("--smp: machine '{}' has 1 CPU, not {}", config.machine, config.smp));
+  if (config.memory_bytes != 0)
+    throw Fatal(fmt::format("--memory: machine '{}' has the memory that its tree says", config.machine));
+  if (!config.machine_options.empty())
+    throw Fatal(fmt::format("machine '{}' has no option '{}'", config.machine,
+                            config.machine_options.begin()->first));
+}
+
+}  // namespace
+
+std::string cortex_m_of(const loader::DeviceTree& tree) {
+  constexpr std::string_view kVendor = "arm,";
+  std::string model;
+  tree.for_each([&](const loader::DtNode& node) {
+    for (const std::string& text : node.strings("compatible"))
+      if (model.empty() && text.starts_with("arm,cortex-m") && !node.has("interrupt-controller"))
+        model = text.substr(kVendor.size());
+  });
+  // Zephyr's trees name the floating-point unit too; it is the model's default here.
+  if (model.ends_with('f')) model.pop_back();
+  return model;
+}
+
+std::unique_ptr<Machine> build_arm_board(MachineConfig& config, const EngineOptions& engine,
+                                         InputPort& port) {
+  const auto [tree, board] = board_source(config);
+  settle(config);
+  const bool names_cpu = board != nullptr && board->cpu != nullptr;
+  const arm::ArmArch& arch =
+      shared_arch(arm::parse_cpu(config.cpu, names_cpu ? board->cpu : cortex_m_of(tree)));
+  config.cpu = arch.cpu_description();
+
+  const GuestAddr vectors = board != nullptr ? board->vectors : find_vectors(tree);
+  const loader::DtRange ram = find_ram(tree);
+  auto plan = std::make_shared<BootPlan>(plan_boot(config, vectors, ram.size, kElfArm));
+
+  MachineOptions options;
+  options.icount_shift = config.icount_shift;
+  options.engine = engine;
+  auto machine = std::make_unique<Machine>(arch, options, kPhysicalBits);
+  machine->set_port(&port);
+  add_flash(*machine, tree);
+  add_memory(*machine, tree, {});
+  add_devices(*machine, tree);
+  add_stubs(*machine, tree);
+  if (config.semihosting) add_semihosting(*machine, config, *plan, ram);
+  machine->set_extension("loader.symbols", std::shared_ptr<void>(plan, &plan->symbols));
+  machine->finish();
+
+  // The first call is the one below, into fresh memory.
+  machine->on_reset([plan, vectors, power_on = true](Machine& m) mutable {
+    load_images(m, *plan, nullptr, power_on);
+    power_on = false;
+    m.arch().reset(m.vcpu(0), vectors);
+  });
+  machine->reset();
+  return machine;
+}
+
+void register_arm_boards() {
+  for (const ArmBoard& board : kBoards)
+    Registry::instance().add({board.name, board.description, "arm", build_arm_board,
+                              board.takes_unnamed ? claims : claims_nothing});
+}
+
+}  // namespace hindcast::machines
