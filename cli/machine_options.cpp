@@ -125,8 +125,7 @@ EngineOptions EngineText::options() const {
 void MachineText::add_to(CLI::App& command) {
   command.add_option("IMAGE", image, "what to run: an ELF file, or what the board takes as its kernel");
   command.add_option("-M,--machine", machine, "NAME[,k=v]: the board (default: from the ELF header)");
-  command.add_option("--board", board,
-                     "device tree (.dts or .dtb) of a RISC-V board, instead of a named board");
+  command.add_option("--board", board, "device tree (.dts or .dtb) of a board, instead of a named one");
   command.add_option("--cpu", cpu, "NAME[,feature=on/off]: the CPU model");
   command.add_option("-m,--memory", memory, "RAM, like 128M or 2G");
   command.add_option("--smp", smp, "number of vCPUs");

@@ -8,12 +8,19 @@
 namespace hindcast::testing {
 namespace {
 
+/// The board whose image has this CPU.
+const char* board_of(const std::string& cpu) {
+  if (cpu == "cortex-m4") return "mps2-an386";
+  return cpu == "cortex-m7" ? "mps2-an500" : "mps2-an385";
+}
+
 class ArmGuest : public ::testing::TestWithParam<const char*> {
  protected:
   std::string elf(const std::string& program) { return guest_path(program + "-" + GetParam()); }
   CommandResult run(const std::string& elf, std::vector<std::string> options = {},
                     const std::vector<std::string>& arguments = {}) {
-    std::vector<std::string> argv = {HINDCAST_COMMAND, "run", "-M", "mps2-an385", "--cpu", GetParam()};
+    std::vector<std::string> argv = {HINDCAST_COMMAND,     "run",   "-M",
+                                     board_of(GetParam()), "--cpu", GetParam()};
     argv.insert(argv.end(), options.begin(), options.end());
     argv.push_back(elf);
     if (!arguments.empty()) argv.push_back("--");
@@ -60,7 +67,18 @@ TEST_P(ArmGuest, ARecordingReplaysToTheSameHashesInBothEngines) {
   std::filesystem::remove_all(rec);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, ArmGuest, ::testing::Values("cortex-m0", "cortex-m3", "cortex-m4"),
+TEST(ArmBoard, AUsersTreeIsABoardOfTheCpuThatItNames) {
+  const std::string hello = guest_path("hello-cortex-m3");
+  if (hello.empty()) GTEST_SKIP() << "guest programs were not built (no arm-none-eabi-gcc)";
+  const std::string tree = HINDCAST_SOURCE_DIR "/targets/machines/mps2_an385.dts";
+  const CommandResult guest = run_command({HINDCAST_COMMAND, "run", "--board", tree, hello});
+  EXPECT_EQ(guest.status, 0) << guest.err;
+  EXPECT_EQ(guest.out, "hello, world\n");
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, ArmGuest,
+                         ::testing::Values("cortex-m0", "cortex-m0plus", "cortex-m3", "cortex-m4",
+                                           "cortex-m7"),
                          [](const auto& info) {
                            std::string name = info.param;
                            name.erase(name.find('-'), 1);

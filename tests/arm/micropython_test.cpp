@@ -1,8 +1,10 @@
 // Debian's MicroPython for the micro:bit: a session typed at random moments, recorded, and replayed bit for
-// bit in both engines.
+// bit in both engines; and debugged
+// backwards from its end.
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cstdlib>
 #include <random>
 #include <thread>
 
@@ -74,6 +76,31 @@ TEST_F(MicroPython, ATypedSessionReplaysBitForBit) {
   }
   const Outcome verified = hindcast({"verify", recording});
   EXPECT_EQ(verified.status, 0) << verified.describe();
+}
+
+TEST_F(MicroPython, GdbGoesBackFromTheEnd) {
+  if (std::system("gdb-multiarch --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "no gdb-multiarch";
+  TempFolder folder;
+  const std::string recording = folder / "session.rec";
+  record(recording);
+  // A word below the stack pointer was last written by an instruction further back.
+  write_file(folder / "commands",
+             "set pagination off\nset confirm off\nmonitor seek end\nmaintenance flush register-cache\n"
+             "printf \"end %x %x\\n\", $sp == $msp, $primask\n"
+             "eval \"watch *(unsigned*)%u\", $sp - 8\nreverse-continue\n"
+             "printf \"back %x %x %x\\n\", $pc, $xpsr, $lr\nstepi\nreverse-stepi\n"
+             "printf \"again %x %x %x\\n\", $pc, $xpsr, $lr\nkill\n");
+  const Outcome gdb =
+      hindcast({"debug", recording, "--gdb", "-nx", "-q", "-batch", "-x", folder / "commands"});
+  EXPECT_NE(gdb.out.find("end 1 0\n"), std::string::npos) << gdb.describe();
+  EXPECT_NE(gdb.out.find("New value = "), std::string::npos) << gdb.describe();
+  const auto after = [&](const std::string& word) {
+    const std::size_t at = gdb.out.find(word);
+    return at == std::string::npos
+               ? word
+               : gdb.out.substr(at + word.size(), gdb.out.find('\n', at) - at - word.size());
+  };
+  EXPECT_EQ(after("back "), after("again ")) << gdb.describe();
 }
 
 }  // namespace
