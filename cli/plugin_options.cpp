@@ -1,5 +1,6 @@
 #include "cli/plugin_options.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "cli/values.h"
@@ -23,8 +24,13 @@ class Symbols {
         continue;  // the board may have taken it for raw bytes
       }
     }
-    for (const loader::Image& image : images_)
-      if (const loader::Symbol* symbol = image.symbol_at(address)) return symbol->name;
+    for (const loader::Image& image : images_) {
+      // Labels without a size reach to the next one, and beyond the image's end without this.
+      const bool inside = std::any_of(image.segments.begin(), image.segments.end(),
+                                      [&](const auto& s) { return address - s.address < s.memory_size; });
+      const loader::Symbol* symbol = inside ? image.symbol_at(address) : nullptr;
+      if (symbol != nullptr) return symbol->name;
+    }
     return {};
   }
 

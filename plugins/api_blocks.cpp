@@ -169,6 +169,8 @@ const char* qemu_plugin_insn_symbol(const struct qemu_plugin_insn* insn) {
   return host_of(__func__).symbol(insn_of(insn, __func__).pc);
 }
 
+uint64_t hindcast_tb_context(const struct qemu_plugin_tb* tb) { return block_of(tb, __func__).context; }
+
 const char* hindcast_insn_class(const struct qemu_plugin_insn* insn) {
   const InstrInsn& i = insn_of(insn, __func__);
   return insn->tb->vcpu->arch().insn_class({i.bytes.data(), i.length});

@@ -68,6 +68,9 @@ Plugin::Plugin(PluginSpec spec, u64 id) : spec_(std::move(spec)), id_(id) {
   find_code();
   for (std::string& option : spec_.options) argv_.push_back(option.data());
   argv_.push_back(nullptr);
+  const bool possible = segments_ == nullptr || segments_->possible == nullptr ||
+                        segments_->possible(static_cast<int>(argv_.size()) - 1, argv_.data());
+  if (!possible) segments_ = nullptr;
 }
 
 void Plugin::find_code() {

@@ -67,7 +67,7 @@ class Plugin {
   void forget_callbacks() { callbacks_ = {}; }
   int discon_types = 0;  // for which Discon is wanted
 
-  /// What it exports for analyses in parts (hindcast-plugin.h); null: it cannot take part.
+  /// What it exports for analyses in parts (hindcast-plugin.h); null: it cannot take part with its options.
   const hindcast_plugin_segments* segments() const { return segments_; }
 
   // Calls, if there is a function.

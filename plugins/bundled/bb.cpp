@@ -11,6 +11,7 @@ struct Counts {
 };
 qemu_plugin_scoreboard* scoreboard;
 qemu_plugin_u64 blocks, insns;
+plugin::PerVcpu<Counts> counts_of;
 bool use_inline = false, report_idle = false;
 
 void report() {
@@ -27,7 +28,7 @@ void report() {
 }
 
 void executed(unsigned vcpu, void* n_insns) {
-  auto& counts = *static_cast<Counts*>(qemu_plugin_scoreboard_find(scoreboard, vcpu));
+  Counts& counts = counts_of[vcpu];
   ++counts.blocks;
   counts.insns += reinterpret_cast<uint64_t>(n_insns);
 }
@@ -42,12 +43,31 @@ void translated(qemu_plugin_tb* tb, void*) {
   }
 }
 
+/// Reports while the run goes on need all that was before.
+bool possible(int argc, char** argv) { return !plugin::has_option(argc, argv, "idle"); }
+
+void save(GByteArray* out) {
+  plugin::Saved saved(out);
+  for (unsigned i = 0; i < plugin::vcpus(); ++i)
+    saved.number(qemu_plugin_u64_get(blocks, i)).number(qemu_plugin_u64_get(insns, i));
+}
+
+bool merge(const uint8_t* data, size_t size) {
+  plugin::Loaded loaded(data, size);
+  for (unsigned i = 0; i < plugin::vcpus(); ++i) {
+    plugin::add_to(blocks, i, loaded.number());
+    plugin::add_to(insns, i, loaded.number());
+  }
+  return loaded.done();
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
                                                       char** argv) {
   if (!plugin::Options().flag("inline", use_inline).flag("idle", report_idle).parse(argc, argv)) return -1;
   scoreboard = qemu_plugin_scoreboard_new(sizeof(Counts));
+  counts_of = plugin::PerVcpu<Counts>(scoreboard);
   blocks = qemu_plugin_scoreboard_u64_in_struct(scoreboard, Counts, blocks);
   insns = qemu_plugin_scoreboard_u64_in_struct(scoreboard, Counts, insns);
   if (report_idle)
@@ -58,3 +78,5 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
       id, [](void*) { report(); }, nullptr);
   return 0;
 }
+
+SEGMENTS(possible, save, merge)

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "plugins/include/qemu-plugin.h"
+#include "plugins/include/hindcast-plugin.h"
 
 namespace plugin {
 
@@ -89,6 +89,80 @@ class Options {
   std::vector<std::pair<const char*, Handler>> handlers_;
 };
 
+/// What a plugin saves in one process for merging in another (hindcast-plugin.h).
+class Saved {
+ public:
+  explicit Saved(GByteArray* out) : out_(out) {}
+  Saved& number(uint64_t value) {
+    g_byte_array_append(out_, reinterpret_cast<const guint8*>(&value), sizeof value);
+    return *this;
+  }
+  Saved& text(const std::string& text) {
+    number(text.size());
+    g_byte_array_append(out_, reinterpret_cast<const guint8*>(text.data()), static_cast<guint>(text.size()));
+    return *this;
+  }
+
+ private:
+  GByteArray* out_;
+};
+/// Reads it back, in the same order; past the end: 0 and "", and ok() is false.
+class Loaded {
+ public:
+  Loaded(const uint8_t* data, std::size_t size) : data_(data), left_(size) {}
+  uint64_t number() {
+    uint64_t value = 0;
+    if (take(sizeof value)) std::memcpy(&value, data_ - sizeof value, sizeof value);
+    return value;
+  }
+  std::string text() {
+    const uint64_t size = number();
+    return take(size) ? std::string(reinterpret_cast<const char*>(data_ - size), size) : std::string();
+  }
+  bool ok() const { return ok_; }
+  bool done() const { return ok_ && left_ == 0; }
+
+ private:
+  bool take(uint64_t size) {
+    ok_ = ok_ && size <= left_;
+    if (!ok_) return false;
+    data_ += size;
+    left_ -= size;
+    return true;
+  }
+  const uint8_t* data_;
+  std::size_t left_;
+  bool ok_ = true;
+};
+
+/// Whether an option of this name is among them.
+inline bool has_option(int argc, char** argv, const char* name) {
+  const std::size_t n = std::strlen(name);
+  for (int i = 0; i < argc; ++i)
+    if (std::strncmp(argv[i], name, n) == 0 && (argv[i][n] == '=' || argv[i][n] == '\0')) return true;
+  return false;
+}
+
+/// A counter grows by what another process has counted.
+inline void add_to(qemu_plugin_u64 counter, unsigned vcpu, uint64_t more) {
+  if (more != 0) qemu_plugin_u64_add(counter, vcpu, more);
+}
+inline unsigned vcpus() { return static_cast<unsigned>(qemu_plugin_num_vcpus()); }
+
+/// Elements of a scoreboard by vCPU, without a call for each look: here they stay where they are.
+template <typename T>
+class PerVcpu {
+ public:
+  explicit PerVcpu(qemu_plugin_scoreboard* scoreboard = nullptr) {
+    for (unsigned i = 0; scoreboard != nullptr && i < vcpus(); ++i)
+      elements_.push_back(static_cast<T*>(qemu_plugin_scoreboard_find(scoreboard, i)));
+  }
+  T& operator[](unsigned vcpu) const { return *elements_[vcpu]; }
+
+ private:
+  std::vector<T*> elements_;
+};
+
 /// The instruction's text.
 inline std::string text_of(const qemu_plugin_insn* insn) {
   char* text = qemu_plugin_insn_disas(insn);
@@ -98,6 +172,11 @@ inline std::string text_of(const qemu_plugin_insn* insn) {
 }
 
 }  // namespace plugin
+
+/// A plugin that can take part in analyses by several processes ends with this; `possible` may be nullptr.
+#define SEGMENTS(possible, save, merge)                                                         \
+  extern "C" QEMU_PLUGIN_EXPORT const struct hindcast_plugin_segments hindcast_plugin_segments; \
+  const struct hindcast_plugin_segments hindcast_plugin_segments = {1, possible, save, merge};
 
 /// Every plugin begins with this.
 #define BUNDLED_PLUGIN                                              \

@@ -18,7 +18,9 @@ constexpr uint64_t kWindow = uint64_t{1} << 32;
 
 struct Block {
   uint64_t address = 0, size = 0;
+  bool elsewhere = false;  // executed in another process
   qemu_plugin_u64 executed{};
+  bool was_executed() const { return elsewhere || qemu_plugin_u64_sum(executed) != 0; }
 };
 
 std::string filename = "file.drcov.trace", image = "guest";
@@ -41,7 +43,7 @@ void translated(qemu_plugin_tb* tb, void*) {
       scoreboard = qemu_plugin_scoreboard_new(kPerScoreboard * sizeof(uint64_t));
       used = 0;
     }
-    block = {address, size, {scoreboard, used++ * sizeof(uint64_t)}};
+    block = {address, size, false, {scoreboard, used++ * sizeof(uint64_t)}};
   }
   qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_STORE_U64, block.executed, 1);
 }
@@ -60,7 +62,7 @@ void write_file(void*) {
   std::vector<Module> modules;
   std::vector<Entry> entries;
   for (const auto& [key, block] : blocks) {
-    if (qemu_plugin_u64_sum(block.executed) == 0) continue;
+    if (!block.was_executed()) continue;
     const uint64_t end = block.address + block.size;
     if (modules.empty() || end - modules.back().base > kWindow) {
       const bool first = modules.empty() && base_given && given_base <= block.address;
@@ -87,6 +89,21 @@ void write_file(void*) {
         plugin::format("drcov: %s could not be written: %s\n", filename.c_str(), std::strerror(errno)));
 }
 
+void save(GByteArray* out) {
+  plugin::Saved saved(out);
+  for (const auto& [key, block] : blocks)
+    if (block.was_executed()) saved.number(block.address).number(block.size);
+}
+
+bool merge(const uint8_t* data, size_t size) {
+  plugin::Loaded loaded(data, size);
+  while (loaded.ok() && !loaded.done()) {
+    const uint64_t address = loaded.number(), bytes = loaded.number();
+    blocks[{address, bytes}] = {address, bytes, true, {}};
+  }
+  return loaded.ok();
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
@@ -100,3 +117,5 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   qemu_plugin_register_atexit_cb(id, write_file, nullptr);
   return 0;
 }
+
+SEGMENTS(nullptr, save, merge)

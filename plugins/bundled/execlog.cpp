@@ -195,6 +195,16 @@ bool parse_address(const char* text) {
   return *text != '\0' && *end == '\0';
 }
 
+/// A register's last value is known at a part's beginning if it was looked at after every instruction.
+bool possible(int argc, char** argv) {
+  const auto has = [&](const char* name) { return plugin::has_option(argc, argv, name); };
+  return !has("reg") || !(has("ifilter") || has("afilter") || has("rdisas"));
+}
+
+/// The text of the parts is all there is.
+void save(GByteArray*) { finish(nullptr); }
+bool merge(const uint8_t*, size_t) { return true; }
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
@@ -213,3 +223,5 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   qemu_plugin_register_atexit_cb(id, finish, nullptr);
   return 0;
 }
+
+SEGMENTS(possible, save, merge)

@@ -36,22 +36,50 @@ qemu_plugin_u64 new_counter() {
   return {scoreboard, used++ * sizeof(uint64_t)};
 }
 
-void executed(unsigned, void* block) { ++static_cast<Block*>(block)->callbacks; }
+/// What stands at one place: hashes of instructions and where they are in memory, as announced first and
+/// last.
+struct Place {
+  uint64_t first, first_insns, last;
+};
+std::map<std::pair<uint64_t, uint64_t>, Place> places;  // by context and pc
 
-void translated(qemu_plugin_tb* tb, void*) {
-  const uint64_t pc = qemu_plugin_tb_vaddr(tb), insns = qemu_plugin_tb_n_insns(tb);
+uint64_t content_of(const qemu_plugin_tb* tb) {
+  uint64_t hash = 0;
+  for (std::size_t i = 0; i < qemu_plugin_tb_n_insns(tb); ++i) {
+    const qemu_plugin_insn* insn = qemu_plugin_tb_get_insn(tb, i);
+    uint64_t bytes[2] = {};
+    qemu_plugin_insn_data(insn, bytes, sizeof bytes);
+    for (const uint64_t value :
+         {reinterpret_cast<uint64_t>(qemu_plugin_insn_haddr(insn)), bytes[0], bytes[1]})
+      hash = (hash ^ value) * 0x9e3779b97f4a7c15 ^ hash >> 29;
+  }
+  return hash;
+}
+
+Block& block_of(uint64_t pc, uint64_t insns) {
   auto& block = blocks[{pc, insns}];
   if (!block) {
     block = std::make_unique<Block>();
     block->pc = pc;
     block->insns = insns;
-    if (use_inline) block->counter = new_counter();
   }
-  ++block->translations;
+  return *block;
+}
+
+void executed(unsigned, void* block) { ++static_cast<Block*>(block)->callbacks; }
+
+void translated(qemu_plugin_tb* tb, void*) {
+  const uint64_t pc = qemu_plugin_tb_vaddr(tb), insns = qemu_plugin_tb_n_insns(tb);
+  Block& block = block_of(pc, insns);
+  if (use_inline && block.counter.score == nullptr) block.counter = new_counter();
+  ++block.translations;
+  const uint64_t context = hindcast_tb_context != nullptr ? hindcast_tb_context(tb) : 0,
+                 content = content_of(tb);
+  places.try_emplace({context, pc}, Place{content, insns, 0}).first->second.last = content;
   if (use_inline)
-    qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64, block->counter, 1);
+    qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64, block.counter, 1);
   else
-    qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS, block.get());
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS, &block);
 }
 
 void report(void*) {
@@ -68,6 +96,39 @@ void report(void*) {
   plugin::print(out);
 }
 
+void save(GByteArray* out) {
+  plugin::Saved saved(out);
+  saved.number(blocks.size());
+  for (const auto& [key, block] : blocks)
+    saved.number(block->pc).number(block->insns).number(block->translations).number(block->executions());
+  for (const auto& [key, place] : places)
+    saved.number(key.first)
+        .number(key.second)
+        .number(place.first)
+        .number(place.first_insns)
+        .number(place.last);
+}
+
+/// A block that one process running everything has seen before would not be announced again, unless its bytes
+/// are others.
+bool merge(const uint8_t* data, size_t size) {
+  plugin::Loaded loaded(data, size);
+  for (uint64_t left = loaded.number(); left != 0 && loaded.ok(); --left) {
+    const uint64_t pc = loaded.number(), insns = loaded.number();
+    Block& block = block_of(pc, insns);
+    block.translations += loaded.number();
+    block.callbacks += loaded.number();
+  }
+  while (loaded.ok() && !loaded.done()) {
+    const uint64_t context = loaded.number(), pc = loaded.number(), first = loaded.number(),
+                   insns = loaded.number();
+    const auto [known, is_new] = places.try_emplace({context, pc}, Place{first, insns, 0});
+    if (!is_new && known->second.last == first) --block_of(pc, insns).translations;
+    known->second.last = loaded.number();
+  }
+  return loaded.ok();
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
@@ -77,3 +138,5 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   qemu_plugin_register_atexit_cb(id, report, nullptr);
   return 0;
 }
+
+SEGMENTS(nullptr, save, merge)

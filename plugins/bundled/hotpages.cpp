@@ -79,6 +79,26 @@ bool parse_sort(const char* text) {
   return false;
 }
 
+void save(GByteArray* out) {
+  plugin::Saved saved(out);
+  for (const auto& [address, page] : pages)
+    saved.number(address).number(page.readers).number(page.reads).number(page.writers).number(page.writes);
+}
+
+bool merge(const uint8_t* data, size_t size) {
+  plugin::Loaded loaded(data, size);
+  while (loaded.ok() && !loaded.done()) {
+    const uint64_t address = loaded.number();
+    Page& page = pages[address];
+    page.address = address;
+    page.readers |= loaded.number();
+    page.reads += loaded.number();
+    page.writers |= loaded.number();
+    page.writes += loaded.number();
+  }
+  return loaded.ok();
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
@@ -94,3 +114,5 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   qemu_plugin_register_atexit_cb(id, report, nullptr);
   return 0;
 }
+
+SEGMENTS(nullptr, save, merge)

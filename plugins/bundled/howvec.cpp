@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "plugins/bundled/common.h"
-#include "plugins/include/hindcast-plugin.h"
 
 BUNDLED_PLUGIN
 
@@ -58,12 +57,11 @@ std::string short_name(const std::string& name) {
   return out;
 }
 
-Class& class_of(const qemu_plugin_insn* insn) {
-  const char* name = hindcast_insn_class != nullptr ? hindcast_insn_class(insn) : nullptr;
-  auto& slot = classes[name == nullptr ? "Unclassified" : name];
+Class& class_named(const std::string& name) {
+  auto& slot = classes[name];
   if (!slot) {
     slot = std::make_unique<Class>();
-    slot->name = name == nullptr ? "Unclassified" : name;
+    slot->name = name;
     if (all_individually) slot->how = How::Individually;
     if (auto it = wanted.find(short_name(slot->name)); it != wanted.end()) slot->how = it->second;
     prepare(slot->counter);
@@ -71,16 +69,24 @@ Class& class_of(const qemu_plugin_insn* insn) {
   return *slot;
 }
 
-Individual& individual(const qemu_plugin_insn* insn, const Class& of) {
-  uint64_t opcode = 0;
-  qemu_plugin_insn_data(insn, &opcode, sizeof opcode);
-  const std::string text = plugin::text_of(insn);
+Class& class_of(const qemu_plugin_insn* insn) {
+  const char* name = hindcast_insn_class != nullptr ? hindcast_insn_class(insn) : nullptr;
+  return class_named(name == nullptr ? "Unclassified" : name);
+}
+
+Individual& individual(uint64_t opcode, const std::string& text, const Class& of) {
   auto& slot = individuals[{opcode, text}];
   if (!slot) {
     slot.reset(new Individual{&of, opcode, text, {}});
     prepare(slot->counter);
   }
   return *slot;
+}
+
+Individual& individual_of(const qemu_plugin_insn* insn, const Class& of) {
+  uint64_t opcode = 0;
+  qemu_plugin_insn_data(insn, &opcode, sizeof opcode);
+  return individual(opcode, plugin::text_of(insn), of);
 }
 
 void executed(unsigned, void* counter) { ++static_cast<Counter*>(counter)->called; }
@@ -91,7 +97,7 @@ void translated(qemu_plugin_tb* tb, void*) {
     qemu_plugin_insn* insn = qemu_plugin_tb_get_insn(tb, i);
     Class& of = class_of(insn);
     if (of.how == How::Not) continue;
-    Counter& counter = of.how == How::Together ? of.counter : individual(insn, of).counter;
+    Counter& counter = of.how == How::Together ? of.counter : individual_of(insn, of).counter;
     if (use_inline)
       qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_ADD_U64, counter.counted,
                                                           1);
@@ -135,6 +141,29 @@ bool parse_count(const char* text) {
   return true;
 }
 
+void save(GByteArray* out) {
+  plugin::Saved saved(out);
+  saved.number(classes.size());
+  for (const auto& [name, of] : classes) saved.text(name).number(of->counter.value());
+  for (const auto& [key, one] : individuals)
+    saved.text(one->of->name).number(one->opcode).text(one->text).number(one->counter.value());
+}
+
+bool merge(const uint8_t* data, size_t size) {
+  plugin::Loaded loaded(data, size);
+  for (uint64_t left = loaded.number(); left != 0 && loaded.ok(); --left) {
+    Class& of = class_named(loaded.text());
+    of.counter.called += loaded.number();
+  }
+  while (loaded.ok() && !loaded.done()) {
+    const Class& of = class_named(loaded.text());
+    const uint64_t opcode = loaded.number();
+    const std::string text = loaded.text();
+    individual(opcode, text, of).counter.called += loaded.number();
+  }
+  return loaded.ok();
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
@@ -146,3 +175,5 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   qemu_plugin_register_atexit_cb(id, report, nullptr);
   return 0;
 }
+
+SEGMENTS(nullptr, save, merge)

@@ -6,7 +6,6 @@
 #include <set>
 
 #include "plugins/bundled/common.h"
-#include "plugins/include/hindcast-plugin.h"
 
 BUNDLED_PLUGIN
 
@@ -113,6 +112,42 @@ bool parse_track(const char* text) {
   return false;
 }
 
+bool possible(int argc, char** argv) { return !plugin::has_option(argc, argv, "match"); }
+
+void save_counts(plugin::Saved& saved, const Counts& c) {
+  saved.number(c.readers).number(c.reads).number(c.writers).number(c.writes);
+}
+void add_counts(plugin::Loaded& loaded, Counts& c) {
+  c.readers |= loaded.number();
+  c.reads += loaded.number();
+  c.writers |= loaded.number();
+  c.writes += loaded.number();
+}
+
+void save(GByteArray* out) {
+  plugin::Saved saved(out);
+  for (const auto& [base, device] : devices) {
+    saved.number(base).text(device.name);
+    save_counts(saved, device.total);
+    saved.number(device.detail.size());
+    for (const auto& [key, counts] : device.detail) save_counts(saved.number(key), counts);
+  }
+}
+
+bool merge(const uint8_t* data, size_t size) {
+  plugin::Loaded loaded(data, size);
+  while (loaded.ok() && !loaded.done()) {
+    const uint64_t base = loaded.number();
+    Device& device = devices[base];
+    device.base = base;
+    device.name = loaded.text();
+    add_counts(loaded, device.total);
+    for (uint64_t left = loaded.number(); left != 0 && loaded.ok(); --left)
+      add_counts(loaded, device.detail[loaded.number()]);
+  }
+  return loaded.ok();
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc,
@@ -130,3 +165,5 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   qemu_plugin_register_atexit_cb(id, report, nullptr);
   return 0;
 }
+
+SEGMENTS(possible, save, merge)

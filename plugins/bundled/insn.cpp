@@ -34,6 +34,7 @@ struct Counts {
 };
 qemu_plugin_scoreboard* scoreboard;
 qemu_plugin_u64 count;
+plugin::PerVcpu<Counts> counts_of;
 bool use_inline = false, sizes = false, trace = true;
 std::vector<std::unique_ptr<Match>> matches;
 std::vector<std::vector<Last>> last_hits;  // by vCPU, by match
@@ -43,9 +44,7 @@ qemu_plugin_u64 count_of_size(std::size_t size) {
   return {scoreboard, offsetof(Counts, by_size) + size * sizeof(uint64_t)};
 }
 
-void executed(unsigned vcpu, void*) {
-  ++static_cast<Counts*>(qemu_plugin_scoreboard_find(scoreboard, vcpu))->insns;
-}
+void executed(unsigned vcpu, void*) { ++counts_of[vcpu].insns; }
 
 void executed_match(unsigned vcpu, void* data) {
   auto& insn = *static_cast<Matched*>(data);
@@ -110,6 +109,28 @@ void report(void*) {
   plugin::print(out);
 }
 
+/// The lines of matches say what was before.
+bool possible(int argc, char** argv) { return !plugin::has_option(argc, argv, "match"); }
+
+void save(GByteArray* out) {
+  plugin::Saved saved(out);
+  for (unsigned i = 0; i < plugin::vcpus(); ++i) {
+    saved.number(qemu_plugin_u64_get(count, i));
+    for (std::size_t length = 0; length <= kLongest; ++length)
+      saved.number(qemu_plugin_u64_get(count_of_size(length), i));
+  }
+}
+
+bool merge(const uint8_t* data, size_t size) {
+  plugin::Loaded loaded(data, size);
+  for (unsigned i = 0; i < plugin::vcpus(); ++i) {
+    plugin::add_to(count, i, loaded.number());
+    for (std::size_t length = 0; length <= kLongest; ++length)
+      plugin::add_to(count_of_size(length), i, loaded.number());
+  }
+  return loaded.done();
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
@@ -125,8 +146,11 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
       });
   if (!options.parse(argc, argv)) return -1;
   scoreboard = qemu_plugin_scoreboard_new(sizeof(Counts));
+  counts_of = plugin::PerVcpu<Counts>(scoreboard);
   count = qemu_plugin_scoreboard_u64_in_struct(scoreboard, Counts, insns);
   qemu_plugin_register_vcpu_tb_trans_cb(id, translated, nullptr);
   qemu_plugin_register_atexit_cb(id, report, nullptr);
   return 0;
 }
+
+SEGMENTS(possible, save, merge)

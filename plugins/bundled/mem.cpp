@@ -12,6 +12,10 @@ namespace {
 struct Counts {
   uint64_t accesses, io;
 };
+struct All {
+  Counts called;
+  uint64_t counted;
+};
 struct Region {
   uint64_t reads = 0, writes = 0;
 };
@@ -19,6 +23,7 @@ constexpr uint64_t kRegion = 512;
 
 qemu_plugin_scoreboard* scoreboard;
 qemu_plugin_u64 inline_accesses, accesses, io_accesses;
+plugin::PerVcpu<All> counts_of;
 bool use_inline = false, use_callback = false, by_hardware = false, print_accesses = false,
      region_summary = false;
 qemu_plugin_mem_rw tracked = QEMU_PLUGIN_MEM_RW;
@@ -35,7 +40,7 @@ std::string value_text(const qemu_plugin_mem_value& value) {
 }
 
 void accessed(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void*) {
-  auto& counts = *static_cast<Counts*>(qemu_plugin_scoreboard_find(scoreboard, vcpu));
+  Counts& counts = counts_of[vcpu].called;
   if (by_hardware) {
     const qemu_plugin_hwaddr* where = qemu_plugin_get_hwaddr(info, address);
     ++(where != nullptr && qemu_plugin_hwaddr_is_io(where) ? counts.io : counts.accesses);
@@ -102,6 +107,28 @@ bool parse_track(const char* text) {
   return false;
 }
 
+void save(GByteArray* out) {
+  plugin::Saved saved(out);
+  for (unsigned i = 0; i < plugin::vcpus(); ++i)
+    for (const qemu_plugin_u64 counter : {inline_accesses, accesses, io_accesses})
+      saved.number(qemu_plugin_u64_get(counter, i));
+  saved.number(regions.size());
+  for (const auto& [base, region] : regions) saved.number(base).number(region.reads).number(region.writes);
+}
+
+bool merge(const uint8_t* data, size_t size) {
+  plugin::Loaded loaded(data, size);
+  for (unsigned i = 0; i < plugin::vcpus(); ++i)
+    for (const qemu_plugin_u64 counter : {inline_accesses, accesses, io_accesses})
+      plugin::add_to(counter, i, loaded.number());
+  for (uint64_t left = loaded.number(); left != 0 && loaded.ok(); --left) {
+    Region& region = regions[loaded.number()];
+    region.reads += loaded.number();
+    region.writes += loaded.number();
+  }
+  return loaded.done();
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
@@ -114,11 +141,8 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   options.add("track", parse_track);
   if (!options.parse(argc, argv)) return -1;
   if (!use_callback && !by_hardware && !region_summary && !print_accesses) use_inline = true;
-  struct All {
-    Counts called;
-    uint64_t counted;
-  };
   scoreboard = qemu_plugin_scoreboard_new(sizeof(All));
+  counts_of = plugin::PerVcpu<All>(scoreboard);
   accesses = qemu_plugin_scoreboard_u64_in_struct(scoreboard, Counts, accesses);
   io_accesses = qemu_plugin_scoreboard_u64_in_struct(scoreboard, Counts, io);
   inline_accesses = qemu_plugin_scoreboard_u64_in_struct(scoreboard, All, counted);
@@ -126,3 +150,5 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   qemu_plugin_register_atexit_cb(id, report, nullptr);
   return 0;
 }
+
+SEGMENTS(nullptr, save, merge)

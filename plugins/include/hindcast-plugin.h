@@ -18,6 +18,10 @@ __attribute__((weak)) const char* hindcast_insn_class(const struct qemu_plugin_i
 /* How far behind the beginning of its device an address is (qemu_plugin_hwaddr_is_io()). */
 __attribute__((weak)) uint64_t hindcast_hwaddr_offset(const struct qemu_plugin_hwaddr* haddr);
 
+/* Blocks with the same context and address are one and the same place: the one's announcement replaces the
+ * other's. */
+__attribute__((weak)) uint64_t hindcast_tb_context(const struct qemu_plugin_tb* tb);
+
 /*
  * A plugin that exports `hindcast_plugin_segments` can take part in `hindcast analyze --jobs N`: processes
  * run parts of a recording at the same time, and one more puts their results together. In a part's process
@@ -29,6 +33,9 @@ __attribute__((weak)) uint64_t hindcast_hwaddr_offset(const struct qemu_plugin_h
  */
 struct hindcast_plugin_segments {
   int version; /* 1 */
+  /* Whether the plugin can take part with these options; called before qemu_plugin_install. NULL: with any.
+   */
+  bool (*possible)(int argc, char** argv);
   /* Appends all that the plugin has found out. */
   void (*save)(GByteArray* out);
   /* Adds what another process has saved. False: the bytes make no sense. */
