@@ -103,6 +103,31 @@ TEST_F(Parts, ALogOfAPartIsAPartOfTheLog) {
   EXPECT_EQ(hindcast({"analyze", "-p", "insn", "--from", "1000000000", rec}).status, 125);
 }
 
+/// What several processes put together is what one writes.
+TEST_F(Parts, SeveralProcessesWriteTheSame) {
+  const std::string image = program("counter", counter_program(2500, 500)), rec = folder / "rec";
+  log_of({"record", "-o", rec, "--checkpoints", "every=1000000", image}, 5);
+  for (const char* plugin : {"insn,sizes=on", "bb,inline=on", "mem,callback=on,inline=on,region-summary=on",
+                             "hotblocks", "hotblocks,inline=on", "hotpages", "howvec,count=all",
+                             "howvec,inline=on", "hwprofile", "execlog,reg=s*"}) {
+    const Strings range = {"analyze", "-p", plugin, "--from", "1000", "--to", "2100000", rec};
+    const std::string one = log_of(range, 0);
+    EXPECT_NE(one, "") << plugin;
+    Strings in_parts = range;
+    in_parts.insert(in_parts.end(), {"--jobs", "2"});
+    EXPECT_TRUE(log_of(in_parts, 0) == one) << plugin;
+  }
+  const std::string two_plugins = log_of({"analyze", "-p", "insn", "-p", "bb", "--jobs", "3", rec}, 0);
+  EXPECT_EQ(two_plugins, log_of({"analyze", "-p", "insn", "-p", "bb", rec}, 0));
+  // Those that cannot run alone, and say so.
+  for (const char* plugin : {"cache", "insn,match=sd", "execlog,ifilter=sd,reg=a0"}) {
+    const std::string log = log_of({"analyze", "-p", plugin, "--to", "100000", "--jobs", "2", rec}, 0);
+    EXPECT_NE(log.find("cannot put parts together: one job runs everything"), std::string::npos) << plugin;
+    EXPECT_NE(log.find(log_of({"analyze", "-p", plugin, "--to", "100000", rec}, 0)), std::string::npos)
+        << plugin;
+  }
+}
+
 TEST_F(Parts, ExeclogShowsWhatEachInstructionDid) {
   cli_test::Assembler a;
   a.li(a.t0, 0x55);
