@@ -22,6 +22,7 @@ u64 bkpt_helper(Vcpu& vcpu, u64 imm, u64 next, u64) {
     vcpu.raise({exc::kDebugMonitor, 0});
     return 0;
   }
+  vcpu.machine().note_host_call(vcpu, next);
   vcpu.set_pc(next);
   semihost::Convention convention;
   convention.word_bytes = 4;
