@@ -196,6 +196,41 @@ TEST_F(Bundled, SyscallHasNothingToSayOfAMachine) {
             "syscall no.  calls  errors\n");
 }
 
+TEST_F(Bundled, UftraceWritesCallsAndReturns) {
+  // Calls a function of two instructions three times.
+  A a;
+  a.li(a.t0, 3);
+  const unsigned top = a.here();
+  a.word(0x00c000ef);  // jal ra, +12
+  a.addi(a.t0, a.t0, -1);
+  const unsigned over = a.beq_later(a.zero, a.zero);
+  a.addi(a.t1, a.t1, 1);
+  a.word(0x00008067);  // ret
+  a.bind(over);
+  a.bne(a.t0, a.zero, top);
+  a.exit(a.zero);
+  const std::string data = folder / "data", image = program("calls", a.elf()), rec = folder / "rec";
+  log_of({"run", "-p", "uftrace,dir=" + data, image}, 0);
+  const std::string track = read_file(data + "/100.dat");
+  // Three calls, and the outermost function, which the reset code begins.
+  ASSERT_EQ(track.size(), 16u * (3 * 2 + 2));
+  std::string kinds, depths;
+  for (std::size_t at = 0; at < track.size(); at += 16) {
+    std::uint64_t record;
+    std::memcpy(&record, &track[at + 8], 8);
+    EXPECT_EQ(record >> 3 & 7, 5u);
+    kinds += static_cast<char>('0' + (record & 3));
+    depths += static_cast<char>('0' + (record >> 6 & 0x3ff));
+    EXPECT_EQ(record >> 16, (record >> 6 & 0x3ff) == 0 ? 0x1000u : A::kBase + 4u * (top + 3));
+  }
+  EXPECT_EQ(kinds, "00101011");
+  EXPECT_EQ(depths, "01111110");
+  // The same of a recording.
+  log_of({"record", "-o", rec, image}, 0);
+  log_of({"analyze", "-p", "uftrace,dir=" + data + "2", rec}, 0);
+  EXPECT_TRUE(read_file(data + "2/100.dat") == track);
+}
+
 class Lockstep : public Plugins {
  protected:
   /// What two commands that meet over a socket write.
