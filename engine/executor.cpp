@@ -357,19 +357,26 @@ bool Executor::at_breakpoint(Vcpu& vcpu) {
 u32 Executor::find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc) {
   if (auto it = context.blocks.find(pc); it != context.blocks.end()) return it->second;
   if (context.interpreted.contains(pc)) return Jit::kNone;
-  ir::Unit unit;
-  jit::Extent extent;
-  GuestFault fault;
   vcpu.set_pc(pc);
-  if (!build_unit(vcpu, context, kBlockInsns, false, unit, extent, fault)) return Jit::kNone;
-  guard(extent);
-  const u32 number = jit_->compile(context, unit, extent);
-  if (number == Jit::kNone) {
-    context.interpreted.insert(pc);
-    return Jit::kNone;
+  // What has more values at once than translated code has room for is cut in two; an instruction that has by
+  // itself is the interpreter's.
+  unsigned longest = kBlockInsns;
+  for (;;) {
+    ir::Unit unit;
+    jit::Extent extent;
+    GuestFault fault;
+    if (!build_unit(vcpu, context, longest, false, unit, extent, fault)) return Jit::kNone;
+    guard(extent);
+    const u32 number = jit_->compile(context, unit, extent);
+    if (number != Jit::kNone) {
+      track(extent, context, pc, true, number);
+      return number;
+    }
+    if (unit.insn_count <= 1) break;
+    longest = unit.insn_count / 2;
   }
-  track(extent, context, pc, true, number);
-  return number;
+  context.interpreted.insert(pc);
+  return Jit::kNone;
 }
 
 bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
