@@ -20,13 +20,15 @@ constexpr u8 kIds[] = {0x04, 0, 0, 0, 0x21, 0xb8, 0x1b, 0x00, 0x0d, 0xf0, 0x05, 
 
 CmsdkUart::CmsdkUart(std::string name, Machine& machine, Wiring wiring)
     : Device(std::move(name)), machine_(machine), wiring_(wiring) {
+  frame_ = machine_.clock().add_timer(this->name() + ".frame", [this] { frame_passed(); });
   machine_.port().attach(wiring_.channel, InputKind::Serial, this);
 }
 
 void CmsdkUart::reset() {
   control_ = interrupts_ = divisor_ = 0;
   received_ = 0;
-  full_ = in_use_ = false;
+  full_ = line_busy_ = in_use_ = false;
+  machine_.clock().arm(frame_, kNever);
   update_irq();
 }
 
@@ -36,6 +38,7 @@ void CmsdkUart::state(Archive& ar) {
   ar.field("divisor", divisor_);
   ar.field("received", received_);
   ar.field("full", full_);
+  ar.field("line_busy", line_busy_);
   ar.field("in_use", in_use_);
 }
 
@@ -51,10 +54,8 @@ u64 CmsdkUart::mmio_read(u64 offset, unsigned) {
   switch (offset & ~u64{3}) {
     case kData: {
       const u8 byte = received_;
-      if (full_) {
-        full_ = false;
-        machine_.port().ready(wiring_.channel);
-      }
+      full_ = false;
+      if (!line_busy_) machine_.port().ready(wiring_.channel);
       return byte;
     }
     case kState: return full_ ? kReceiverFull : 0;
@@ -96,7 +97,7 @@ void CmsdkUart::update_irq() {
 }
 
 std::size_t CmsdkUart::receivable() const {
-  return in_use_ && !full_ && (control_ & kReceiveEnable) != 0 ? 1 : 0;
+  return in_use_ && !full_ && !line_busy_ && (control_ & kReceiveEnable) != 0 ? 1 : 0;
 }
 
 void CmsdkUart::receive(InputKind, ByteView data) {
@@ -105,9 +106,19 @@ void CmsdkUart::receive(InputKind, ByteView data) {
   for (const u8 byte : data) {
     received_ = byte;
     full_ = true;
+    // Drivers may acknowledge the interrupt after they have taken the byte: the next one takes its time.
+    constexpr u64 kBits = 10, kClockNs = 40, kLeastDivisor = 16;
+    line_busy_ = true;
+    machine_.clock().arm(frame_,
+                         machine_.clock().now() + kBits * kClockNs * std::max<u64>(divisor_, kLeastDivisor));
     if ((control_ & kReceiveInterrupt) != 0) interrupts_ |= kReceived;
   }
   update_irq();
+}
+
+void CmsdkUart::frame_passed() {
+  line_busy_ = false;
+  if (receivable() != 0) machine_.port().ready(wiring_.channel);
 }
 
 IrqSink* build_cmsdk_uart(const DeviceSite& site) {

@@ -61,5 +61,7 @@ IrqSink* build_goldfish_rtc(const DeviceSite& site);
 IrqSink* build_cfi_flash(const DeviceSite& site);
 IrqSink* build_pl011(const DeviceSite& site);
 IrqSink* build_cmsdk_uart(const DeviceSite& site);
+IrqSink* build_cmsdk_timer(const DeviceSite& site);
+IrqSink* build_stm32_uart(const DeviceSite& site);
 
 }  // namespace hindcast::devices

@@ -15,12 +15,14 @@
 #include "targets/machines/lm3s6965evb_dts.h"
 #include "targets/machines/microbit_dts.h"
 #include "targets/machines/mps2_an385_dts.h"
+#include "targets/machines/stm32f405_dts.h"
 
 namespace hindcast::machines {
 namespace {
 
 constexpr unsigned kElfArm = 40;
 constexpr unsigned kPhysicalBits = 32;
+constexpr GuestAddr kStm32Flash = 0x08000000;
 
 struct ArmBoard {
   const char* name;
@@ -47,6 +49,10 @@ const ArmBoard kBoards[] = {
     {"mps2-an500", "Arm MPS2 board, Cortex-M7 (AN500)", kMps2An385Dts, "cortex-m7", 0, adjust_an500, false},
     {"lm3s6965evb", "Stellaris LM3S6965 evaluation board, Cortex-M3", kLm3s6965evbDts, nullptr, 0, nullptr,
      false},
+    {"netduinoplus2", "Netduino Plus 2, Cortex-M4 (STM32F405)", kStm32F405Dts, nullptr, kStm32Flash, nullptr,
+     false},
+    {"olimex-stm32-h405", "Olimex STM32-H405, Cortex-M4 (STM32F405)", kStm32F405Dts, nullptr, kStm32Flash,
+     nullptr, false},
     {"microbit", "BBC micro:bit, Cortex-M0 (nRF51822)", kMicrobitDts, nullptr, 0, nullptr, false},
 };
 
