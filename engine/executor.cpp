@@ -164,7 +164,7 @@ bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns,
     }
     // Blocks stay within a page, but for one instruction that crosses into the next.
     const bool first = n == 0;
-    const bool stop = insns == nullptr && machine_.breakpoints_.contains(pc);
+    const bool stop = insns == nullptr && machine_.breakpoints_.pcs.contains(pc);
     if (!first && (((pc ^ start) & ~(kPage - 1)) != 0 || stop)) break;
     InsnInfo info;
     if (available != 0) {
@@ -348,10 +348,28 @@ bool Executor::interpret(Vcpu& vcpu, jit::Context& context, u32 max) {
   }
 }
 
+bool Executor::has_breakpoint(const Vcpu& vcpu) const {
+  const auto& pcs = machine_.breakpoints_.pcs;
+  return !pcs.empty() && pcs.contains(vcpu.pc());
+}
+
 bool Executor::at_breakpoint(Vcpu& vcpu) {
-  if (machine_.breakpoints_.empty() || !machine_.breakpoints_.contains(vcpu.pc())) return false;
+  if (machine_.at_breakpoint_) return true;
+  if (!has_breakpoint(vcpu)) return false;
   const Icount now = vcpu.slice_start_ + static_cast<u64>(vcpu.slice_budget_ - vcpu.header().budget);
-  return now != machine_.resumed_at_;
+  if (now == machine_.passed_at_) return false;
+  if (const auto& counts = machine_.breakpoints_.counts) {
+    // Whoever asks for the time now sees that of the instruction, as if it had begun.
+    vcpu.header().budget -= 1;
+    const bool stops = counts(vcpu);
+    vcpu.header().budget += 1;
+    if (!stops) {
+      machine_.passed_at_ = now;
+      if (machine_.stop_requested_.load(std::memory_order_relaxed)) vcpu.request_exit();
+      return false;
+    }
+  }
+  return machine_.at_breakpoint_ = true;
 }
 
 u32 Executor::find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc) {
@@ -397,13 +415,14 @@ bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
         const bool from_live = jit_->block(from).live;
         block = find_block(vcpu, context, header.pc);
         // If the arena was emptied meanwhile, the link is gone.
-        if (block != Jit::kNone && from_live && flushes_ == flushes) jit_->link(exit.index, block);
+        if (block != Jit::kNone && from_live && flushes_ == flushes && !has_breakpoint(vcpu))
+          jit_->link(exit.index, block);
         continue;
       }
       case ExitKind::Indirect:
         if (header.budget <= 0 || at_breakpoint(vcpu)) return true;
         block = find_block(vcpu, context, header.pc);
-        if (block != Jit::kNone) jit_->cache_jump(context, block);
+        if (block != Jit::kNone && !has_breakpoint(vcpu)) jit_->cache_jump(context, block);
         continue;
       case ExitKind::Dispatch: return false;
       case ExitKind::Site: {
@@ -483,10 +502,7 @@ void Executor::run_slice(Vcpu& vcpu, u64 budget, Instrumented* instrumented) {
       if (r % 97 == 0) drop_all(nullptr);
       use_jit = use_jit && (r >> 20) % 3 != 0;
     }
-    if (at_breakpoint(vcpu)) {
-      machine_.at_breakpoint_ = true;
-      break;
-    }
+    if (at_breakpoint(vcpu)) break;
     if (instrumented != nullptr) {
       if (!instrumented->step(vcpu, use_jit)) break;
       continue;

@@ -88,7 +88,7 @@ std::shared_ptr<InstrBlock> Instrumented::block_at(Vcpu& vcpu, Context& context,
 
 bool Instrumented::can_translate(const InstrBlock& block) const {
   // Breakpoints do not divide a block, so the interpreter stops inside.
-  const auto& stops = machine_.breakpoints();
+  const auto& stops = machine_.breakpoints().pcs;
   return stops.empty() || std::none_of(block.insns.begin() + 1, block.insns.end(),
                                        [&](const InstrInsn& insn) { return stops.contains(insn.pc); });
 }
@@ -294,7 +294,7 @@ bool Instrumented::interpret(Vcpu& vcpu, Context& context, u32 max) {
     return true;
   }
   // A breakpoint inside: up to it.
-  const auto& stops = machine_.breakpoints();
+  const auto& stops = machine_.breakpoints().pcs;
   if (!stops.empty())
     for (u32 k = 1; k < count; ++k)
       if (stops.contains(cursor.block->insns[cursor.next + k].pc)) count = k;
@@ -336,13 +336,15 @@ bool Instrumented::step_jit(Vcpu& vcpu, Context& context) {
         const bool from_live = jit_->block(jit_->link_at(exit.index).from).live;
         block = find_block(vcpu, context, header.pc);
         // If the arena was emptied meanwhile, the link is gone.
-        if (block != Jit::kNone && from_live && executor_.flushes_ == flushes) jit_->link(exit.index, block);
+        if (block != Jit::kNone && from_live && executor_.flushes_ == flushes &&
+            !executor_.has_breakpoint(vcpu))
+          jit_->link(exit.index, block);
         continue;
       }
       case ExitKind::Indirect:
         if (header.budget <= 0 || forget_requested_ || executor_.at_breakpoint(vcpu)) return true;
         block = find_block(vcpu, context, header.pc);
-        if (block != Jit::kNone) jit_->cache_jump(context.jit, block);
+        if (block != Jit::kNone && !executor_.has_breakpoint(vcpu)) jit_->cache_jump(context.jit, block);
         continue;
       default: return leave_jit(vcpu, context, exit);
     }

@@ -75,14 +75,14 @@ void Machine::note_idle() {
   }
 }
 
-void Machine::set_breakpoints(std::set<GuestAddr> pcs) {
-  if (pcs == breakpoints_) return;
-  breakpoints_ = std::move(pcs);
-  flush_translations();  // blocks end before breakpoints
+void Machine::set_breakpoints(Breakpoints breakpoints) {
+  const bool moved = breakpoints.pcs != breakpoints_.pcs;
+  breakpoints_ = std::move(breakpoints);
+  if (moved) flush_translations();  // blocks end before breakpoints
 }
 
 StopReason Machine::run(Icount limit, bool stop_here) {
-  resumed_at_ = stop_here ? kNever : clock_.icount();
+  passed_at_ = stop_here ? kNever : clock_.icount();
   Icount begun_at = kNever;
   bool changed_here = false;  // the boundary at begun_at has changed something
   for (;;) {

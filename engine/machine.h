@@ -53,6 +53,14 @@ enum class StopReason : u8 {
   Switch,  // current() takes over from another vCPU, before its instruction; only after stop_at_switches()
 };
 
+/// Where a run stops, at virtual pcs, whichever vCPU comes there.
+struct Breakpoints {
+  std::set<GuestAddr> pcs;
+  /// Decides, before the instruction, whether the run stops; empty: always. Sees the machine as it is there
+  /// and changes nothing that the guest could see. Called once for each time that the guest comes there.
+  std::function<bool(Vcpu&)> counts;
+};
+
 class Machine {
  public:
   Machine(const Architecture& arch, MachineOptions options, unsigned physical_bits);
@@ -89,10 +97,10 @@ class Machine {
   /// Exit. `stop_here`: a breakpoint at the instruction where it starts counts too.
   StopReason run(Icount limit, bool stop_here = false);
   Icount icount() const { return clock_.icount(); }
-  /// Breakpoints at virtual pcs, of any vCPU. Costs nothing at other instructions. The instruction at which
-  /// run() starts is executed even if it has one, so that a run stopped there goes on.
-  void set_breakpoints(std::set<GuestAddr> pcs);
-  const std::set<GuestAddr>& breakpoints() const { return breakpoints_; }
+  /// Costs nothing at other instructions. The instruction at which run() starts is executed even if it has a
+  /// breakpoint, so that a run stopped there goes on.
+  void set_breakpoints(Breakpoints breakpoints);
+  const Breakpoints& breakpoints() const { return breakpoints_; }
   /// Whether run() returns Switch when another vCPU takes over. Invisible to the guest.
   void stop_at_switches(bool on) { stop_at_switches_ = on; }
   bool stops_at_switches() const { return stop_at_switches_; }
@@ -185,8 +193,8 @@ class Machine {
   std::atomic<bool> stop_requested_ = false;
   std::optional<int> exit_code_;
   bool stuck_ = false;  // follows from the guest's state, so it is not part of it
-  std::set<GuestAddr> breakpoints_;
-  Icount resumed_at_ = 0;  // where run() began, if a breakpoint there does not count
+  Breakpoints breakpoints_;
+  Icount passed_at_ = 0;  // a breakpoint here has been decided: run() began here, or it did not count
   bool at_breakpoint_ = false;
   bool stop_at_switches_ = false;
   bool observed_stop_ = false;  // stop_observed() was called outside the executor

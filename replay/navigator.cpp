@@ -87,6 +87,7 @@ class RecordingNavigator final : public PastNavigator {
     Machine& machine;
   };
   void arm(bool on);
+  Breakpoints armed();
   NavStop stopped(Kind kind);
   /// What a pause of the player means here. Nothing if the run is to go on, with `stop_here` set for that.
   std::optional<NavStop> judge(StopReason reason, bool& stop_here);
@@ -150,7 +151,7 @@ NavStop RecordingNavigator::move(Move&& body) {
 void RecordingNavigator::set_breakpoints(std::set<GuestAddr> pcs) {
   if (pcs == breakpoints_) return;
   breakpoints_ = std::move(pcs);
-  if (armed_) machine().set_breakpoints(breakpoints_);
+  if (armed_) machine().set_breakpoints(armed());
 }
 
 void RecordingNavigator::set_watches(std::vector<AddressSpace::Watch> watches) {
@@ -158,10 +159,16 @@ void RecordingNavigator::set_watches(std::vector<AddressSpace::Watch> watches) {
   if (armed_) machine().memory().set_watches(watches_);
 }
 
+Breakpoints RecordingNavigator::armed() {
+  return {breakpoints_, [this](Vcpu& vcpu) {
+            return !filter_ || filter_(vcpu.machine(), {Kind::Breakpoint, vcpu.index(), {}});
+          }};
+}
+
 void RecordingNavigator::arm(bool on) {
   if (armed_ == on) return;
   armed_ = on;
-  machine().set_breakpoints(on ? breakpoints_ : std::set<GuestAddr>{});
+  machine().set_breakpoints(on ? armed() : Breakpoints{});
   machine().memory().set_watches(on ? watches_ : std::vector<AddressSpace::Watch>{});
 }
 
@@ -181,12 +188,7 @@ std::optional<NavStop> RecordingNavigator::judge(StopReason reason, bool& stop_h
       if (!filter_ || filter_(machine(), stop)) return stop;
       return std::nullopt;
     }
-    case StopReason::Breakpoint: {
-      const NavStop stop = stopped(Kind::Breakpoint);
-      if (!filter_ || filter_(machine(), stop)) return stop;
-      stop_here = false;
-      return std::nullopt;
-    }
+    case StopReason::Breakpoint: return stopped(Kind::Breakpoint);
     default:
       if (stop_) return stopped(Kind::Interrupted);
       return std::nullopt;

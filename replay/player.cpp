@@ -179,11 +179,11 @@ void Player::apply_warp(const storage::EventRecord& event) {
 
 /// The machine goes up to where it would take the next instruction.
 void Player::apply_boundary(const storage::EventRecord& event) {
-  const std::set<GuestAddr> breakpoints = machine_->breakpoints();
+  const Breakpoints breakpoints = machine_->breakpoints();
   const unsigned before = machine_->current().index();
-  std::set<GuestAddr> everywhere = breakpoints;
+  std::set<GuestAddr> everywhere = breakpoints.pcs;
   for (unsigned i = 0; i < machine_->vcpu_count(); ++i) everywhere.insert(machine_->vcpu(i).pc());
-  machine_->set_breakpoints(everywhere);
+  machine_->set_breakpoints({everywhere, {}});
   StopReason reason;
   for (;;) {
     reason = machine_->run(event.icount + 1, true);

@@ -157,7 +157,12 @@ NavStop Timeline::stopped(Kind kind) {
 
 void Timeline::arm(bool on) {
   Machine& machine = live_->machine();
-  machine.set_breakpoints(on ? breakpoints_ : std::set<GuestAddr>{});
+  Breakpoints breakpoints;
+  if (on)
+    breakpoints = {breakpoints_, [this](Vcpu& vcpu) {
+                     return !filter_ || filter_(vcpu.machine(), {Kind::Breakpoint, vcpu.index(), {}});
+                   }};
+  machine.set_breakpoints(std::move(breakpoints));
   if (on || machine.memory().watching())
     machine.memory().set_watches(on ? watches_ : std::vector<AddressSpace::Watch>{});
 }
@@ -176,7 +181,7 @@ NavStop Timeline::go(Icount limit, bool stop_here) {
     }
     NavStop stop = stopped(Kind::Arrived);
     switch (halt.reason) {
-      case StopReason::Breakpoint: stop.kind = Kind::Breakpoint; break;
+      case StopReason::Breakpoint: stop.kind = Kind::Breakpoint; return stop;
       case StopReason::Watchpoint:
         stop.kind = Kind::Watchpoint;
         stop.watch = machine.memory().take_watch_hit();
@@ -185,7 +190,7 @@ NavStop Timeline::go(Icount limit, bool stop_here) {
       default: return stop;
     }
     if (!filter_ || filter_(machine, stop)) return stop;
-    stop_here = stop.kind == Kind::Watchpoint;
+    stop_here = true;
   }
   return stopped(Kind::End);
 }

@@ -234,6 +234,23 @@ TEST(Navigator, BackwardFindsWhatForwardFinds) {
   }
 }
 
+TEST(Navigator, AConditionIsAskedOnceForEachPass) {
+  World w(machine_of(echo_program(true)), "some keys t to tq", 2);
+  const Icount until = std::min<Icount>(w.nav().end(), 60'000);
+  const GuestAddr pc = w.straight(1234).current().pc();
+  const Truth truth = try_everything(w, 0, until, pc, 0x80100000, 8);
+  std::vector<Icount> asked;
+  w.nav().set_breakpoints({pc});
+  w.nav().set_filter([&](Machine& machine, const NavStop&) {
+    EXPECT_EQ(machine.current().pc(), pc);
+    asked.push_back(machine.icount());
+    return false;
+  });
+  EXPECT_EQ(w.nav().run(until).kind, Kind::Arrived);
+  EXPECT_EQ(asked, truth.at_pc);
+  w.expect_right();
+}
+
 TEST(Navigator, OutputIsHeardOnceGoingForward) {
   World w(machine_of(echo_program(true)), "echoq");
   std::string heard;
