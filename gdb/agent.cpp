@@ -3,6 +3,8 @@
 #include <array>
 #include <utility>
 
+#include "gdb/agent_format.h"
+
 namespace hindcast::gdb {
 namespace {
 
@@ -18,6 +20,8 @@ enum Op : u8 {
   kShiftLeft = 0x09,
   kShiftRightSigned = 0x0a,
   kShiftRightUnsigned = 0x0b,
+  kTrace = 0x0c,
+  kTraceQuick = 0x0d,
   kLogNot = 0x0e,
   kBitAnd = 0x0f,
   kBitOr = 0x10,
@@ -43,28 +47,35 @@ enum Op : u8 {
   kPop = 0x29,
   kZeroExt = 0x2a,
   kSwap = 0x2b,
+  kGetVariable = 0x2c,
+  kSetVariable = 0x2d,
+  kTraceVariable = 0x2e,
+  kTraceString = 0x2f,
+  kTrace16 = 0x30,
   kPick = 0x32,
   kRot = 0x33,
+  kPrintf = 0x34,
 };
 
 constexpr unsigned kMaxSteps = 10'000;
 
 class Evaluation {
  public:
-  Evaluation(ByteView code, const AgentWorld& world) : code_(code), world_(world) {}
+  Evaluation(ByteView code, AgentWorld& world) : code_(code), world_(world) {}
 
-  std::optional<u64> run() {
+  /// Up to the end. False: it does not get there.
+  bool run() {
     for (unsigned steps = 0; steps < kMaxSteps; ++steps) {
       const u8 op = static_cast<u8>(operand(1));
-      if (failed_) return std::nullopt;
-      if (op == kEnd) {
-        const u64 result = pop();
-        return failed_ ? std::nullopt : std::optional(result);
-      }
+      if (failed_) return false;
+      if (op == kEnd) return true;
       step(op);
-      if (failed_) return std::nullopt;
+      if (failed_) return false;
     }
-    return std::nullopt;
+    return false;
+  }
+  std::optional<u64> top() const {
+    return depth_ == 0 ? std::nullopt : std::optional<u64>(stack_[depth_ - 1]);
   }
 
  private:
@@ -140,8 +151,39 @@ class Evaluation {
         push(b);
         break;
       }
+      case kGetVariable: push(world_.variable(static_cast<unsigned>(operand(2)))); break;
+      case kSetVariable: {
+        const u64 number = operand(2), value = pop();
+        push(value);
+        if (!failed_ && !world_.set_variable(static_cast<unsigned>(number), value)) fail();
+        break;
+      }
+      // Nothing is collected: all of memory can be looked at where this was executed.
+      case kTrace:
+      case kTraceString:
+        pop();
+        pop();
+        break;
+      case kTraceQuick: operand(1); break;
+      case kTrace16:
+      case kTraceVariable: operand(2); break;
+      case kPrintf: print(); break;
       default: binary(op);
     }
+  }
+  // count (1 byte), length of the format with its 0 (2 bytes), the format; on the stack, from its top: a
+  // function and a channel, which a stub may ignore, and the arguments, the first one uppermost.
+  void print() {
+    const u64 count = operand(1), length = operand(2);
+    pop();
+    pop();
+    std::array<u64, 256> arguments;
+    for (u64 i = 0; i < count; ++i) arguments[i] = pop();
+    if (failed_ || length == 0 || code_.size() - at_ < length || code_[at_ + length - 1] != 0) return fail();
+    const std::string_view format(reinterpret_cast<const char*>(code_.data()) + at_, length - 1);
+    at_ += length;
+    const auto text = format_text(format, {arguments.data(), count}, world_);
+    if (!text || !world_.print(*text)) fail();
   }
   void pick(u64 below) {
     if (below >= depth_) return fail();
@@ -185,15 +227,29 @@ class Evaluation {
   }
 
   ByteView code_;
-  const AgentWorld& world_;
+  AgentWorld& world_;
   std::size_t at_ = 0;
-  std::array<u64, 128> stack_{};
+  std::array<u64, 128> stack_;  // only what is below depth_ is looked at
   std::size_t depth_ = 0;
   bool failed_ = false;
 };
 
 }  // namespace
 
-std::optional<u64> evaluate(ByteView code, const AgentWorld& world) { return Evaluation(code, world).run(); }
+std::optional<Bytes> agent_expression(Fields& fields) {
+  if (!fields.take('X')) return std::nullopt;
+  const auto length = fields.number();
+  if (!length || *length == 0 || *length > kMaxExpression || !fields.take(',')) return std::nullopt;
+  const auto code = from_hex(fields.bytes(2 * *length));
+  if (!code || code->size() != *length) return std::nullopt;
+  return Bytes(code->begin(), code->end());
+}
+
+std::optional<u64> evaluate(ByteView code, AgentWorld& world) {
+  Evaluation evaluation(code, world);
+  return evaluation.run() ? evaluation.top() : std::nullopt;
+}
+
+bool execute(ByteView code, AgentWorld& world) { return Evaluation(code, world).run(); }
 
 }  // namespace hindcast::gdb

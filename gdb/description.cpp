@@ -12,18 +12,6 @@ namespace {
 
 constexpr const char* kHeader = "<?xml version=\"1.0\"?>\n";
 
-std::string xml_text(std::string_view text) {
-  std::string out;
-  for (char c : text) switch (c) {
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '&': out += "&amp;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
-    }
-  return out;
-}
-
 unsigned row_bits(const RegisterRow& row) { return std::max(8u, ir::bits_of(row.type)); }
 
 /// gdb's name of a group of registers ("info registers float").
@@ -47,17 +35,12 @@ RegisterMap::RegisterMap(const Architecture& arch) {
   }
   std::sort(entries_.begin(), entries_.end(),
             [](const Entry& a, const Entry& b) { return a.number < b.number; });
+  rows_.resize(next, -1);
+  for (const Entry& entry : entries_) rows_[entry.number] = static_cast<int>(entry.row);
   for (const Entry& entry : entries_) {
     if (std::strcmp(rows[entry.row].group, "general") != 0) break;
     general_.push_back(entry.row);
   }
-}
-
-std::optional<unsigned> RegisterMap::row(u64 number) const {
-  const auto it = std::lower_bound(entries_.begin(), entries_.end(), number,
-                                   [](const Entry& entry, u64 wanted) { return entry.number < wanted; });
-  if (it == entries_.end() || it->number != number) return std::nullopt;
-  return it->row;
 }
 
 std::string RegisterMap::read(const Vcpu& vcpu, unsigned row) const {
@@ -98,6 +81,20 @@ std::string RegisterMap::target_xml(const Architecture& arch) const {
   return out + "</target>\n";
 }
 
+std::string xml_text(std::string_view text) {
+  std::string out;
+  for (char c : text) switch (c) {
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '&': out += "&amp;"; break;
+      case '"': out += "&quot;"; break;
+      default: out += c >= ' ' && c <= '~' ? c : '?';
+    }
+  return out;
+}
+
+bool is_flash(const RamBlock& block) { return block.rom && block.device != nullptr; }
+
 std::string guest_bytes(const Architecture& arch, u64 value, unsigned size) {
   std::string out(size, '\0');
   for (unsigned i = 0; i < size; ++i)
@@ -116,9 +113,14 @@ std::string memory_map_xml(Machine& machine) {
   std::string out = std::string(kHeader) +
                     "<!DOCTYPE memory-map PUBLIC \"+//IDN gnu.org//DTD GDB Memory Map V1.0//EN\" "
                     "\"http://sourceware.org/gdb/gdb-memory-map.dtd\">\n<memory-map>\n";
-  for (const auto& block : machine.memory().ram_blocks())
-    out += fmt::format("<memory type=\"{}\" start=\"{:#x}\" length=\"{:#x}\"/>\n", block->rom ? "rom" : "ram",
-                       block->base, block->size);
+  for (const auto& block : machine.memory().ram_blocks()) {
+    const bool flash = is_flash(*block);
+    const char* type = flash ? "flash" : block->rom ? "rom" : "ram";
+    out +=
+        fmt::format("<memory type=\"{}\" start=\"{:#x}\" length=\"{:#x}\"", type, block->base, block->size);
+    out += flash ? fmt::format("><property name=\"blocksize\">{:#x}</property></memory>\n", kFlashBlock)
+                 : "/>\n";
+  }
   return out + "</memory-map>\n";
 }
 

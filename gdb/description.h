@@ -17,7 +17,10 @@ class RegisterMap {
   explicit RegisterMap(const Architecture& arch);
 
   /// The row of gdb's register `number`.
-  std::optional<unsigned> row(u64 number) const;
+  std::optional<unsigned> row(u64 number) const {
+    if (number >= rows_.size() || rows_[number] < 0) return std::nullopt;
+    return static_cast<unsigned>(rows_[number]);
+  }
   /// The rows of a 'g' packet: the general registers, which come first in gdb's numbering.
   const std::vector<unsigned>& general() const { return general_; }
   /// The gdb number of the pc.
@@ -35,6 +38,7 @@ class RegisterMap {
     unsigned row;
   };
   std::vector<Entry> entries_;  // by number
+  std::vector<int> rows_;       // of each number; -1: none. Conditions ask at every hit
   std::vector<unsigned> general_;
   unsigned pc_number_ = 0;
 };
@@ -43,6 +47,11 @@ class RegisterMap {
 std::string guest_bytes(const Architecture& arch, u64 value, unsigned size);
 u64 guest_value(const Architecture& arch, std::string_view bytes);
 
+/// Text as XML has it; what is not printable becomes '?'.
+std::string xml_text(std::string_view text);
+/// Erasing goes by this many bytes for gdb, whatever the guest's commands do.
+inline constexpr u64 kFlashBlock = 4096;
+bool is_flash(const RamBlock& block);
 std::string memory_map_xml(Machine& machine);
 std::string threads_xml(Machine& machine);
 /// "running", "halted" (a wait instruction), "parked" (waits for an answer from outside).

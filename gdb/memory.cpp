@@ -7,9 +7,14 @@ namespace {
 
 constexpr u64 kBlock = 64 * 1024;
 
+bool translate(Vcpu& vcpu, Space space, GuestAddr at, GuestAddr& physical) {
+  physical = at;
+  return space == Space::Physical || vcpu.arch().debug_translate(vcpu, at, &physical);
+}
+
 }  // namespace
 
-std::string read_memory(Vcpu& vcpu, GuestAddr va, u64 size) {
+std::string read_memory(Vcpu& vcpu, Space space, GuestAddr va, u64 size) {
   const Architecture& arch = vcpu.arch();
   const u64 page = u64{1} << arch.page_bits();
   std::string out;
@@ -17,7 +22,7 @@ std::string read_memory(Vcpu& vcpu, GuestAddr va, u64 size) {
     const GuestAddr at = va + out.size();
     const u64 piece = std::min<u64>(size - out.size(), page - (at & (page - 1)));
     GuestAddr physical = 0;
-    if (at < va || !arch.debug_translate(vcpu, at, &physical)) break;
+    if (at < va || !translate(vcpu, space, at, physical)) break;
     const u8* bytes = vcpu.machine().memory().peek(physical, piece);
     if (bytes == nullptr) {
       // The page may be there in part.
@@ -33,14 +38,15 @@ std::string read_memory(Vcpu& vcpu, GuestAddr va, u64 size) {
   return out;
 }
 
-std::optional<std::vector<std::pair<GuestAddr, u64>>> physical_pieces(Vcpu& vcpu, GuestAddr va, u64 size) {
+std::optional<std::vector<std::pair<GuestAddr, u64>>> physical_pieces(Vcpu& vcpu, Space space, GuestAddr va,
+                                                                      u64 size) {
   const u64 page = u64{1} << vcpu.arch().page_bits();
   std::vector<std::pair<GuestAddr, u64>> pieces;
   for (u64 done = 0; done < size;) {
     const GuestAddr at = va + done;
     const u64 piece = std::min<u64>(size - done, page - (at & (page - 1)));
     GuestAddr physical = 0;
-    if (at < va || !vcpu.arch().debug_translate(vcpu, at, &physical) ||
+    if (at < va || !translate(vcpu, space, at, physical) ||
         vcpu.machine().memory().peek(physical, piece) == nullptr)
       return std::nullopt;
     const AddressSpace& memory = vcpu.machine().memory();
@@ -54,12 +60,13 @@ std::optional<std::vector<std::pair<GuestAddr, u64>>> physical_pieces(Vcpu& vcpu
   return pieces;
 }
 
-std::optional<GuestAddr> search_memory(Vcpu& vcpu, GuestAddr va, u64 size, const std::string& pattern) {
+std::optional<GuestAddr> search_memory(Vcpu& vcpu, Space space, GuestAddr va, u64 size,
+                                       const std::string& pattern) {
   if (pattern.empty() || size < pattern.size()) return std::nullopt;
   // Blocks overlap by a pattern less one byte, so that none is missed between them.
   for (u64 done = 0; done + pattern.size() <= size;) {
     const u64 want = std::min(size - done, kBlock + pattern.size() - 1);
-    const std::string block = read_memory(vcpu, va + done, want);
+    const std::string block = read_memory(vcpu, space, va + done, want);
     if (const std::size_t found = block.find(pattern); found != std::string::npos) return va + done + found;
     if (block.size() < want) return std::nullopt;
     done += kBlock;
@@ -67,11 +74,11 @@ std::optional<GuestAddr> search_memory(Vcpu& vcpu, GuestAddr va, u64 size, const
   return std::nullopt;
 }
 
-std::optional<u32> crc_memory(Vcpu& vcpu, GuestAddr va, u64 size) {
+std::optional<u32> crc_memory(Vcpu& vcpu, Space space, GuestAddr va, u64 size) {
   u32 crc = ~u32{0};
   for (u64 done = 0; done < size;) {
     const u64 want = std::min(size - done, kBlock);
-    const std::string block = read_memory(vcpu, va + done, want);
+    const std::string block = read_memory(vcpu, space, va + done, want);
     if (block.size() != want) return std::nullopt;
     for (char c : block) {
       crc ^= static_cast<u32>(static_cast<u8>(c)) << 24;

@@ -22,6 +22,7 @@ constexpr const char* kHelp =
     "checkpoint               remember this position;  checkpoint list: those remembered\n"
     "branch [FOLDER]          go on from here in a live run, recorded into FOLDER; what is recorded stays\n"
     "device [NAME]            the memory and devices of the board\n"
+    "physical [on | off]      whether gdb's addresses of memory are physical ones\n"
     "After seek, gdb shows the new place once it has read the registers again:\n"
     "maintenance flush register-cache\n";
 
@@ -61,7 +62,8 @@ std::string seconds(VirtualNs ns) {
 }
 
 std::string instruction(Machine& machine, unsigned vcpu, GuestAddr pc) {
-  const std::string code = read_memory(machine.vcpu(vcpu), pc, machine.arch().max_insn_bytes());
+  const std::string code =
+      read_memory(machine.vcpu(vcpu), Space::Virtual, pc, machine.arch().max_insn_bytes());
   std::string text;
   const ByteView bytes(reinterpret_cast<const u8*>(code.data()), code.size());
   return machine.arch().disassemble(pc, bytes, text) == 0 ? "(not readable)" : text;
@@ -80,6 +82,7 @@ std::string Monitor::run(std::string_view line, unsigned vcpu) try {
   if (words[0] == "checkpoint") return checkpoint(words);
   if (words[0] == "branch") return branch(first);
   if (words[0] == "device") return devices(first);
+  if (words[0] == "physical") return physical(first);
   return fmt::format("'{}' is no monitor command; see monitor help\n", printable(words[0]));
 } catch (const Fatal& fatal) {
   return fmt::format("{}\n", printable(fatal.what()));
@@ -199,6 +202,14 @@ std::string Monitor::devices(const std::string& name) {
     row(block->name, block->base, block->size, block->rom ? "rom" : "ram");
   for (const auto& range : machine.memory().devices()) row(range.name, range.base, range.size, "device");
   return out.empty() ? fmt::format("there is no device '{}'\n", printable(name)) : out;
+}
+
+std::string Monitor::physical(const std::string& word) {
+  if (word == "on" || word == "off")
+    space_ = word == "on" ? Space::Physical : Space::Virtual;
+  else if (!word.empty())
+    return "physical on, or physical off\n";
+  return space_ == Space::Physical ? "addresses are physical\n" : "addresses are virtual\n";
 }
 
 }  // namespace hindcast::gdb

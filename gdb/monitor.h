@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gdb/memory.h"
 #include "gdb/motion.h"
 #include "replay/timeline.h"
 
@@ -18,6 +19,11 @@ class Monitor {
   /// Runs one line for the vCPU that the user has selected; the answer is text for the user, lines ending in
   /// '\n'. What cannot be done is said in the answer.
   std::string run(std::string_view line, unsigned vcpu);
+  /// The position that `text` names, as for `seek`; throws Fatal with the reason if it names none.
+  Icount parse_position(const std::string& text);
+  /// What the addresses mean that gdb reads and writes.
+  Space space() const { return space_; }
+  void set_space(Space space) { space_ = space; }
 
  private:
   std::string when(unsigned vcpu);
@@ -27,14 +33,14 @@ class Monitor {
   std::string checkpoint(const std::vector<std::string>& words);
   std::string branch(const std::string& folder);
   std::string devices(const std::string& name);
-  /// The position that `text` names; throws Fatal with the reason if it names none.
-  Icount parse_position(const std::string& text);
+  std::string physical(const std::string& word);
   std::string where(Icount icount) const;
 
   replay::Navigator& navigator_;
   Motion& motion_;
   replay::Timeline* timeline_;
   std::vector<Icount> checkpoints_;  // number 1 first
+  Space space_ = Space::Virtual;
 };
 
 }  // namespace hindcast::gdb

@@ -24,6 +24,55 @@ bool overlaps(const AddressSpace::WatchHit& hit, GuestAddr base, u64 size) {
   return hit.address - base < size || base - hit.address < hit.size;
 }
 
+/// What agent expressions see of the guest.
+class VcpuWorld final : public AgentWorld {
+ public:
+  VcpuWorld(Vcpu& vcpu, const RegisterMap& registers, const Variables& variables)
+      : vcpu_(vcpu), registers_(registers), variables_(variables) {}
+
+  std::optional<u64> memory(GuestAddr va, unsigned size) override {
+    const std::string bytes = read_memory(vcpu_, Space::Virtual, va, size);
+    if (bytes.size() != size) return std::nullopt;
+    return guest_value(vcpu_.arch(), bytes);
+  }
+  std::optional<u64> reg(unsigned number) override {
+    const auto row = registers_.row(number);
+    if (!row) return std::nullopt;
+    return vcpu_.arch().read_register(vcpu_, *row);
+  }
+  unsigned word_bits() const override {
+    return ir::bits_of(vcpu_.arch().registers()[vcpu_.arch().pc_register()].type);
+  }
+  std::optional<u64> variable(unsigned number) override {
+    const auto found = variables_.find(number);
+    return found == variables_.end() ? std::nullopt : std::optional(found->second);
+  }
+  bool set_variable(unsigned number, u64 value) override {
+    if (writable == nullptr || !writable->contains(number)) return false;
+    (*writable)[number] = value;
+    return true;
+  }
+  bool print(const std::string& text) override {
+    if (printer != nullptr && *printer) (*printer)(text);
+    return printer != nullptr;
+  }
+
+  Variables* writable = nullptr;
+  const std::function<void(const std::string&)>* printer = nullptr;
+
+ private:
+  Vcpu& vcpu_;
+  const RegisterMap& registers_;
+  const Variables& variables_;
+};
+
+/// Sets a flag while it lives.
+struct While {
+  explicit While(bool& f) : flag(f) { flag = true; }
+  ~While() { flag = false; }
+  bool& flag;
+};
+
 }  // namespace
 
 Motion::Motion(replay::Navigator& navigator, const RegisterMap& registers)
@@ -59,6 +108,10 @@ void Motion::clear() {
 
 void Motion::prepare() {
   interrupted_ = false;
+  set_points();
+}
+
+void Motion::set_points() {
   if (!changed_) return;
   changed_ = false;
   Machine& machine = navigator_.machine();
@@ -89,56 +142,58 @@ replay::NavStop Motion::move(const std::function<replay::NavStop()>& make) {
   }
 }
 
-const Motion::Watched* Motion::touched(const AddressSpace::WatchHit& hit) const {
+const Motion::Watched* Motion::touched(const replay::NavStop& stop) const {
+  const AddressSpace::WatchHit& hit = *stop.watch;
+  Machine& machine = navigator_.machine();
   for (const Watched& watched : watched_) {
     const PointKind kind = watched.point->kind;
     const u64 size = watched.point->size;
     if (!overlaps(hit, watched.physical, size)) continue;
-    if (kind == PointKind::Access || (kind == PointKind::Read && !hit.store)) return &watched;
-    // What a device does with a store is not known here.
-    if (kind == PointKind::Write && hit.store &&
-        (changes(hit, watched.physical, size) ||
-         navigator_.machine().memory().peek(hit.address, 1) == nullptr))
-      return &watched;
+    const bool right_kind =
+        kind == PointKind::Access || (kind == PointKind::Read && !hit.store) ||
+        // What a device does with a store is not known here.
+        (kind == PointKind::Write && hit.store &&
+         (changes(hit, watched.physical, size) || machine.memory().peek(hit.address, 1) == nullptr));
+    if (right_kind && holds(*watched.point, machine.vcpu(stop.vcpu))) return &watched;
   }
   return nullptr;
 }
 
-bool Motion::condition_holds(Vcpu& vcpu, const Bytes& code) const {
-  const AgentWorld world{
-      [&](GuestAddr va, unsigned size) -> std::optional<u64> {
-        const std::string bytes = read_memory(vcpu, va, size);
-        if (bytes.size() != size) return std::nullopt;
-        return guest_value(vcpu.arch(), bytes);
-      },
-      [&](unsigned number) -> std::optional<u64> {
-        const auto row = registers_.row(number);
-        if (!row) return std::nullopt;
-        return vcpu.arch().read_register(vcpu, *row);
-      },
-  };
-  // gdb looks for itself when the answer is not known.
-  return evaluate(code, world).value_or(1) != 0;
-}
-
 bool Motion::counts(Machine& machine, const replay::NavStop& stop) const {
   if (any_store_) return true;
-  if (stop.kind == replay::NavStop::Kind::Watchpoint) return !stop.watch || touched(*stop.watch) != nullptr;
+  if (stop.kind == replay::NavStop::Kind::Watchpoint) return !stop.watch || touched(stop) != nullptr;
   if (stop.kind != replay::NavStop::Kind::Breakpoint) return true;
   Vcpu& vcpu = machine.vcpu(stop.vcpu);
   bool found = false;
   for (const Point& point : points_) {
     if (is_watch(point.kind) || point.address != vcpu.pc()) continue;
     found = true;
-    if (holds(point, vcpu)) return true;
+    if (!holds(point, vcpu)) continue;
+    if (point.commands.empty()) return true;
+    if (forwards_) run_commands(point, vcpu);
   }
   return !found;
 }
 
 bool Motion::holds(const Point& point, Vcpu& vcpu) const {
-  return point.conditions.empty() ||
-         std::any_of(point.conditions.begin(), point.conditions.end(),
-                     [&](const Bytes& condition) { return condition_holds(vcpu, condition); });
+  if (point.conditions.empty()) return true;
+  VcpuWorld world(vcpu, registers_, variables_);
+  // gdb looks for itself when the answer is not known.
+  return std::any_of(point.conditions.begin(), point.conditions.end(),
+                     [&](const Bytes& condition) { return evaluate(condition, world).value_or(1) != 0; });
+}
+
+void Motion::run_commands(const Point& point, Vcpu& vcpu) const {
+  VcpuWorld world(vcpu, registers_, variables_);
+  world.printer = &print_;
+  for (const Bytes& command : point.commands)
+    if (!execute(command, world)) world.print("hindcast: a command of a breakpoint cannot be executed\n");
+}
+
+void Motion::act(const std::vector<Bytes>& actions, Vcpu& vcpu) {
+  VcpuWorld world(vcpu, registers_, variables_);
+  world.writable = &variables_;
+  for (const Bytes& action : actions) execute(action, world);
 }
 
 Outcome Motion::finish(const replay::NavStop& stop, bool forwards) {
@@ -150,7 +205,7 @@ Outcome Motion::finish(const replay::NavStop& stop, bool forwards) {
     for (const Point& point : points_)
       if (point.kind == PointKind::Software && point.address == pc) outcome.point = PointKind::Software;
   } else if (stop.kind == replay::NavStop::Kind::Watchpoint && stop.watch) {
-    const Watched* watched = touched(*stop.watch);
+    const Watched* watched = touched(stop);
     if (watched == nullptr) return outcome;
     outcome.point = watched->point->kind;
     const GuestAddr first = std::max(stop.watch->address, watched->physical);
@@ -164,6 +219,7 @@ Outcome Motion::finish(const replay::NavStop& stop, bool forwards) {
 }
 
 Outcome Motion::forward() {
+  const While forwards(forwards_);
   prepare();
   return finish(move([&] { return navigator_.run(); }), true);
 }
@@ -180,11 +236,13 @@ replay::NavStop Motion::one_step(unsigned vcpu) {
 }
 
 Outcome Motion::step(unsigned vcpu) {
+  const While forwards(forwards_);
   prepare();
   return finish(one_step(vcpu), true);
 }
 
 Outcome Motion::step_range(unsigned vcpu, GuestAddr start, GuestAddr end) {
+  const While forwards(forwards_);
   prepare();
   for (;;) {
     replay::NavStop stop = one_step(vcpu);
@@ -249,6 +307,7 @@ bool Motion::every_hit(std::vector<Point> points, const std::function<bool(const
   navigator_.seek(navigator_.begin());
   bool more = true;
   while (more && navigator_.position() < end) {
+    set_points();  // `fn` may have moved without them
     const replay::NavStop stop = move([&] { return navigator_.run(end); });
     if (stop.kind != replay::NavStop::Kind::Breakpoint) break;
     more = fn(stop);

@@ -3,6 +3,7 @@
 #pragma once
 #include <atomic>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -19,8 +20,10 @@ struct Point {
   PointKind kind = PointKind::Software;
   GuestAddr address = 0;
   u64 size = 0;  // watchpoints: bytes watched; breakpoints: what gdb calls the kind
-  std::vector<Bytes>
-      conditions;  // agent expressions; the point counts if one of them is true, or there is none
+  // Agent expressions. The point counts if one of the conditions is true, or there is none.
+  std::vector<Bytes> conditions;
+  // What is done instead of stopping (dprintf), going forward.
+  std::vector<Bytes> commands;
 };
 
 /// How a move ended.
@@ -38,6 +41,9 @@ struct Store {
   AddressSpace::WatchHit hit;
 };
 
+/// Trace state variables, by gdb's number.
+using Variables = std::map<unsigned, u64>;
+
 class Motion {
  public:
   static constexpr std::size_t kMaxPoints = 10'000;
@@ -51,6 +57,8 @@ class Motion {
   bool insert(Point point);
   void remove(PointKind kind, GuestAddr address, u64 size);
   void clear();
+  /// Receives what commands of points print.
+  void on_print(std::function<void(const std::string&)> fn) { print_ = std::move(fn); }
 
   // Moves. A write watchpoint counts only stores that change a watched byte. A stop at a watchpoint is where
   // gdb expects it on this architecture, so that it sees the value change.
@@ -68,6 +76,10 @@ class Motion {
   /// until it returns false. `fn` may move the navigator and come back. The cursor stays where it is. False:
   /// interrupt() was called.
   bool every_hit(std::vector<Point> points, const std::function<bool(const replay::NavStop&)>& fn);
+  /// What expressions call by number, and what may change it: trace state variables.
+  Variables& variables() { return variables_; }
+  /// Executes expressions for their effects on them.
+  void act(const std::vector<Bytes>& actions, Vcpu& vcpu);
   /// One instruction of the vCPU (or the entry of an interrupt), whatever points there are.
   void step_silently(unsigned vcpu);
   /// Calls `fn` with the vCPU's pc before each of its last `count` instructions before the cursor, and at the
@@ -83,27 +95,33 @@ class Motion {
 
  private:
   void prepare();
+  /// Tells the navigator of points_ if it does not know them.
+  void set_points();
   /// Makes the move again if it ended by a request that came too late for the move before, or at an access
   /// that no watchpoint is about.
   replay::NavStop move(const std::function<replay::NavStop()>& make);
   replay::NavStop one_step(unsigned vcpu);
   std::optional<replay::NavStop> access_just_made();
   bool counts(Machine& machine, const replay::NavStop& stop) const;
-  bool condition_holds(Vcpu& vcpu, const Bytes& code) const;
+  void run_commands(const Point& point, Vcpu& vcpu) const;
   Outcome finish(const replay::NavStop& stop, bool forwards);
 
   struct Watched {
     const Point* point;
     GuestAddr physical;
   };
-  const Watched* touched(const AddressSpace::WatchHit& hit) const;
+  /// The point that a stop at a watchpoint is about.
+  const Watched* touched(const replay::NavStop& stop) const;
 
   replay::Navigator& navigator_;
   const RegisterMap& registers_;
   std::vector<Point> points_;
   std::vector<Watched> watched_;
+  Variables variables_;
   bool changed_ = true;     // the navigator does not know points_ yet
   bool any_store_ = false;  // last_store() is searching
+  bool forwards_ = false;   // what runs is what the client asked for, not a search
+  std::function<void(const std::string&)> print_;
   std::atomic<bool> interrupted_ = false;
 };
 

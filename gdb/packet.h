@@ -10,7 +10,7 @@
 namespace hindcast::gdb {
 
 /// The longest packet that is taken and announced (PacketSize), between '$' and '#'.
-inline constexpr std::size_t kMaxPacket = 256 * 1024;
+inline constexpr std::size_t kMaxPacket = 1024 * 1024;
 
 /// One thing that the client sent.
 struct Item {

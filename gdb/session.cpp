@@ -23,6 +23,7 @@ Session::Session(replay::Navigator& navigator, SessionOptions options)
       tracing_(navigator, motion_),
       branch_trace_(navigator, motion_),
       image_(std::move(options_.image)) {
+  motion_.on_print([this](const std::string& text) { console(text); });
   navigator_.on_output([this](Channel, ByteView data) { guest_output(data); });
 }
 
@@ -36,6 +37,7 @@ void Session::begin() {
   reports_breaks_ = false;
   extended_ = false;
   killed_ = false;
+  monitor_.set_space(Space::Virtual);
   resumed_.reset();
   request_ = Request::None;
   last_ = {};
@@ -87,12 +89,13 @@ std::optional<std::string> Session::dispatch(std::string_view packet) {
       return "";
     case 'k': request_ = Request::Kill; return std::nullopt;
     case 'D': request_ = Request::Detach; return "OK";
-    case 'R': start_over(); return std::nullopt;
+    case 'R': start_over(navigator_.begin()); return std::nullopt;
     case 'v':
       if (packet == "vCont?") return "vCont;c;C;s;S;t;r";
       if (fields.take("Cont;")) return v_cont(fields);
       if (fields.take("File:")) return image_.handle(fields.rest());
-      if (fields.take("Run;")) return start_over();
+      if (fields.take("Run;")) return run(fields);
+      if (fields.take("Flash")) return flash(fields);
       if (fields.take("Kill;")) {
         // A client in extended mode may start it over, or leave.
         killed_ = extended_;
@@ -167,9 +170,20 @@ std::string Session::v_cont(Fields fields) {
   return resume(*stepped, [&] { return motion_.step_range(*stepped, range->first, range->second); });
 }
 
-std::string Session::start_over() {
+std::string Session::run(Fields fields) {
+  fields.until(';');  // the file: there is only one
+  const auto where = from_hex(fields.until(';'));
+  if (!where) return kError;
+  try {
+    return start_over(where->empty() ? navigator_.begin() : monitor_.parse_position(*where));
+  } catch (const Fatal& fatal) {
+    return refuse(fatal.what());
+  }
+}
+
+std::string Session::start_over(Icount at) {
   tracing_.leave_frame();
-  navigator_.seek(navigator_.begin());
+  navigator_.seek(at);
   killed_ = false;
   current_ = reported_ = 0;
   last_ = {};

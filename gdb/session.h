@@ -11,6 +11,7 @@
 
 #include "gdb/branch_trace.h"
 #include "gdb/image_file.h"
+#include "gdb/memory.h"
 #include "gdb/monitor.h"
 #include "gdb/motion.h"
 #include "gdb/packet.h"
@@ -66,8 +67,9 @@ class Session {
   std::string stop_reply(const Outcome& outcome);
   void console(std::string_view text);
   void say_how_it_ended();
-  /// As if the run were started: from its beginning.
-  std::string start_over();
+  /// vRun's arguments: as if the run were started, from its beginning, or from where the first argument says.
+  std::string run(Fields fields);
+  std::string start_over(Icount at);
   // Registers, memory, points (session_access.cpp).
   std::string read_registers();
   std::string read_register(Fields fields);
@@ -80,6 +82,7 @@ class Session {
   std::string write_bytes(GuestAddr address, std::string_view bytes);
   /// Nullopt: done. Else the reply that says why not.
   std::optional<std::string> set_register(unsigned row, u64 value);
+  std::string flash(Fields fields);
   std::string refuse(const std::string& why);
   std::string change_point(Fields fields, bool insert);
   // Queries (session_query.cpp).
@@ -109,7 +112,7 @@ class Session {
   Monitor monitor_;
   Tracing tracing_;
   BranchTrace branch_trace_;
-  std::optional<std::string> btrace_;  // the last document that was asked for
+  std::optional<std::string> btrace_, osdata_;  // the last documents that were asked for
   ImageFile image_;
   unsigned current_ = 0;             // the selected vCPU
   unsigned reported_ = 0;            // the vCPU of the last stop

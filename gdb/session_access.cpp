@@ -11,7 +11,8 @@ namespace hindcast::gdb {
 namespace {
 
 constexpr u64 kMaxRead = kMaxPacket / 2 - 16;
-constexpr std::size_t kMaxConditions = 64;
+constexpr u64 kErasePiece = 64 * 1024;
+constexpr std::size_t kMaxExpressions = 64;
 
 /// "addr,length".
 std::optional<std::pair<GuestAddr, u64>> address_and_length(Fields& fields) {
@@ -21,18 +22,21 @@ std::optional<std::pair<GuestAddr, u64>> address_and_length(Fields& fields) {
   return std::pair{*address, *length};
 }
 
-/// "Xlen,hex" one after the other. Nullopt if malformed.
-std::optional<std::vector<Bytes>> parse_conditions(Fields& fields) {
-  std::vector<Bytes> out;
+/// Conditions and commands: "Xlen,hex" one after the other, behind "cmds:persist," those of the commands.
+/// False if malformed.
+bool parse_expressions(Fields& fields, Point& point) {
+  std::vector<Bytes>* list = &point.conditions;
   while (fields.take(';') || !fields.empty()) {
-    if (!fields.take('X')) return std::nullopt;
-    const auto length = fields.number();
-    if (!length || *length == 0 || *length > kMaxExpression || !fields.take(',')) return std::nullopt;
-    const auto code = from_hex(fields.bytes(2 * *length));
-    if (!code || code->size() != *length || out.size() == kMaxConditions) return std::nullopt;
-    out.emplace_back(code->begin(), code->end());
+    if (list == &point.conditions && fields.take("cmds:")) {
+      // Nothing outlives its client here.
+      if (!fields.number() || !fields.take(',')) return false;
+      list = &point.commands;
+    }
+    auto code = agent_expression(fields);
+    if (!code || list->size() == kMaxExpressions) return false;
+    list->push_back(std::move(*code));
   }
-  return out;
+  return true;
 }
 
 }  // namespace
@@ -52,14 +56,16 @@ std::string Session::read_register(Fields fields) {
 std::string Session::read_memory_hex(Fields fields) {
   const auto range = address_and_length(fields);
   if (!range || !fields.empty()) return kError;
-  const std::string bytes = read_memory(vcpu(), range->first, std::min(range->second, kMaxRead));
+  const std::string bytes =
+      read_memory(vcpu(), monitor_.space(), range->first, std::min(range->second, kMaxRead));
   return bytes.empty() && range->second != 0 ? kError : to_hex(bytes);
 }
 
 std::string Session::read_memory_binary(Fields fields) {
   const auto range = address_and_length(fields);
   if (!range || !fields.empty()) return kError;
-  const std::string bytes = read_memory(vcpu(), range->first, std::min(range->second, kMaxRead));
+  const std::string bytes =
+      read_memory(vcpu(), monitor_.space(), range->first, std::min(range->second, kMaxRead));
   return bytes.empty() && range->second != 0 ? kError : "b" + escape(bytes);
 }
 
@@ -112,12 +118,36 @@ std::string Session::write_bytes(GuestAddr address, std::string_view bytes) {
   // Nothing to be written: gdb asks whether the packet is known.
   if (bytes.empty()) return "OK";
   if (options_.timeline == nullptr) return refuse("a recording cannot be changed");
-  const auto pieces = physical_pieces(vcpu(), address, bytes.size());
+  const auto pieces = physical_pieces(vcpu(), monitor_.space(), address, bytes.size());
   if (!pieces) return refuse(fmt::format("there is no memory at {:#x} that can be written", address));
   for (const auto& [physical, size] : *pieces) {
     const ByteView piece(reinterpret_cast<const u8*>(bytes.data()), size);
     if (const auto why = options_.timeline->write_memory(physical, piece)) return refuse(*why);
     bytes.remove_prefix(size);
+  }
+  return "OK";
+}
+
+// Erase:address,length, Write:address:data, and Done.
+std::string Session::flash(Fields fields) {
+  if (fields.rest() == "Done") return "OK";
+  const bool erase = fields.take("Erase:");
+  if (!erase && !fields.take("Write:")) return "";
+  const auto address = fields.number();
+  if (!address || !fields.take(erase ? ',' : ':')) return kError;
+  const std::string data = erase ? "" : unescape(fields.rest());
+  const auto length = erase ? fields.number() : data.size();
+  if (!length || (erase && !fields.empty())) return kError;
+  GuestAddr physical = 0;
+  const RamBlock* block = machine().arch().debug_translate(vcpu(), *address, &physical)
+                              ? machine().memory().find_ram(physical)
+                              : nullptr;
+  if (block == nullptr || !is_flash(*block) || *length > block->base + block->size - physical)
+    return "E.memtype";
+  for (u64 done = 0; done < *length;) {
+    const std::string piece = erase ? std::string(std::min<u64>(*length - done, kErasePiece), '\xff') : data;
+    if (std::string reply = write_bytes(*address + done, piece); reply != "OK") return reply;
+    done += piece.size();
   }
   return "OK";
 }
@@ -128,14 +158,12 @@ std::string Session::change_point(Fields fields, bool insert) {
   if (!fields.take(',')) return kError;
   const auto range = address_and_length(fields);
   if (!range) return kError;
-  Point point{static_cast<PointKind>(*kind), range->first, range->second, {}};
+  Point point{static_cast<PointKind>(*kind), range->first, range->second, {}, {}};
   if (!insert) {
     motion_.remove(point.kind, point.address, point.size);
     return "OK";
   }
-  auto conditions = parse_conditions(fields);
-  if (!conditions) return error_text("malformed condition");
-  point.conditions = std::move(*conditions);
+  if (!parse_expressions(fields, point)) return error_text("malformed condition or command");
   return motion_.insert(std::move(point)) ? "OK" : error_text("too many points, or nothing to watch there");
 }
 

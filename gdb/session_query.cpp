@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "gdb/memory.h"
+#include "gdb/os_tables.h"
 #include "gdb/session.h"
 
 namespace hindcast::gdb {
@@ -42,6 +43,12 @@ std::string Session::query(std::string_view packet) {
     return silently([&] { return tracing_.handle(packet); });
   if (fields.take("Qbtrace")) return branch_trace_.handle(fields);
   if (fields.take("qXfer:")) return transfer(fields);
+  if (fields.take("Qqemu.PhyMemMode:")) {
+    if (fields.rest() != "0" && fields.rest() != "1") return kError;
+    monitor_.set_space(fields.rest() == "1" ? Space::Physical : Space::Virtual);
+    return "OK";
+  }
+  if (packet == "qqemu.PhyMemMode") return monitor_.space() == Space::Physical ? "1" : "0";
   if (fields.take("qSearch:memory:")) return search(fields);
   if (fields.take("qCRC:")) return crc(fields);
   if (fields.take("qRcmd,")) return monitor_command(fields.rest());
@@ -55,9 +62,10 @@ std::string Session::supported(Fields fields) {
       reports_breaks_ = true;
   return fmt::format(
       "PacketSize={:x};QStartNoAckMode+;ReverseStep+;ReverseContinue+;vContSupported+;swbreak+;hwbreak+;"
-      "ConditionalBreakpoints+;ConditionalTracepoints+;EnableDisableTracepoints+;Qbtrace:off+;Qbtrace:bts+;"
+      "ConditionalBreakpoints+;BreakpointCommands+;ConditionalTracepoints+;EnableDisableTracepoints+;Qbtrace:"
+      "off+;Qbtrace:bts+;"
       "Qbtrace-conf:bts:size+;qXfer:btrace:read+;qXfer:btrace-conf:read+;"
-      "qXfer:features:read+;qXfer:memory-map:read+;qXfer:threads:read+;"
+      "qXfer:features:read+;qXfer:memory-map:read+;qXfer:threads:read+;qXfer:osdata:read+;"
       "binary-upload+;error-message+{}",
       kMaxPacket, image_.exists() ? ";qXfer:exec-file:read+" : "");
 }
@@ -78,6 +86,10 @@ std::string Session::transfer(Fields fields) {
     document = memory_map_xml(machine());
   } else if (object == "threads") {
     document = threads_xml(machine());
+  } else if (object == "osdata") {
+    if (*offset == 0) osdata_ = os_table(annex, navigator_, options_.timeline);
+    if (!osdata_) return "E00";
+    document = *osdata_;
   } else if (object == "btrace") {
     // It is long to make: once for all its pieces.
     if (*offset == 0) btrace_ = silently([&] { return branch_trace_.document(annex, selected()); });
@@ -110,7 +122,7 @@ std::string Session::search(Fields fields) {
   const auto address = fields.number();
   const auto length = fields.take(';') ? fields.number() : std::nullopt;
   if (!address || !length || !fields.take(';')) return kError;
-  const auto found = search_memory(vcpu(), *address, *length, unescape(fields.rest()));
+  const auto found = search_memory(vcpu(), monitor_.space(), *address, *length, unescape(fields.rest()));
   return found ? fmt::format("1,{:x}", *found) : "0";
 }
 
@@ -119,7 +131,7 @@ std::string Session::crc(Fields fields) {
   const auto address = fields.number();
   const auto length = fields.take(',') ? fields.number() : std::nullopt;
   if (!address || !length || !fields.empty()) return kError;
-  const auto value = crc_memory(vcpu(), *address, *length);
+  const auto value = crc_memory(vcpu(), monitor_.space(), *address, *length);
   return value ? fmt::format("C{:x}", *value) : kError;
 }
 

@@ -30,17 +30,21 @@ std::string Tracing::handle(std::string_view packet) {
   if (packet == "qTStatus") return status();
   if (fields.take("qTP:")) return status_of(fields);
   // What the client says for its own use, and what does not matter when everything can be looked at.
-  for (const char* harmless : {"QTDPsrc:", "QTDV:", "QTro", "QTDisconnected:", "QTBuffer:", "QTNotes:"})
+  for (const char* harmless : {"QTDPsrc:", "QTro", "QTDisconnected:", "QTBuffer:", "QTNotes:"})
     if (packet.starts_with(harmless)) return "OK";
   // No tracepoint outlives its client.
   if (packet == "qTfP" || packet == "qTsP" || packet == "qTfV" || packet == "qTsV") return "l";
-  if (packet.starts_with("qTV:")) return "U";
+  if (fields.take("QTDV:")) return define_variable(fields);
+  if (fields.take("qTV:")) return variable(fields);
   return "";
 }
 
 void Tracing::clear() {
   tracepoints_.clear();
   frames_.clear();
+  initial_.clear();
+  values_.clear();
+  motion_.variables().clear();
   stop_ = Stop::NotRun;
   frame_.reset();
 }
@@ -52,7 +56,7 @@ std::string Tracing::define(Fields fields) {
   const auto address = fields.take(':') ? fields.number() : std::nullopt;
   if (!number || !address || !fields.take(':')) return kMalformed;
   const Key key{*number, *address};
-  if (actions) return tracepoints_.contains(key) ? "OK" : kMalformed;
+  if (actions) return define_actions(key, fields);
   Tracepoint tracepoint;
   tracepoint.enabled = fields.take('E');
   if (!tracepoint.enabled && !fields.take('D')) return kMalformed;
@@ -66,12 +70,10 @@ std::string Tracing::define(Fields fields) {
   while (fields.take(':')) {
     if (fields.take('F') || fields.take('S')) {  // fast and static ones are like the others
       fields.number();
-    } else if (fields.take('X')) {
-      const auto length = fields.number();
-      if (!length || *length == 0 || *length > kMaxExpression || !fields.take(',')) return kMalformed;
-      const auto code = from_hex(fields.bytes(2 * *length));
-      if (!code || code->size() != *length) return kMalformed;
-      tracepoint.point.conditions.emplace_back(code->begin(), code->end());
+    } else if (fields.rest().starts_with('X')) {
+      auto code = agent_expression(fields);
+      if (!code) return kMalformed;
+      tracepoint.point.conditions.push_back(std::move(*code));
     } else {
       return kMalformed;
     }
@@ -80,6 +82,48 @@ std::string Tracing::define(Fields fields) {
   if (!fields.empty() || tracepoints_.size() >= kMaxTracepoints) return kMalformed;
   tracepoints_[key] = std::move(tracepoint);
   return "OK";
+}
+
+// One after the other: R mask, M register,offset,length, X expression; S before those of while-stepping; and
+// "-" if more follow. Only expressions can have an effect.
+std::string Tracing::define_actions(const Key& key, Fields fields) {
+  const auto found = tracepoints_.find(key);
+  if (found == tracepoints_.end()) return kMalformed;
+  while (!fields.empty() && fields.rest() != "-") {
+    if (fields.take('S') || fields.take('L')) continue;
+    if (fields.take('R')) {
+      // As many digits as there are registers, by four.
+      fields.bytes(std::min(fields.rest().find_first_not_of("0123456789abcdefABCDEF"), fields.rest().size()));
+    } else if (fields.take('M')) {
+      fields.take('-');
+      if (!fields.number() || !fields.take(',') || !fields.number() || !fields.take(',') || !fields.number())
+        return kMalformed;
+    } else {
+      auto code = agent_expression(fields);
+      if (!code || found->second.actions.size() >= kMaxTracepoints) return kMalformed;
+      found->second.actions.push_back(std::move(*code));
+    }
+  }
+  return "OK";
+}
+
+// number:value:builtin:name
+std::string Tracing::define_variable(Fields fields) {
+  const auto number = fields.number();
+  const auto value = fields.take(':') ? fields.number() : std::nullopt;
+  if (!number || !value || !fields.take(':') || *number > 0xffff || initial_.size() >= kMaxVariables)
+    return kMalformed;
+  initial_[static_cast<unsigned>(*number)] = *value;
+  motion_.variables() = initial_;
+  return "OK";
+}
+
+std::string Tracing::variable(Fields fields) const {
+  const auto number = fields.number();
+  if (!number || !fields.empty()) return kMalformed;
+  const Variables& values = frame_ ? values_[frames_[*frame_].values] : motion_.variables();
+  const auto found = values.find(static_cast<unsigned>(*number));
+  return found == values.end() ? "U" : fmt::format("V{:x}", found->second);
 }
 
 std::string Tracing::enable(Fields fields, bool on) {
@@ -94,6 +138,8 @@ std::string Tracing::enable(Fields fields, bool on) {
 std::string Tracing::start() {
   leave_frame();
   frames_.clear();
+  motion_.variables() = initial_;
+  values_ = {initial_};
   std::vector<Point> points;
   for (auto& [key, tracepoint] : tracepoints_) {
     tracepoint.hits = 0;
@@ -110,10 +156,13 @@ bool Tracing::hit(const replay::NavStop& stop) {
   for (auto& [key, tracepoint] : tracepoints_) {
     const Point& point = tracepoint.point;
     if (!tracepoint.enabled || point.address != vcpu.pc() || !motion_.holds(point, vcpu)) continue;
-    const Frame frame{navigator_.position(), vcpu.pc(), static_cast<u32>(key.first), stop.vcpu};
+    motion_.act(tracepoint.actions, vcpu);
+    if (values_.back() != motion_.variables()) values_.push_back(motion_.variables());
+    const Frame frame{navigator_.position(), vcpu.pc(), static_cast<u32>(key.first), stop.vcpu,
+                      static_cast<u32>(values_.size() - 1)};
     frames_.push_back(frame);
     add_steps(tracepoint, frame);
-    if (frames_.size() >= kMaxFrames) stop_ = Stop::Full;
+    if (frames_.size() >= kMaxFrames || values_.size() * initial_.size() > kMaxValues) stop_ = Stop::Full;
     if (++tracepoint.hits == tracepoint.passes) {
       stop_ = Stop::Passes;
       stopped_by_ = key.first;
@@ -123,8 +172,15 @@ bool Tracing::hit(const replay::NavStop& stop) {
   return true;
 }
 
-/// The frames of while-stepping. With several vCPUs others run in between, so the way is gone once more.
+/// The frames of while-stepping. Where another hit could be on the way (other vCPUs run in between), the way
+/// is gone once more.
 void Tracing::add_steps(const Tracepoint& tracepoint, const Frame& first) {
+  if (tracepoint.steps == 0) return;
+  const auto tracepoints_at = [&](GuestAddr pc) {
+    return std::count_if(tracepoints_.begin(), tracepoints_.end(),
+                         [&](const auto& entry) { return entry.second.enabled && entry.first.second == pc; });
+  };
+  bool again = navigator_.machine().vcpu_count() > 1 || tracepoints_at(first.pc) > 1;
   const Icount end = navigator_.end();
   Frame frame = first;
   for (u64 i = 0; i < tracepoint.steps && frames_.size() < kMaxFrames && navigator_.position() < end; ++i) {
@@ -132,8 +188,9 @@ void Tracing::add_steps(const Tracepoint& tracepoint, const Frame& first) {
     frame.icount = navigator_.position();
     frame.pc = navigator_.machine().vcpu(first.vcpu).pc();
     frames_.push_back(frame);
+    again = again || tracepoints_at(frame.pc) != 0;
   }
-  if (tracepoint.steps != 0) navigator_.seek(first.icount);
+  if (again) navigator_.seek(first.icount);
 }
 
 // A frame's number, or the next one after the current that is at an address, of a tracepoint, or whose pc is

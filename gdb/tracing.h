@@ -18,6 +18,9 @@ class Tracing {
   /// More hits than this are not kept; tstatus says that the buffer is full.
   static constexpr std::size_t kMaxFrames = 1'000'000;
   static constexpr std::size_t kMaxTracepoints = 1'000;
+  static constexpr std::size_t kMaxVariables = 100;
+  /// Values of variables that are kept over all frames.
+  static constexpr std::size_t kMaxValues = 1'000'000;
 
   Tracing(replay::Navigator& navigator, Motion& motion) : navigator_(navigator), motion_(motion) {}
 
@@ -37,8 +40,9 @@ class Tracing {
   struct Tracepoint {
     Point point;
     bool enabled = true;
-    u64 steps = 0;   // so many instructions after a hit are frames too
-    u64 passes = 0;  // hits after which tracing ends; 0: never
+    std::vector<Bytes> actions;  // those that may have effects
+    u64 steps = 0;               // so many instructions after a hit are frames too
+    u64 passes = 0;              // hits after which tracing ends; 0: never
     u64 hits = 0;
   };
   struct Frame {
@@ -46,9 +50,13 @@ class Tracing {
     GuestAddr pc;
     u32 number;  // of the tracepoint
     u32 vcpu;
+    u32 values;  // of the state variables: an index into values_
   };
 
   std::string define(Fields fields);
+  std::string define_actions(const Key& key, Fields fields);
+  std::string define_variable(Fields fields);
+  std::string variable(Fields fields) const;
   std::string enable(Fields fields, bool on);
   std::string start();
   std::string find(Fields fields);
@@ -62,6 +70,8 @@ class Tracing {
   Motion& motion_;
   std::map<Key, Tracepoint> tracepoints_;
   std::vector<Frame> frames_;
+  Variables initial_;              // the state variables when tracing starts
+  std::vector<Variables> values_;  // what they were, at most one for each frame
   Stop stop_ = Stop::NotRun;
   u64 stopped_by_ = 0;                // Passes: the tracepoint's number
   std::optional<std::size_t> frame_;  // that is looked at

@@ -245,7 +245,7 @@ TEST_F(ServerTest, GarbageDoesNoHarm) {
   std::string garbage;
   for (int i = 0; i < 100'000; ++i) garbage += static_cast<char>(i * 7919 >> 3);
   client.send(garbage);
-  client.send("$zz#00$" + std::string(300'000, 'm') + "#00");
+  client.send("$zz#00$" + std::string(1'200'000, 'm') + "#00");
   client.hang_up();
   Client second(socket());
   EXPECT_TRUE(second.ask("?").starts_with("T0"));

@@ -13,7 +13,7 @@ TEST_F(SessionTest, TracepointsAreThePositionsOfTheirHits) {
   EXPECT_EQ(ask("QTDP:-1:0000000080000010:R07"), "OK");
   EXPECT_EQ(ask("QTDP:2:80000020:E:0:2:X3,220027"), "OK");  // never: its condition is 0
   EXPECT_EQ(ask("QTDP:3:80000010:D:0:0"), "OK");
-  for (const char* harmless : {"QTDV:1:0:1:74", "QTro:0,100", "QTBuffer:circular:0", "QTNotes:user:"})
+  for (const char* harmless : {"QTro:0,100", "QTBuffer:circular:0", "QTNotes:user:"})
     EXPECT_EQ(ask(harmless), "OK") << harmless;
   for (const char* bad :
        {"QTDP:1", "QTDP:1:80000010", "QTDP:1:80000010:Q:0:0", "QTDP:1:80000010:E:0:0:X5,22", "QTDP:-9:1:R1",
@@ -29,7 +29,7 @@ TEST_F(SessionTest, TracepointsAreThePositionsOfTheirHits) {
   EXPECT_EQ(navigator.breakpoints, (std::set<GuestAddr>{0x80000010, 0x80000020}));
   EXPECT_EQ(navigator.calls, (std::vector<std::string>{"seek 0", "run", "run", "run", "run", "seek 500"}));
   EXPECT_TRUE(contains(ask("qTStatus"), "T0;tstop::0;tframes:2;"));
-  EXPECT_EQ(ask("qTP:1:80000010"), "V2:30");
+  EXPECT_EQ(ask("qTP:1:80000010"), "V2:40");
   EXPECT_EQ(ask("qTP:2:80000020"), "V0:0");
   // Frames are places to go to.
   EXPECT_EQ(ask("QTFrame:0"), "F0T1");
@@ -51,6 +51,30 @@ TEST_F(SessionTest, TracepointsAreThePositionsOfTheirHits) {
   EXPECT_EQ(navigator.calls, (std::vector<std::string>{"seek 500", "step 0"}));
   EXPECT_EQ(ask("QTinit"), "OK");
   EXPECT_EQ(ask("qTStatus"), "T0;tnotrun:0");
+}
+
+TEST_F(SessionTest, ActionsOfTracepointsCountInStateVariables) {
+  EXPECT_EQ(ask("QTDV:1:5:0:666f6f"), "OK");
+  EXPECT_EQ(ask("qTV:1"), "V5");
+  EXPECT_EQ(ask("qTV:2"), "U");
+  EXPECT_EQ(ask("QTDP:1:80000010:E:0:0-"), "OK");
+  const std::string mask(1100, 'f');  // more registers than fit in a number
+  // $foo = $foo + 2
+  EXPECT_EQ(ask("QTDP:-1:80000010:R" + mask + "M-1,80000000,4Xa,2c00012202022d000127"), "OK");
+  EXPECT_EQ(ask("QTDP:-1:80000010:SR03"), "OK");
+  for (const char* bad : {"QTDP:-1:80000010:Q", "QTDP:-1:80000010:M1", "QTDP:-1:80000010:X5,22", "QTDV:1",
+                          "QTDV:1:5", "QTDV:x:5:0:", "QTDV:10000:5:0:", "qTV:", "qTV:1x"})
+    EXPECT_EQ(ask(bad), kError) << bad;
+  set_pc(0, 0x80000010);
+  for (Icount at : {100, 200}) navigator.will_stop({Kind::Breakpoint, 0, {}}, at);
+  navigator.will_stop({Kind::End, 0, {}}, 1000);
+  EXPECT_EQ(ask("QTStart"), "OK");
+  EXPECT_EQ(ask("qTV:1"), "V9");
+  EXPECT_EQ(ask("QTFrame:0"), "F0T1");
+  EXPECT_EQ(ask("qTV:1"), "V7");
+  EXPECT_EQ(ask("QTFrame:ffffffff"), "F-1");
+  EXPECT_EQ(ask("QTinit"), "OK");
+  EXPECT_EQ(ask("qTV:1"), "U");
 }
 
 TEST_F(SessionTest, BranchHistoryIsTheWayToTheCursor) {

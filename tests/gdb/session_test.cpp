@@ -15,7 +15,7 @@ TEST_F(SessionTest, SaysWhatItSupports) {
   for (const char* feature :
        {"ReverseStep+", "ReverseContinue+", "vContSupported+", "QStartNoAckMode+", "swbreak+", "hwbreak+",
         "ConditionalBreakpoints+", "qXfer:features:read+", "qXfer:memory-map:read+", "qXfer:threads:read+",
-        "qXfer:exec-file:read+", "PacketSize=40000"})
+        "qXfer:exec-file:read+", "qXfer:osdata:read+", "BreakpointCommands+", "PacketSize=100000"})
     EXPECT_TRUE(contains(";" + reply + ";", std::string(";") + feature + ";")) << feature;
   EXPECT_FALSE(contains(reply, "multiprocess+"));
   EXPECT_EQ(ask("vMustReplyEmpty"), "");
@@ -183,7 +183,7 @@ TEST_F(SessionTest, BreakpointsHaveTheirReason) {
 
 TEST_F(SessionTest, ConditionsAreEvaluatedHere) {
   // *(u32*)0x80000100 == 7
-  EXPECT_EQ(ask("Z0,80000010,4;Xa,2480000100192207131627"), "E.malformed condition");
+  EXPECT_EQ(ask("Z0,80000010,4;Xa,2480000100192207131627"), "E.malformed condition or command");
   EXPECT_EQ(ask("Z0,80000010,4;Xa,24800001001922071327"), "OK");
   ask("vCont;s");
   set_pc(0, 0x80000010);
