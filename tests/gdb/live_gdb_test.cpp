@@ -130,13 +130,34 @@ TEST_P(LiveGdb, RunStartsOverInExtendedMode) {
       std::string(HINDCAST_COMMAND) + " debug " + recording() + " --listen unix:" + socket;
   const std::string wait =
       "for i in 1 2 3 4 5 6 7 8 9; do test -S " + socket + " && break; sleep 0.2; done; ";
-  transcript_ = shell("sh -c " + quoted("(" + server + " & S=$!; " + wait + gdb_line +
-                                        "-ex 'break failed' -ex continue -ex run -ex 'monitor when' -ex "
-                                        "'info registers pc' -ex kill; wait $S; echo status $?)"));
+  transcript_ = shell(
+      "sh -c " + quoted("(" + server + " & S=$!; " + wait + gdb_line +
+                        "-ex 'break failed' -ex continue -ex run -ex 'starti 1000' -ex 'monitor when' -ex "
+                        "kill; wait $S; echo status $?)"));
   const std::size_t first = transcript_.find("Breakpoint 1, failed");
   ASSERT_NE(first, std::string::npos) << transcript_;
   EXPECT_NE(transcript_.find("Breakpoint 1, failed", first + 1), std::string::npos) << transcript_;
+  EXPECT_NE(transcript_.find("icount 1000 of"), std::string::npos) << transcript_;
   EXPECT_NE(transcript_.find("status 0"), std::string::npos) << transcript_;
+}
+
+TEST_P(LiveGdb, LoadsIntoFlash) {
+  if (!fs::exists(elf("heapbug"))) GTEST_SKIP() << "no guest";
+  const std::string part = folder_ / "part.bin", image = folder_ / "flash.elf";
+  std::ofstream(part) << "what is in the flash";
+  if (std::system(
+          ("riscv64-unknown-elf-objcopy -I binary -O elf64-littleriscv --change-addresses 0x20001000 " +
+           part + " " + image)
+              .c_str()) != 0)
+    GTEST_SKIP() << "no objcopy";
+  debug_live("heapbug", "-o " + recording(),
+             {"load " + image, "x/s 0x20001000", "x/1xw 0x20001018", "set var *(int*)0x20001000 = 1"});
+  EXPECT_SAID("what is in the flash", "x/s 0x20001000");
+  EXPECT_SAID("0xffffffff", "x/1xw 0x20001018");
+  EXPECT_SAID("Writing to flash memory forbidden", "set var *(int*)0x20001000 = 1");
+  EXPECT_NE(shell(std::string(HINDCAST_COMMAND) + " events --kind memory-write " + recording())
+                .find("memory-write"),
+            std::string::npos);
 }
 
 TEST_P(LiveGdb, TracepointsOverThePast) {

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,12 @@ class RealGdb : public testing::TestWithParam<const char*> {
       line += " -ex " + quoted("echo >>> " + command + "\\n") + " -ex " + quoted(command);
     return transcript_ = shell(line);
   }
+  /// Commands of several lines.
+  std::string script(const std::string& text) {
+    std::ofstream(folder_ / "script.gdb") << text;
+    return gdb(std::string(HINDCAST_COMMAND) + " debug " + recording() + " --gdb",
+               {"source " + (folder_ / "script.gdb").string()});
+  }
   /// What gdb said to the `n`th command of that name.
   std::string said(const std::string& command, unsigned n = 1) {
     std::size_t at = 0;
@@ -79,6 +86,7 @@ class RealGdb : public testing::TestWithParam<const char*> {
     }
     return transcript_.substr(at, transcript_.find(">>> ", at) - at);
   }
+#define EXPECT_PRINTED(part) EXPECT_NE(transcript_.find(part), std::string::npos) << transcript_
 #define EXPECT_SAID(part, ...)                                              \
   EXPECT_NE(said(__VA_ARGS__).find(part), std::string::npos)                \
       << "want: " << (part) << "\ngot: " << said(__VA_ARGS__) << "\n----\n" \
