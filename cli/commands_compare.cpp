@@ -79,6 +79,7 @@ Json report_json(const CompareReport& report, const std::string& symbol) {
               {"symbol", symbol},
               {"insn", report.insn},
               {"interrupt_pending", report.interrupt},
+              {"by_input", report.by_input},
               {"registers", differences_json(report.registers)},
               {"fields", differences_json(report.fields)},
               {"memory", words},
@@ -110,8 +111,13 @@ void print_report(const CompareReport& report, const std::string& symbol) {
   }
   if (report.from_start) {
     print_out("the states differ before the first instruction\n");
+  } else if (report.by_input) {
+    print_out("the first difference is made by the input at icount {}, after vCPU {}'s instruction\n",
+              report.icount + 1, report.vcpu);
   } else {
     print_out("the first difference is made at icount {} by vCPU {}\n", report.icount, report.vcpu);
+  }
+  if (!report.from_start) {
     print_out("pc {:#x}{}: {}\n", report.pc, symbol.empty() ? "" : fmt::format(" <{}>", printable(symbol)),
               report.insn.empty() ? "(not readable)" : printable(report.insn));
     if (report.interrupt) print_out("an interrupt was pending before it\n");

@@ -240,6 +240,13 @@ void Comparison::describe_difference() {
   };
   report_.input_a = last_input(path_a_);
   report_.input_b = last_input(path_b_);
+  const auto arrives = [&](const std::optional<EventLine>& input) {
+    return input && input->position.icount == differs_;
+  };
+  const auto &a = report_.input_a, &b = report_.input_b;
+  report_.by_input =
+      arrives(a) != arrives(b) ||
+      (arrives(a) && (a->kind != b->kind || a->channel != b->channel || a->payload != b->payload));
 }
 
 void Comparison::describe_memory(const Json& a, const Json& b) {

@@ -51,7 +51,9 @@ struct CompareReport {
   u64 differing_pages = 0;
   /// One side left its recording's path on this instruction and cannot be shown.
   std::string left_path;
-  /// The last input before the difference on either side; it may be the cause if it lies at icount + 1.
+  /// The sides got different input after that instruction, at icount + 1: not the instruction is to blame.
+  bool by_input = false;
+  /// The last input before the difference on either side.
   std::optional<EventLine> input_a, input_b;
 };
 

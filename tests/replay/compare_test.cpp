@@ -66,6 +66,7 @@ TEST(Compare, AnotherKeyShowsWhereItArrives) {
   ASSERT_EQ(report.verdict, Verdict::Differ);
   // The byte is in the UART before the instruction at its place runs.
   EXPECT_EQ(report.icount + 1, where);
+  EXPECT_TRUE(report.by_input);
   ASSERT_TRUE(report.input_a && report.input_b);
   EXPECT_EQ(report.input_a->position.icount, where);
   EXPECT_NE(report.input_a->payload, report.input_b->payload);
@@ -89,6 +90,7 @@ TEST(Compare, ADifferenceInMemoryIsListed) {
   const CompareReport report = compare(folder / "a2", folder / "b", {});
   ASSERT_EQ(report.verdict, Verdict::Differ);
   EXPECT_EQ(report.icount, 149u);
+  EXPECT_TRUE(report.by_input);
   ASSERT_EQ(report.words.size(), 1u);
   EXPECT_EQ(report.words[0].address, 0x80700010u);
   EXPECT_EQ(report.words[0].a, 0u);
@@ -114,6 +116,7 @@ TEST(Compare, TheInstructionThatMakesTheDifferenceIsFound) {
   ASSERT_EQ(report.verdict, Verdict::Differ);
   EXPECT_EQ(report.icount, where);
   EXPECT_EQ(report.insn.substr(0, 3), "lwu");
+  EXPECT_FALSE(report.by_input);
   ASSERT_EQ(report.registers.size(), 1u);
   EXPECT_EQ(report.registers[0].name, "vcpu0.x13");
   ASSERT_TRUE(report.input_a);
