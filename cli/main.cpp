@@ -33,6 +33,7 @@ void fill_standard_streams() {
 constexpr const char* kStatusHelp =
     "Exit status: the guest's own where a guest has run, and\n"
     "  0, 1    compare, verify: same or sound, differs or damaged\n"
+    "  N       run, record, replay and analyze: what a plugin ended the run with (stoptrigger)\n"
     "  124     stopped by --max-icount or --until, or the guest waits for ever, or its recorder was killed\n"
     "  125     hindcast itself failed, or could not tell; one line on stderr says why\n"
     "  128+N   run, record and replay: ended by signal N (130: Ctrl-C, 141: nobody reads the console)";

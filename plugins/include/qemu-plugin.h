@@ -8,8 +8,7 @@
  *     cc -shared -fPIC -fvisibility=hidden $(pkg-config --cflags --libs glib-2.0) plugin.c -o libplugin.so
  *
  * Plugins run on the thread that runs the guest, in a live run as in a replay, and see the same events in the
- * same order each time. What they do cannot change the guest, but for the functions under "Changing the
- * guest".
+ * same order each time. Nothing that they do changes the guest.
  *
  * Opaque handles and const strings are valid during the callback that received them unless it says otherwise.
  */
@@ -281,13 +280,14 @@ enum qemu_plugin_hwaddr_operation_result qemu_plugin_read_memory_hwaddr(uint64_t
                                                                         size_t len);
 bool qemu_plugin_translate_vaddr(uint64_t vaddr, uint64_t* hwaddr);
 
-/* ---- Changing the guest: only in a live run, where it becomes part of the recording; refused elsewhere - */
+/* ---- Changing the guest: refused by this version, with a line in the log - */
 
 bool qemu_plugin_write_register(struct qemu_plugin_register* handle, GByteArray* buf);
 __attribute__((__noreturn__)) void qemu_plugin_set_pc(uint64_t vaddr);
 bool qemu_plugin_write_memory_vaddr(uint64_t addr, GByteArray* data);
 enum qemu_plugin_hwaddr_operation_result qemu_plugin_write_memory_hwaddr(uint64_t addr, GByteArray* data);
-/* The one plugin that holds the handle may move virtual time forward. */
+/* One plugin can hold the handle. Virtual time is a function of the instructions executed: update_ns moves
+ * nothing. */
 const void* qemu_plugin_request_time_control(void);
 void qemu_plugin_update_ns(const void* handle, int64_t time);
 
