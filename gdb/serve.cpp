@@ -69,12 +69,20 @@ class Ending {
 template <typename Work, typename Watch>
 void watched(const Work& work, const Watch& watch) {
   const Descriptor done(::eventfd(0, EFD_CLOEXEC));
-  std::thread watcher([&] { watch(done.get()); });
+  if (done.get() < 0) throw Fatal("the host gives no event descriptor: too many open files");
+  struct Watcher {
+    // However the work ends.
+    ~Watcher() {
+      const u64 one = 1;
+      // An eventfd with room takes 8 bytes at once.
+      if (::write(done, &one, sizeof one) != sizeof one) std::terminate();
+      thread.join();
+    }
+    int done;
+    std::thread thread;
+  };
+  const Watcher watcher{done.get(), std::thread([&] { watch(done.get()); })};
   work();
-  const u64 one = 1;
-  // An eventfd with room takes 8 bytes at once.
-  if (::write(done.get(), &one, sizeof one) != sizeof one) std::terminate();
-  watcher.join();
 }
 
 class Connection {

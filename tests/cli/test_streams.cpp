@@ -185,6 +185,20 @@ TEST_F(Streams, AFullOutputIsAnError) {
   }
 }
 
+TEST_F(Streams, NorDoesOneThatRunsFreeOfItsDebuggerCrash) {
+  const std::string boot = program("boot", serial_boot_program()), recording = folder / "rec";
+  for (const std::string& command : {std::string("run"), std::string("record")}) {
+    std::vector<std::string> arguments = {command,    "--listen",       "unix:" + (folder / "gdb"),
+                                          "--serial", "file:/dev/full", boot};
+    if (command == "record") arguments.insert(arguments.end() - 1, {"-o", recording});
+    const Outcome outcome = hindcast(arguments);
+    EXPECT_EQ(outcome.signal, 0) << outcome.describe();
+    EXPECT_EQ(outcome.status, 125) << outcome.describe();
+    EXPECT_NE(outcome.err.find("No space left"), std::string::npos) << outcome.err;
+  }
+  replays(recording, "boot\nboot\nboot\n", 124);
+}
+
 TEST_F(Streams, ARecordingSurvivesAConsoleThatCannotBeWritten) {
   const std::string endless = program("endless", counter_program(0, 10)),
                     some = program("some", counter_program(3, 1));
