@@ -63,6 +63,8 @@ void Interrupts::watch(Machine* machine) {
   if (machine != nullptr && pending() != 0) machine->request_stop();
 }
 
+void Interrupts::unwatch(Machine* machine) { g_machine.compare_exchange_strong(machine, nullptr); }
+
 int Interrupts::pending() const { return g_signal.load(); }
 int Interrupts::fd() const { return g_wake_read.load(); }
 

@@ -20,6 +20,8 @@ class Interrupts {
 
   /// Machine::request_stop() is called when a signal comes; null: nobody's.
   void watch(Machine* machine);
+  /// Nobody's, if it was `machine`'s.
+  void unwatch(Machine* machine);
   /// The first signal that came, 0 if none.
   int pending() const;
   /// Readable from the first signal on.

@@ -43,7 +43,10 @@ HostServices services_of(const HostOptions& host) {
 }  // namespace
 
 LiveRun::LiveRun(MachineConfig config, HostOptions host, const RecordOptions& options)
-    : host_(std::move(host)), path_(options.path), recorder_(options) {
+    : host_(std::move(host)),
+      path_(options.path),
+      interrupts_(std::make_shared<Interrupts>()),
+      recorder_(options) {
   port_ = std::make_unique<RecordingPort>(services_of(host_), recorder_);
   machine_ = Registry::instance().build(config, host_.engine, *port_);
   port_->bind(machine_.get());
@@ -52,8 +55,12 @@ LiveRun::LiveRun(MachineConfig config, HostOptions host, const RecordOptions& op
   start_driver();
 }
 
-LiveRun::LiveRun(PastNavigator& past, HostOptions host, const RecordOptions& options)
-    : host_(std::move(host)), path_(options.path), recorder_(options) {
+LiveRun::LiveRun(PastNavigator& past, HostOptions host, const RecordOptions& options,
+                 std::shared_ptr<Interrupts> interrupts)
+    : host_(std::move(host)),
+      path_(options.path),
+      interrupts_(interrupts ? std::move(interrupts) : std::make_shared<Interrupts>()),
+      recorder_(options) {
   MachineConfig config = past.config();
   port_ = std::make_unique<BranchPort>(services_of(host_), recorder_, past.reader());
   machine_ = Registry::instance().build(config, host_.engine, *port_);
@@ -66,26 +73,24 @@ LiveRun::LiveRun(PastNavigator& past, HostOptions host, const RecordOptions& opt
   start_driver();
 }
 
-LiveRun::~LiveRun() { interrupts_.watch(nullptr); }
+LiveRun::~LiveRun() { interrupts_->unwatch(machine_.get()); }
 
 /// First: a console that cannot be opened leaves no recording behind.
 void LiveRun::open_consoles(bool semihosting) {
-  consoles_ = replay::open_consoles(host_, semihosting, interrupts_.fd());
+  consoles_ = replay::open_consoles(host_, semihosting, interrupts_->fd());
   host_.console = consoles_.serial;
   host_.semihosting = consoles_.semihosting;
 }
 
 void LiveRun::start_driver() {
-  driver_ = std::make_unique<LiveDriver>(*machine_, *port_, consoles_, interrupts_, host_, &recorder_);
-  interrupts_.watch(machine_.get());
+  driver_ = std::make_unique<LiveDriver>(*machine_, *port_, consoles_, *interrupts_, host_, &recorder_);
+  interrupts_->watch(machine_.get());
 }
 
 const RunResult& LiveRun::finish(StopKind kind, int signal) {
-  if (!result_) {
-    result_ = driver_->finish(machine_->exited() ? StopKind::GuestExit : kind, signal);
-    // Only now: whatever was recorded has been closed properly.
-    consoles_.check();
-  }
+  if (!result_) result_ = driver_->finish(machine_->exited() ? StopKind::GuestExit : kind, signal);
+  // Only now: whatever was recorded has been closed properly.
+  consoles_.check();
   return *result_;
 }
 

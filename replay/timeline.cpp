@@ -264,15 +264,21 @@ void Timeline::branch(const std::string& path) {
   if (::lstat(path.c_str(), &status) == 0) throw Fatal(path + " exists already; name another folder");
   if (live_) live_->driver().resume();
   if (!enter_past()) throw Fatal("interrupted");
-  HostOptions host = live_ ? live_->host() : host_;
-  if (live_) {
-    live_->finish(ended_.value_or(StopKind::Interrupted));
-    const std::lock_guard lock(pieces_);
-    live_.reset();
-  }
   RecordOptions options;
   options.path = path;
-  auto run = std::make_unique<LiveRun>(*past_, std::move(host), options);
+  std::unique_ptr<LiveRun> run;
+  if (live_) {
+    try {
+      run = std::make_unique<LiveRun>(*past_, live_->host(), options, live_->interrupts());
+      live_->finish(ended_.value_or(StopKind::Interrupted));
+    } catch (...) {
+      run.reset();
+      live_->take_signals();
+      throw;
+    }
+  } else {
+    run = std::make_unique<LiveRun>(*past_, host_, options, nullptr);
+  }
   begin_ = past_->begin();
   path_ = path;
   ended_.reset();

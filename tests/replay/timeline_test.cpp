@@ -263,6 +263,22 @@ TEST_F(TimelineTest, AFolderThatExistsIsNoBranch) {
   EXPECT_EQ(line().position(), 3u);
 }
 
+TEST_F(TimelineTest, ALiveRunSurvivesABranchThatCannotBeMade) {
+  start(machine_of(echo_program(true)), "keysq", 3, true);
+  EXPECT_EQ(line().run(500).kind, Kind::Arrived);
+  const Bytes before = state();
+  for (const std::string& impossible : {path(), folder / "no/such/folder", std::string("/dev/null/x")}) {
+    EXPECT_THROW(line().branch(impossible), std::exception) << impossible;
+    EXPECT_TRUE(line().has_present());
+    EXPECT_EQ(line().path(), path());
+    line().seek(500);
+    EXPECT_TRUE(line().at_present());
+    EXPECT_EQ(state(), before);
+  }
+  EXPECT_EQ(line().run().kind, Kind::End);
+  expect_replays(path(), line().finish(), console->output);
+}
+
 TEST_F(TimelineTest, AnIdleGuestStopsAtOnce) {
   start(machine_of(sleep_for_ever_program()), "", 1, false);
   interrupt_soon();
