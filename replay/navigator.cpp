@@ -59,7 +59,7 @@ class RecordingNavigator final : public PastNavigator {
     stop_ = true;
     machine().request_stop();
   }
-  void follow() override { player_.follow(); }
+  void follow() override;
   const MachineConfig& config() const override { return player_.config(); }
   const storage::Reader& reader() const override { return player_.reader(); }
   Position next_event() override { return player_.port().cursor().next_position(); }
@@ -114,7 +114,7 @@ class RecordingNavigator final : public PastNavigator {
   std::function<void(Channel, ByteView)> output_;
   u64 heard_ = 0;  // bytes of output up to the furthest place that was reached going forward
   bool armed_ = false;
-  bool lost_ = false;  // the machine left the recorded path: a snapshot must be restored first
+  bool lost_ = false;  // the machine is nowhere in the recording: a snapshot must be restored first
   std::atomic<bool> stop_ = false;
   Icount owed_every_ = kNever;  // at this distance from another a snapshot is made whatever it takes
   u64 snapshot_at_ns_ = 0;      // host time of the last look at whether to make one
@@ -132,17 +132,28 @@ RecordingNavigator::Loud::Loud(RecordingNavigator& n) : navigator(n) {
 
 RecordingNavigator::Loud::~Loud() { navigator.player_.port().on_output({}); }
 
+void RecordingNavigator::follow() {
+  player_.follow();
+  // A flight recorder has dropped what was before.
+  if (const auto kept = player_.reader().begin()) begin_ = std::max(begin_, kept->icount);
+  snapshots_->follow(begin_);
+  lost_ |= position() < begin_;
+}
+
 /// What all moves begin and end with.
 template <typename Move>
 NavStop RecordingNavigator::move(Move&& body) {
   stop_ = false;
   try {
     if (lost_) {
-      snapshots_->restore(snapshots_->last_before(position()));
+      snapshots_->restore(snapshots_->last_before(std::max(position(), begin_)));
       lost_ = false;
     }
     return body();
   } catch (const Divergence&) {
+    lost_ = true;
+    throw;
+  } catch (const storage::StoreError&) {
     lost_ = true;
     throw;
   }

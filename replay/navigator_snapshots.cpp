@@ -23,11 +23,24 @@ Snapshots::Page::Page(u64& sum) : total(sum) { total += sizeof(Page); }
 Snapshots::Page::~Page() { total -= sizeof(Page); }
 
 Snapshots::Snapshots(Player& player, u64 budget_bytes, bool recorded)
-    : player_(player), budget_(budget_bytes), bytes_(std::make_unique<u64>(0)) {
-  if (recorded)
-    for (const storage::CheckpointInfo& info : player.reader().checkpoints())
-      if (info.icount <= player.end_icount()) recorded_.push_back(info);
+    : player_(player), budget_(budget_bytes), use_recorded_(recorded), bytes_(std::make_unique<u64>(0)) {
+  find_recorded();
   take(player.icount());
+}
+
+void Snapshots::find_recorded() {
+  recorded_.clear();
+  if (!use_recorded_) return;
+  for (const storage::CheckpointInfo& info : player_.reader().checkpoints())
+    if (info.icount <= player_.end_icount() && !unreadable_.contains(info.icount)) recorded_.push_back(info);
+}
+
+void Snapshots::follow(Icount begin) {
+  find_recorded();
+  while (!kept_.empty() && kept_.begin()->first < begin) {
+    *bytes_ -= kept_.begin()->second->own_bytes;
+    kept_.erase(kept_.begin());
+  }
 }
 
 Snapshots::Block Snapshots::keep_pages(const RamBlock& ram, const Block* like) {
@@ -94,7 +107,7 @@ void Snapshots::drop_beyond_budget(Icount cursor) {
 }
 
 Icount Snapshots::last_before(Icount icount) const {
-  Icount best = kept_.begin()->first;
+  Icount best = kept_.empty() ? 0 : kept_.begin()->first;
   if (auto own = kept_.upper_bound(icount); own != kept_.begin()) best = std::prev(own)->first;
   for (const storage::CheckpointInfo& info : recorded_)
     if (info.icount <= icount) best = std::max(best, info.icount);
@@ -106,10 +119,15 @@ void Snapshots::restore(Icount icount) {
   const storage::Reader& reader = player_.reader();
   auto own = kept_.find(icount);
   if (own == kept_.end()) {
-    const storage::CheckpointRecord record = reader.checkpoint(icount);
-    restore_checkpoint(machine, player_.port(), record,
-                       [&](const storage::PageId& id) { return reader.page(id); });
-    player_.resume_from(std::make_unique<EventCursor>(reader, record.icount, record.seq));
+    if (!restore_recorded(icount)) {
+      unreadable_.insert(icount);
+      find_recorded();
+      const Icount before = last_before(icount);
+      if (before >= icount)
+        throw storage::Damaged(
+            fmt::format("the checkpoint at icount {} is damaged, and none is before it", icount));
+      restore(before);
+    }
     player_.advance(icount);  // what else happens at this position
     take(icount);
     return;
@@ -121,6 +139,19 @@ void Snapshots::restore(Icount icount) {
   like_ = snapshot;
   const Position next = snapshot->next_event;
   player_.resume_from(std::make_unique<EventCursor>(reader, next.icount, next.seq));
+}
+
+bool Snapshots::restore_recorded(Icount icount) try {
+  const storage::Reader& reader = player_.reader();
+  const storage::CheckpointRecord record = reader.checkpoint(icount);
+  restore_checkpoint(player_.machine(), player_.port(), record,
+                     [&](const storage::PageId& id) { return reader.page(id); });
+  player_.resume_from(std::make_unique<EventCursor>(reader, record.icount, record.seq));
+  return true;
+} catch (const storage::StoreError&) {
+  return false;
+} catch (const Fatal&) {
+  return false;
 }
 
 void Snapshots::restore_pages(const RamBlock& ram, const Block& saved) {
