@@ -29,6 +29,7 @@ constexpr std::array kGdbs = {"gdb-multiarch", "gdb"};
 /// gdb does not notice when a monitor command moves, so it gets a command that tells it; and one that has gdb
 /// look up names.
 constexpr const char* kGdbCommands =
+    "set remotetimeout 600\n"  // a monitor command may have a long way to go
     "define seek\n"
     "  monitor seek $arg0\n"
     "  pipe maintenance flush register-cache | cat >/dev/null\n"

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "replay/event_cursor.h"
 #include "replay/event_format.h"
 #include "replay/state_server.h"
 #include "replay/state_source.h"
@@ -45,6 +46,8 @@ class Comparison {
   static Probe probe_of(const Json& reply);
   bool same(Icount at);
   /// Brackets the difference by the hashes that both recordings hold: [equal, different].
+  std::optional<Icount> first_other_input() const;
+  void use_inputs();
   void use_grids();
   void narrow_down();
   void describe_instruction();
@@ -125,6 +128,40 @@ void Comparison::use_grids() {
   }
 }
 
+/// The first input that is not the same on both sides. States that differ there may well become the same
+/// again, so that the grids and the ends show nothing.
+std::optional<Icount> Comparison::first_other_input() const {
+  const auto reader_a = storage::Reader::open(path_a_), reader_b = storage::Reader::open(path_b_);
+  EventCursor a(*reader_a, same_), b(*reader_b, same_);
+  const auto input = [](EventCursor& cursor) {
+    const storage::EventRecord* event = cursor.front();
+    for (; event != nullptr && event->kind >= kHashGrid; event = cursor.front()) cursor.pop();
+    return event;
+  };
+  for (;; a.pop(), b.pop()) {
+    const storage::EventRecord *of_a = input(a), *of_b = input(b);
+    if (of_a == nullptr && of_b == nullptr) return std::nullopt;
+    if (of_a == nullptr) return of_b->icount;
+    if (of_b == nullptr) return of_a->icount;
+    if (of_a->icount != of_b->icount || of_a->kind != of_b->kind || of_a->channel != of_b->channel ||
+        of_a->payload != of_b->payload)
+      return std::min(of_a->icount, of_b->icount);
+  }
+}
+
+void Comparison::use_inputs() {
+  const auto where = first_other_input();
+  if (!where) return;
+  // It is there before the next instruction, or, as an answer, during it.
+  for (Icount at : {*where - 1, *where, *where + 1}) {
+    if (*where == 0 || at <= same_ || at >= differs_) continue;
+    if (same(at))
+      same_ = at;
+    else
+      differs_ = at;
+  }
+}
+
 void Comparison::narrow_down() {
   while (differs_ - same_ > 1) {
     const Icount middle = same_ + (differs_ - same_) / 2;
@@ -165,7 +202,10 @@ void Comparison::find() {
   }
   same_ = begin;
   differs_ = end;
-  if (end != begin && options_.other_program.empty() && path_a_ != path_b_) use_grids();
+  if (end != begin && options_.other_program.empty() && path_a_ != path_b_) {
+    use_inputs();
+    if (differs_ == end) use_grids();
+  }
   if (differs_ == end && same(end)) {
     report_.verdict =
         report_.end_a == report_.end_b ? CompareReport::Verdict::Same : CompareReport::Verdict::Lengths;

@@ -58,9 +58,9 @@ struct CompareReport {
 };
 
 /// Each side executes at most two replays' worth of instructions. Throws Fatal or storage::StoreError when it
-/// cannot tell. The states of a grid of hashes narrow the place
-/// down, then replays of both sides; a difference that vanishes again without a trace before the next of the
-/// states looked at is not found.
+/// cannot tell. The first input that differs and a grid of
+/// hashes narrow the place down, then replays of both sides; a difference between two builds that vanishes
+/// again without a trace before the next of the states looked at is not found.
 CompareReport compare(const std::string& path_a, const std::string& path_b, const CompareOptions& options);
 
 }  // namespace hindcast::replay

@@ -107,7 +107,7 @@ void Snapshots::drop_beyond_budget(Icount cursor) {
 }
 
 Icount Snapshots::last_before(Icount icount) const {
-  Icount best = kept_.empty() ? 0 : kept_.begin()->first;
+  Icount best = 0;
   if (auto own = kept_.upper_bound(icount); own != kept_.begin()) best = std::prev(own)->first;
   for (const storage::CheckpointInfo& info : recorded_)
     if (info.icount <= icount) best = std::max(best, info.icount);

@@ -76,6 +76,47 @@ TEST(Compare, AnotherKeyShowsWhereItArrives) {
   EXPECT_EQ(report.differing_pages, 0u);
 }
 
+/// Reads a byte from the serial port into x13, waits a while, forgets it and ends.
+Bytes forgetful_program() {
+  using A = Assembler;
+  A a;
+  const A::Label wait = a.label(), spin = a.label(), stay = a.label();
+  a.lui(A::s0, 0x10000);
+  a.bind(wait);
+  a.lbu(A::a3, 5, A::s0);
+  a.andi(A::a3, A::a3, 1);
+  a.beq(A::a3, A::zero, wait);
+  a.lbu(A::a3, 0, A::s0);
+  a.addi(A::t0, A::zero, 1000);
+  a.bind(spin);
+  a.addi(A::t0, A::t0, -1);
+  a.bne(A::t0, A::zero, spin);
+  a.addi(A::a3, A::zero, 0);
+  a.lui(A::s0, 0x100);
+  a.lui(A::t0, 5);
+  a.addi(A::t0, A::t0, 0x555);
+  a.sw(A::t0, 0, A::s0);
+  a.bind(stay);
+  a.j(stay);
+  return a.take();
+}
+
+TEST(Compare, AnInputThatIsForgottenIsFoundToo) {
+  TempFolder folder;
+  record_keys(folder / "a", "x", 1, forgetful_program());
+  Icount where = 0;
+  change_events(folder / "a", folder / "b", [&](auto& events) {
+    const auto it = std::find_if(events.begin(), events.end(), is_serial);
+    ASSERT_NE(it, events.end());
+    it->payload[0] ^= 1;
+    where = it->icount;
+  });
+  const CompareReport report = compare(folder / "a", folder / "b", {});
+  ASSERT_EQ(report.verdict, Verdict::Differ);
+  EXPECT_EQ(report.icount + 1, where);
+  EXPECT_TRUE(report.by_input);
+}
+
 TEST(Compare, ADifferenceInMemoryIsListed) {
   TempFolder folder;
   record_keys(folder / "a", "keysq", 1, echo_program(true));

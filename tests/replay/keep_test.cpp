@@ -5,6 +5,7 @@
 #include "replay/compare.h"
 #include "replay/index.h"
 #include "replay/navigator.h"
+#include "replay/timeline.h"
 #include "replay/transfer.h"
 #include "tests/replay/world.h"
 
@@ -136,6 +137,35 @@ TEST(Keep, DiskIsBounded) {
   EXPECT_GE(facts.checkpoints, 6u);
   EXPECT_GE(facts.disk_bytes, options.keep.bytes / 2) << "more could have been kept";
   expect_usable(folder, recorded);
+}
+
+TEST(Keep, ALiveRunGoesBackIntoWhatIsLeft) {
+  TempFolder folder;
+  RecordOptions options;
+  options.path = folder / "rec";
+  options.keep.bytes = 1u << 20;
+  options.hash_grid = 50;  // many events
+  auto console = std::make_shared<TypingConsole>("", 1);
+  const auto timeline = Timeline::start(machine_of(ticker_program(~0u, 10)), host_with(console), options);
+  const auto state = [&] {
+    SaveArchive ar;
+    timeline->machine().state(ar);
+    return ar.take();
+  };
+  for (Icount at = 500'000; at <= 5'000'000; at += 500'000) {
+    ASSERT_EQ(timeline->run(at).kind, NavStop::Kind::Arrived);
+    const Bytes present = state();
+    // Whatever the cursor of the past stood at before may not be there any more.
+    timeline->seek(at - 3);
+    EXPECT_EQ(timeline->position(), at - 3);
+    timeline->seek(0);
+    EXPECT_EQ(timeline->position(), timeline->begin());
+    EXPECT_EQ(timeline->run(at - 1).kind, NavStop::Kind::Arrived);
+    timeline->seek(at);
+    EXPECT_EQ(state(), present);
+  }
+  EXPECT_GT(timeline->begin(), 0u) << "too short a run for this test";
+  timeline->finish();
 }
 
 TEST(Keep, EventsAloneMakeRoomToo) {
