@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* kHelp =
     "when                     position, virtual time, and where the vCPU is\n"
-    "seek N | +N | -N | P%    go to an instruction count, forward or back by one, or to a percentage\n"
+    "seek N | +N | -N | P%    go to an instruction count, so many forward or back, or to a percentage\n"
     "seek begin | end | cN    go to the beginning, to the end, to checkpoint N\n"
     "events [N]               the next N recorded inputs from here (default 10)\n"
     "last-write ADDR [LEN]    which instruction last wrote to these bytes (default 1), before here\n"
