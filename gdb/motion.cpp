@@ -107,6 +107,7 @@ void Motion::clear() {
 }
 
 void Motion::prepare() {
+  resumed_at_.clear();
   interrupted_ = false;
   set_points();
 }
@@ -168,11 +169,17 @@ bool Motion::counts(Machine& machine, const replay::NavStop& stop) const {
   for (const Point& point : points_) {
     if (is_watch(point.kind) || point.address != vcpu.pc()) continue;
     found = true;
-    if (!holds(point, vcpu)) continue;
+    // gdb steps by a breakpoint on the next instruction, and sets none where one is already: that one's
+    // condition does not matter then. gdb asks it again in any case.
+    if (!first_since_resumed(vcpu) && !holds(point, vcpu)) continue;
     if (point.commands.empty()) return true;
     if (forwards_) run_commands(point, vcpu);
   }
   return !found;
+}
+
+bool Motion::first_since_resumed(const Vcpu& vcpu) const {
+  return vcpu.index() < resumed_at_.size() && vcpu.executed() == resumed_at_[vcpu.index()] + 1;
 }
 
 bool Motion::holds(const Point& point, Vcpu& vcpu) const {
@@ -221,7 +228,11 @@ Outcome Motion::finish(const replay::NavStop& stop, bool forwards) {
 Outcome Motion::forward() {
   const While forwards(forwards_);
   prepare();
-  return finish(move([&] { return navigator_.run(); }), true);
+  Machine& machine = navigator_.machine();
+  for (unsigned i = 0; i < machine.vcpu_count(); ++i) resumed_at_.push_back(machine.vcpu(i).executed());
+  const replay::NavStop stop = move([&] { return navigator_.run(); });
+  resumed_at_.clear();
+  return finish(stop, true);
 }
 
 replay::NavStop Motion::one_step(unsigned vcpu) {

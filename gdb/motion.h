@@ -103,6 +103,8 @@ class Motion {
   replay::NavStop one_step(unsigned vcpu);
   std::optional<replay::NavStop> access_just_made();
   bool counts(Machine& machine, const replay::NavStop& stop) const;
+  /// The vCPU has executed one instruction since forward() began.
+  bool first_since_resumed(const Vcpu& vcpu) const;
   void run_commands(const Point& point, Vcpu& vcpu) const;
   Outcome finish(const replay::NavStop& stop, bool forwards);
 
@@ -118,9 +120,10 @@ class Motion {
   std::vector<Point> points_;
   std::vector<Watched> watched_;
   Variables variables_;
-  bool changed_ = true;     // the navigator does not know points_ yet
-  bool any_store_ = false;  // last_store() is searching
-  bool forwards_ = false;   // what runs is what the client asked for, not a search
+  bool changed_ = true;          // the navigator does not know points_ yet
+  std::vector<u64> resumed_at_;  // during forward(): what each vCPU had executed before
+  bool any_store_ = false;       // last_store() is searching
+  bool forwards_ = false;        // what runs is what the client asked for, not a search
   std::function<void(const std::string&)> print_;
   std::atomic<bool> interrupted_ = false;
 };

@@ -64,6 +64,16 @@ TEST_P(RealGdb, StepsInBothDirections) {
   EXPECT_SAID("power_off", "info registers pc");
 }
 
+// gdb steps by a breakpoint of its own, which it leaves out where one with a condition is already.
+TEST_P(RealGdb, AStepOntoAPointWithAFalseConditionEnds) {
+  if (!record("heapbug")) GTEST_SKIP() << "no guest";
+  debug({"tbreak total", "continue", "stepi", "set $there = $pc", "reverse-stepi",
+         "break *$there if $sp == 0", "stepi", "print $pc == $there", "reverse-stepi", "next",
+         "print $pc - $there", "delete", "info line"});
+  EXPECT_SAID("$1 = 1", "print $pc == $there");
+  EXPECT_SAID("$2 = 0", "print $pc - $there");
+}
+
 TEST_P(RealGdb, NothingIsWritten) {
   if (!record("heapbug")) GTEST_SKIP() << "no guest";
   debug({"break failed", "continue", "set var heap_used = 9", "print heap_used == 9", "set var $pc = 0",
