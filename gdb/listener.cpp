@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <netdb.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,6 +8,7 @@
 #include <memory>
 
 #include "gdb/serve.h"
+#include "replay/listen.h"
 
 namespace hindcast::gdb {
 namespace {
@@ -32,15 +32,8 @@ Listener::~Listener() {
 }
 
 void Listener::listen_unix(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path) fail(path, "the path is empty or too long");
-  std::memcpy(address.sun_path, path.c_str(), path.size());
-  fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd_ < 0 || ::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    fail(path, std::strerror(errno));
+  fd_ = replay::listen_on_path(path, "--listen unix:" + path);
   path_ = address_ = path;
-  if (::listen(fd_, 1) != 0) fail(path, std::strerror(errno));
 }
 
 void Listener::listen_tcp(const std::string& where) {

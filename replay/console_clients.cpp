@@ -7,12 +7,9 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -22,6 +19,7 @@
 #include <utility>
 
 #include "replay/host_io.h"
+#include "replay/listen.h"
 
 namespace hindcast::replay {
 namespace {
@@ -66,26 +64,6 @@ int listen_on(const std::string& address, const std::string& option) {
     ::close(fd);
   }
   throw Fatal(fmt::format("{}: {}", option, std::strerror(last_error)));
-}
-
-int listen_on_path(const std::string& path, const std::string& option) {
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  if (path.size() >= sizeof name.sun_path)
-    throw Fatal(fmt::format("{}: a socket's path has at most {} bytes", option, sizeof name.sun_path - 1));
-  std::copy(path.begin(), path.end(), name.sun_path);
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  // What a killed run has left behind is replaced; nothing else is.
-  struct stat old {};
-  if (fd >= 0 && ::lstat(path.c_str(), &old) == 0 && S_ISSOCK(old.st_mode) &&
-      ::connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 && errno == ECONNREFUSED)
-    ::unlink(path.c_str());
-  if (fd >= 0 && ::bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 &&
-      ::listen(fd, 1) == 0)
-    return fd;
-  const std::string why = std::strerror(errno);
-  if (fd >= 0) ::close(fd);
-  throw Fatal(fmt::format("{}: {}", option, why));
 }
 
 unsigned bound_port(int fd) {
