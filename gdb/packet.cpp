@@ -24,14 +24,17 @@ u8 checksum(std::string_view payload) {
 
 }  // namespace
 
+void PacketReader::feed(std::string_view bytes) {
+  buffer_.erase(0, read_);
+  read_ = 0;
+  buffer_.append(bytes);
+}
+
 std::optional<Item> PacketReader::next() {
-  while (!buffer_.empty()) {
-    if (skipping_ || buffer_.front() == '$') return next_packet();
-    const char c = buffer_.front();
-    const std::size_t noise = c == '+' || c == '-' || c == kInterrupt
-                                  ? 1
-                                  : std::min(buffer_.find_first_of("$+-\x03"), buffer_.size());
-    buffer_.erase(0, noise);
+  while (read_ < buffer_.size()) {
+    const char c = buffer_[read_];
+    if (skipping_ || c == '$') return next_packet();
+    ++read_;
     if (c == '+') return Item{Item::Kind::Ack, {}};
     if (c == '-') return Item{Item::Kind::Nack, {}};
     if (c == kInterrupt) return Item{Item::Kind::Interrupt, {}};
@@ -40,29 +43,31 @@ std::optional<Item> PacketReader::next() {
 }
 
 std::optional<Item> PacketReader::next_packet() {
-  const std::size_t end = buffer_.find('#', scanned_);
+  const std::string_view rest = std::string_view(buffer_).substr(read_);
+  const std::size_t end = rest.find('#', scanned_);
   if (end == std::string::npos) {
-    if (skipping_ || buffer_.size() > kMaxPacket + 1) {
+    if (skipping_ || rest.size() > kMaxPacket + 1) {
       skipping_ = true;
       buffer_.clear();
+      read_ = 0;
     }
-    scanned_ = buffer_.size();
+    scanned_ = buffer_.size() - read_;
     return std::nullopt;
   }
   scanned_ = end;
-  if (buffer_.size() < end + 3) return std::nullopt;  // the two digits of the checksum
+  if (rest.size() < end + 3) return std::nullopt;  // the two digits of the checksum
   Item item;
   if (skipping_ || end > kMaxPacket + 1) {
     item.kind = Item::Kind::TooLong;
   } else {
-    item.data = buffer_.substr(1, end - 1);
-    const int high = digit(buffer_[end + 1]), low = digit(buffer_[end + 2]);
+    item.data = rest.substr(1, end - 1);
+    const int high = digit(rest[end + 1]), low = digit(rest[end + 2]);
     if (!trusted_ && (high < 0 || low < 0 || checksum(item.data) != high * 16 + low)) {
       item.kind = Item::Kind::Damaged;
       item.data.clear();
     }
   }
-  buffer_.erase(0, end + 3);
+  read_ += end + 3;
   scanned_ = 0;
   skipping_ = false;
   return item;

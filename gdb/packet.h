@@ -29,7 +29,7 @@ struct Item {
 /// Cuts the client's bytes into items. What is none of them is skipped. Bounded in memory whatever arrives.
 class PacketReader {
  public:
-  void feed(std::string_view bytes) { buffer_.append(bytes); }
+  void feed(std::string_view bytes);
   /// Nullopt: more bytes are needed.
   std::optional<Item> next();
   /// Both sides have agreed not to acknowledge: checksums are not looked at any more.
@@ -39,7 +39,8 @@ class PacketReader {
   std::optional<Item> next_packet();
 
   std::string buffer_;
-  std::size_t scanned_ = 0;  // of the packet at the front
+  std::size_t read_ = 0;     // of the buffer: what is before has been taken
+  std::size_t scanned_ = 0;  // of the packet that begins there
   bool skipping_ = false;    // inside a packet that is too long
   bool trusted_ = false;
 };

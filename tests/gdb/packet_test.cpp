@@ -99,6 +99,18 @@ TEST(Packet, FieldsReadNumbersUpTo64Bits) {
   EXPECT_FALSE(Fields("x").number());
 }
 
+TEST(Packet, ManySmallItemsTakeTimeInProportion) {
+  PacketReader reader;
+  reader.feed(std::string(16u << 20, '+') + frame("?"));
+  std::size_t acks = 0;
+  std::optional<Item> item;
+  while ((item = reader.next()) && item->kind == Item::Kind::Ack) ++acks;
+  EXPECT_EQ(acks, 16u << 20);
+  ASSERT_TRUE(item);
+  EXPECT_EQ(item->data, "?");
+  EXPECT_FALSE(reader.next());
+}
+
 TEST(Packet, AnyBytesAreCutIntoItemsWithoutHarm) {
   std::mt19937 random(1);
   const std::string alphabet = "$#+-\x03}*a0";
