@@ -58,6 +58,16 @@ class Ending {
       if (ready > 0 && all[0].revents != 0) return true;
     }
   }
+  /// Waits until `fd` can be written. False: serving is to end. From the thread that moves.
+  bool wait_for_room(int fd) const {
+    for (;;) {
+      const auto [stop, signal] = fds();
+      std::array<pollfd, 3> all{{{fd, POLLOUT, 0}, stop, signal}};
+      if (::poll(all.data(), all.size(), -1) <= 0) continue;
+      if (all[0].revents != 0) return true;
+      if ((all[1].revents | all[2].revents) != 0) return false;
+    }
+  }
 
  private:
   Session& session_;
@@ -188,9 +198,14 @@ class Connection {
     send(last_);
   }
   void send(std::string_view bytes) {
+    // A client that does not read keeps the run waiting, but not its end.
     while (open_ && !bytes.empty()) {
-      const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent < 0 && errno == EINTR) continue;
+      if (!ending_.wait_for_room(fd_)) {
+        open_ = false;
+        return;
+      }
+      const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (sent < 0 && (errno == EINTR || errno == EAGAIN)) continue;
       if (sent <= 0)
         open_ = false;
       else

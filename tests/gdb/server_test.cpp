@@ -239,6 +239,35 @@ TEST_F(ServerTest, ASignalEndsARunThatStandsStill) {
   EXPECT_EQ(status, 128 + SIGTERM);
 }
 
+TEST_F(ServerTest, AClientThatDoesNotReadKeepsNothingFromEnding) {
+  Child child({"record", "-o", rec(), listen(), "--wait", guest("irq-fifo")}, folder);
+  Client client(socket());
+  EXPECT_TRUE(client.ask("?").starts_with("T05"));
+  for (int i = 0; i < 200; ++i) client.say("m80000000,10000");
+  std::this_thread::sleep_for(Ms(300));
+  EXPECT_TRUE(child.running());
+  child.signal(SIGTERM);
+  EXPECT_EQ(child.wait(), 128 + SIGTERM);
+}
+
+TEST_F(ServerTest, ADeadSocketIsReplacedAndALivingOneIsNot) {
+  for (int i = 0; i < 2; ++i) {
+    Child child({"debug", listen(), guest("irq-fifo")}, folder);
+    Client client(socket());
+    EXPECT_TRUE(client.ask("?").starts_with("T0")) << child.err();
+    int status = -1;
+    EXPECT_NE(shell(std::string(HINDCAST_COMMAND) + " debug " + listen() + " " + guest("irq-fifo") + " 2>&1",
+                    &status)
+                  .find("in use"),
+              std::string::npos);
+    EXPECT_EQ(status, 125);
+    EXPECT_TRUE(client.ask("?").starts_with("T0"));
+    child.signal(SIGKILL);
+    EXPECT_EQ(child.wait(), -SIGKILL);
+    EXPECT_TRUE(fs::exists(socket()));
+  }
+}
+
 TEST_F(ServerTest, GarbageDoesNoHarm) {
   Child child({"debug", listen(), guest("irq-fifo")}, folder);
   Client client(socket());
