@@ -38,13 +38,14 @@ std::optional<std::string> BranchTrace::document(std::string_view annex, unsigne
   };
   std::vector<Block> blocks;  // oldest first
   const unsigned longest = navigator_.machine().arch().max_insn_bytes();
-  motion_.walk_here(vcpu, length_, [&](GuestAddr pc) {
+  const bool whole = motion_.walk_here(vcpu, length_, [&](GuestAddr pc) {
     const bool follows = !blocks.empty() && pc > blocks.back().end && pc - blocks.back().end <= longest;
     if (follows)
       blocks.back().end = pc;
     else
       blocks.push_back({pc, pc});
   });
+  if (!whole) return std::nullopt;
   std::string out = "<!DOCTYPE btrace SYSTEM \"btrace.dtd\">\n<btrace version=\"1.0\">\n";
   for (auto it = blocks.rbegin(); it != blocks.rend(); ++it)
     out += fmt::format("<block begin=\"{:#x}\" end=\"{:#x}\"/>\n", it->begin, it->end);

@@ -19,7 +19,8 @@ class BranchTrace {
 
   /// The reply to a packet that begins with Qbtrace.
   std::string handle(Fields fields);
-  /// The document of qXfer:btrace:read for `annex` ("all", "new", "delta"). Nullopt: gdb is to ask for all.
+  /// The document of qXfer:btrace:read for `annex` ("all", "new", "delta"). Nullopt: gdb is to ask for
+  /// all, or it was interrupted.
   std::optional<std::string> document(std::string_view annex, unsigned vcpu);
   /// Of qXfer:btrace-conf:read. Nullopt: tracing is off.
   std::optional<std::string> configuration() const;

@@ -132,8 +132,9 @@ Icount Monitor::parse_position(const std::string& text) {
 }
 
 std::string Monitor::seek(const std::string& to, unsigned vcpu) {
-  motion_.seek(parse_position(to));
-  return when(vcpu);
+  tracing_.leave_frame();
+  const bool interrupted = motion_.seek(parse_position(to)).kind == replay::NavStop::Kind::Interrupted;
+  return (interrupted ? "interrupted on the way\n" : "") + when(vcpu);
 }
 
 std::string Monitor::events(const std::string& count) {
@@ -157,6 +158,7 @@ std::string Monitor::last_write(const std::vector<std::string>& words, unsigned 
   const u64 size = words.size() > 2 ? parse_number(words[2]) : 1;
   if (size == 0 || size > Motion::kMaxWatchBytes) return "LEN is from 1 to 4294967296\n";
   const auto store = motion_.last_store(navigator_.machine().vcpu(vcpu), address, size);
+  if (!store && motion_.interrupted()) return "interrupted\n";
   if (!store)
     return fmt::format("no instruction wrote to {:#x} before icount {}\n", address, navigator_.position());
   return fmt::format(
@@ -187,7 +189,9 @@ std::string Monitor::branch(const std::string& folder) {
     if (const std::string free = fmt::format("{}.branch{}", timeline_->path(), i);
         ::lstat(free.c_str(), &status) != 0)
       path = free;
+  tracing_.leave_frame();
   timeline_->branch(path);
+  tracing_.drop_frames();
   return fmt::format("a live run from {}, recorded into {}\n", where(navigator_.position()), printable(path));
 }
 

@@ -6,6 +6,7 @@
 
 #include "gdb/memory.h"
 #include "gdb/motion.h"
+#include "gdb/tracing.h"
 #include "replay/timeline.h"
 
 namespace hindcast::gdb {
@@ -13,8 +14,8 @@ namespace hindcast::gdb {
 class Monitor {
  public:
   /// `timeline`: the navigator again, with its recording; null: there is no event log, and no branch.
-  Monitor(replay::Navigator& navigator, Motion& motion, replay::Timeline* timeline)
-      : navigator_(navigator), motion_(motion), timeline_(timeline) {}
+  Monitor(replay::Navigator& navigator, Motion& motion, Tracing& tracing, replay::Timeline* timeline)
+      : navigator_(navigator), motion_(motion), tracing_(tracing), timeline_(timeline) {}
 
   /// Runs one line for the vCPU that the user has selected; the answer is text for the user, lines ending in
   /// '\n'. What cannot be done is said in the answer.
@@ -38,6 +39,7 @@ class Monitor {
 
   replay::Navigator& navigator_;
   Motion& motion_;
+  Tracing& tracing_;
   replay::Timeline* timeline_;
   std::vector<Icount> checkpoints_;  // number 1 first
   Space space_ = Space::Virtual;

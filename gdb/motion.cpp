@@ -75,6 +75,13 @@ struct While {
 
 }  // namespace
 
+std::size_t Point::expression_bytes() const {
+  std::size_t sum = 0;
+  for (const auto* list : {&conditions, &commands})
+    for (const Bytes& code : *list) sum += code.size();
+  return sum;
+}
+
 Motion::Motion(replay::Navigator& navigator, const RegisterMap& registers)
     : navigator_(navigator), registers_(registers) {
   navigator_.set_filter(
@@ -89,7 +96,9 @@ bool Motion::insert(Point point) {
        !machine.arch().debug_translate(machine.current(), point.address, &physical)))
     return false;
   remove(point.kind, point.address, point.size);
-  if (points_.size() >= kMaxPoints) return false;
+  std::size_t bytes = point.expression_bytes();
+  for (const Point& other : points_) bytes += other.expression_bytes();
+  if (points_.size() >= kMaxPoints || bytes > kMaxExpressionBytes) return false;
   points_.push_back(std::move(point));
   return true;
 }
@@ -141,6 +150,32 @@ replay::NavStop Motion::move(const std::function<replay::NavStop()>& make) {
         stop.kind == replay::NavStop::Kind::Watchpoint && !counts(navigator_.machine(), stop);
     if (!late && !unwatched) return stop;
   }
+}
+
+replay::NavStop Motion::seek(Icount icount) {
+  interrupted_ = false;
+  return move([&] { return navigator_.seek(icount); });
+}
+
+void Motion::return_to(Icount icount) {
+  while (navigator_.seek(icount).kind == replay::NavStop::Kind::Interrupted) {
+  }
+}
+
+template <typename Search>
+void Motion::from_here(const Search& search) {
+  const Icount origin = navigator_.position();
+  try {
+    search();
+  } catch (...) {
+    try {
+      return_to(origin);
+    } catch (const std::exception&) {
+      // What went wrong first is what the user hears of.
+    }
+    throw;
+  }
+  return_to(origin);
 }
 
 const Motion::Watched* Motion::touched(const replay::NavStop& stop) const {
@@ -220,7 +255,7 @@ Outcome Motion::finish(const replay::NavStop& stop, bool forwards) {
     // The navigator stands after the access. gdb compares the value with the last one it has seen: where it
     // does not step over the access itself, it must stand on the other side of it.
     if (forwards == navigator_.machine().arch().gdb_watch_traps_before())
-      navigator_.seek(navigator_.position() - 1);
+      return_to(navigator_.position() - 1);
   }
   return outcome;
 }
@@ -265,22 +300,20 @@ Outcome Motion::step_range(unsigned vcpu, GuestAddr start, GuestAddr end) {
   }
 }
 
-// The navigator looks for what stopped the run before the cursor. An access by the very last instruction has
-// left the cursor where it is, and going back undoes it first.
-std::optional<replay::NavStop> Motion::access_just_made() {
-  const Icount here = navigator_.position();
-  if (watched_.empty() || here == navigator_.begin()) return std::nullopt;
-  navigator_.seek(here - 1);
-  const replay::NavStop stop = navigator_.run(here);
-  if (stop.kind == replay::NavStop::Kind::Watchpoint && counts(navigator_.machine(), stop)) return stop;
-  if (navigator_.position() != here) navigator_.seek(here);
-  return std::nullopt;
+replay::NavStop Motion::run_back() {
+  // An access by the very last instruction has left the cursor where it is, and going back undoes it first.
+  bool access_here = true;
+  return move([&] {
+    const replay::NavStop stop = navigator_.run_back(access_here);
+    // It did not count: it is passed over.
+    if (stop.kind == replay::NavStop::Kind::Watchpoint) access_here = false;
+    return stop;
+  });
 }
 
 Outcome Motion::back() {
   prepare();
-  if (const auto stop = access_just_made()) return finish(*stop, false);
-  return finish(move([&] { return navigator_.run_back(); }), false);
+  return finish(run_back(), false);
 }
 
 Outcome Motion::step_back(unsigned vcpu) {
@@ -292,64 +325,92 @@ std::optional<Store> Motion::last_store(Vcpu& vcpu, GuestAddr va, u64 size) {
   GuestAddr physical = 0;
   if (size == 0 || size > kMaxWatchBytes || !vcpu.arch().debug_translate(vcpu, va, &physical))
     return std::nullopt;
-  const Icount origin = navigator_.position();
   interrupted_ = false;
-  changed_ = true;
-  navigator_.set_breakpoints({});
-  navigator_.set_watches({{physical, size, false, true}});
-  any_store_ = true;
-  const replay::NavStop stop = move([&] { return navigator_.run_back(); });
-  any_store_ = false;
-  navigator_.set_watches({});
   std::optional<Store> found;
-  if (stop.kind == replay::NavStop::Kind::Watchpoint && stop.watch) {
-    navigator_.seek(navigator_.position() - 1);
+  from_here([&] {
+    changed_ = true;
+    navigator_.set_breakpoints({});
+    navigator_.set_watches({{physical, size, false, true}});
+    replay::NavStop stop;
+    {
+      const While any_store(any_store_);
+      stop = run_back();
+    }
+    if (stop.kind != replay::NavStop::Kind::Watchpoint || !stop.watch) return;
+    return_to(navigator_.position() - 1);
     found = {navigator_.position(), stop.vcpu, navigator_.machine().vcpu(stop.vcpu).pc(), *stop.watch};
-  }
-  navigator_.seek(origin);
+  });
   return found;
 }
 
 bool Motion::every_hit(std::vector<Point> points, const std::function<bool(const replay::NavStop&)>& fn) {
-  const Icount origin = navigator_.position(), end = navigator_.end();
-  std::swap(points_, points);
-  changed_ = true;
-  prepare();
-  navigator_.seek(navigator_.begin());
-  bool more = true;
-  while (more && navigator_.position() < end) {
-    set_points();  // `fn` may have moved without them
-    const replay::NavStop stop = move([&] { return navigator_.run(end); });
-    if (stop.kind != replay::NavStop::Kind::Breakpoint) break;
-    more = fn(stop);
-  }
-  const bool whole = !interrupted_;
-  std::swap(points_, points);
-  changed_ = true;
-  navigator_.seek(origin);
+  /// Other points are there while it lives.
+  struct Instead {
+    Instead(Motion& m, std::vector<Point>& p) : motion(m), points(p) { swap(); }
+    ~Instead() { swap(); }
+    void swap() {
+      std::swap(motion.points_, points);
+      motion.watched_.clear();
+      motion.changed_ = true;
+    }
+    Motion& motion;
+    std::vector<Point>& points;
+  };
+  const Icount end = navigator_.end();
+  bool whole = false;
+  from_here([&] {
+    const Instead instead(*this, points);
+    prepare();
+    return_to(navigator_.begin());
+    bool more = true;
+    while (more && !interrupted_ && navigator_.position() < end) {
+      set_points();  // `fn` may have moved without them
+      const replay::NavStop stop = move([&] { return navigator_.run(end); });
+      if (stop.kind != replay::NavStop::Kind::Breakpoint) break;
+      more = fn(stop);
+    }
+    whole = !interrupted_;
+  });
   return whole;
 }
 
-void Motion::step_silently(unsigned vcpu) {
+void Motion::without_points() {
   changed_ = true;
   navigator_.set_breakpoints({});
   navigator_.set_watches({});
-  navigator_.step(vcpu);
 }
 
-void Motion::walk_here(unsigned vcpu, u64 count, const std::function<void(GuestAddr)>& fn) {
-  const Icount origin = navigator_.position();
+bool Motion::step_silently(unsigned vcpu) {
+  without_points();
+  return move([&] { return navigator_.step(vcpu); }).kind == replay::NavStop::Kind::Arrived;
+}
+
+bool Motion::walk_here(unsigned vcpu, u64 count, const std::function<void(GuestAddr)>& fn) {
+  using Kind = replay::NavStop::Kind;
   interrupted_ = false;
-  changed_ = true;
-  navigator_.set_breakpoints({});
-  navigator_.set_watches({});
-  navigator_.seek(origin - std::min(origin - navigator_.begin(), count));
-  while (navigator_.position() < origin && !interrupted_) {
-    fn(navigator_.machine().vcpu(vcpu).pc());
-    navigator_.step(vcpu);
-  }
-  navigator_.seek(origin);
+  without_points();
+  bool whole = false;
+  const auto executed = [&] { return navigator_.machine().vcpu(vcpu).executed(); };
+  from_here([&] {
+    const Icount origin = navigator_.position();
+    const u64 done = executed(), first = done - std::min(done, count);
+    // Others have run in between: the way to its instructions is longer.
+    for (u64 way = count;; way *= 2) {
+      const Icount start = origin - std::min(origin - navigator_.begin(), way);
+      if (move([&] { return navigator_.seek(start); }).kind == Kind::Interrupted) return;
+      if (executed() <= first || start == navigator_.begin()) break;
+    }
+    if (executed() < first &&
+        move([&] { return navigator_.step(vcpu, first - executed()); }).kind != Kind::Arrived)
+      return;
+    while (executed() < done && !interrupted_) {
+      fn(navigator_.machine().vcpu(vcpu).pc());
+      if (!step_silently(vcpu)) return;
+    }
+    whole = executed() >= done;
+  });
   fn(navigator_.machine().vcpu(vcpu).pc());
+  return whole;
 }
 
 void Motion::interrupt() {

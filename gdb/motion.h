@@ -24,6 +24,9 @@ struct Point {
   std::vector<Bytes> conditions;
   // What is done instead of stopping (dprintf), going forward.
   std::vector<Bytes> commands;
+
+  /// Of all expressions.
+  std::size_t expression_bytes() const;
 };
 
 /// How a move ended.
@@ -48,12 +51,15 @@ class Motion {
  public:
   static constexpr std::size_t kMaxPoints = 10'000;
   static constexpr u64 kMaxWatchBytes = u64{1} << 32;
+  /// Of all points together, and of all tracepoints.
+  static constexpr std::size_t kMaxExpressionBytes = 8u << 20;
 
   Motion(replay::Navigator& navigator, const RegisterMap& registers);
   Motion(const Motion&) = delete;
   Motion& operator=(const Motion&) = delete;
 
-  /// Replaces a point of the same kind, address and size. False: too many, too large, or not at any memory.
+  /// Replaces a point of the same kind, address and size. False: too many, too large, or not at any
+  /// memory.
   bool insert(Point point);
   void remove(PointKind kind, GuestAddr address, u64 size);
   void clear();
@@ -68,7 +74,10 @@ class Motion {
   Outcome step_range(unsigned vcpu, GuestAddr start, GuestAddr end);
   Outcome back();
   Outcome step_back(unsigned vcpu);
-  void seek(Icount icount) { navigator_.seek(icount); }
+  /// Without looking at points. Interrupted: the cursor is on the way.
+  replay::NavStop seek(Icount icount);
+  /// Likewise, and arrives: interrupt() ended what came before.
+  void return_to(Icount icount);
 
   /// Whether one of the point's conditions is true, or there is none.
   bool holds(const Point& point, Vcpu& vcpu) const;
@@ -80,11 +89,12 @@ class Motion {
   Variables& variables() { return variables_; }
   /// Executes expressions for their effects on them.
   void act(const std::vector<Bytes>& actions, Vcpu& vcpu);
-  /// One instruction of the vCPU (or the entry of an interrupt), whatever points there are.
-  void step_silently(unsigned vcpu);
+  /// One instruction of the vCPU (or the entry of an interrupt), whatever points there are. False: the end,
+  /// or interrupt() was called.
+  bool step_silently(unsigned vcpu);
   /// Calls `fn` with the vCPU's pc before each of its last `count` instructions before the cursor, and at the
-  /// cursor. The cursor stays where it is. After interrupt(): only the first of them.
-  void walk_here(unsigned vcpu, u64 count, const std::function<void(GuestAddr)>& fn);
+  /// cursor. The cursor stays where it is. False: interrupt() was called, and some of them are missing.
+  bool walk_here(unsigned vcpu, u64 count, const std::function<void(GuestAddr)>& fn);
 
   /// The last store before the cursor that touched one of these bytes. The cursor stays where it is. Nullopt:
   /// there is none, or interrupt() was called.
@@ -92,16 +102,24 @@ class Motion {
 
   /// From any thread: the move under way ends soon. To be repeated until it has.
   void interrupt();
+  /// It was called during the last move.
+  bool interrupted() const { return interrupted_; }
 
  private:
   void prepare();
   /// Tells the navigator of points_ if it does not know them.
   void set_points();
+  /// Takes them all away from the navigator, until set_points().
+  void without_points();
+  /// Makes a search, which may throw, and comes back to where the cursor is.
+  template <typename Search>
+  void from_here(const Search& search);
   /// Makes the move again if it ended by a request that came too late for the move before, or at an access
   /// that no watchpoint is about.
   replay::NavStop move(const std::function<replay::NavStop()>& make);
   replay::NavStop one_step(unsigned vcpu);
-  std::optional<replay::NavStop> access_just_made();
+  /// To the last stop before the cursor, the access that was just made included.
+  replay::NavStop run_back();
   bool counts(Machine& machine, const replay::NavStop& stop) const;
   /// The vCPU has executed one instruction since forward() began.
   bool first_since_resumed(const Vcpu& vcpu) const;

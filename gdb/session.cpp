@@ -19,8 +19,8 @@ Session::Session(replay::Navigator& navigator, SessionOptions options)
       options_(std::move(options)),
       registers_(navigator.machine().arch()),
       motion_(navigator, registers_),
-      monitor_(navigator, motion_, options_.timeline),
       tracing_(navigator, motion_),
+      monitor_(navigator, motion_, tracing_, options_.timeline),
       branch_trace_(navigator, motion_),
       image_(std::move(options_.image)) {
   motion_.on_print([this](const std::string& text) { console(text); });
@@ -174,6 +174,7 @@ std::string Session::run(Fields fields) {
   fields.until(';');  // the file: there is only one
   const auto where = from_hex(fields.until(';'));
   if (!where) return kError;
+  tracing_.leave_frame();
   try {
     return start_over(where->empty() ? navigator_.begin() : monitor_.parse_position(*where));
   } catch (const Fatal& fatal) {
@@ -183,10 +184,11 @@ std::string Session::run(Fields fields) {
 
 std::string Session::start_over(Icount at) {
   tracing_.leave_frame();
-  navigator_.seek(at);
   killed_ = false;
   current_ = reported_ = 0;
   last_ = {};
+  if (motion_.seek(at).kind == replay::NavStop::Kind::Interrupted)
+    last_.stop.kind = replay::NavStop::Kind::Interrupted;
   return stop_reply(last_);
 }
 

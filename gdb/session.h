@@ -109,8 +109,8 @@ class Session {
   SessionOptions options_;
   RegisterMap registers_;
   Motion motion_;
-  Monitor monitor_;
   Tracing tracing_;
+  Monitor monitor_;
   BranchTrace branch_trace_;
   std::optional<std::string> btrace_, osdata_;  // the last documents that were asked for
   ImageFile image_;

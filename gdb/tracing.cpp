@@ -10,6 +10,7 @@ namespace hindcast::gdb {
 namespace {
 
 constexpr const char* kMalformed = "E01";
+constexpr const char* kInterrupted = "E.interrupted";
 constexpr u64 kNoFrame = 0xffffffff;
 
 }  // namespace
@@ -41,10 +42,14 @@ std::string Tracing::handle(std::string_view packet) {
 
 void Tracing::clear() {
   tracepoints_.clear();
-  frames_.clear();
+  drop_frames();
   initial_.clear();
-  values_.clear();
   motion_.variables().clear();
+}
+
+void Tracing::drop_frames() {
+  frames_.clear();
+  values_.clear();
   stop_ = Stop::NotRun;
   frame_.reset();
 }
@@ -79,9 +84,20 @@ std::string Tracing::define(Fields fields) {
     }
   }
   fields.take('-');
-  if (!fields.empty() || tracepoints_.size() >= kMaxTracepoints) return kMalformed;
+  if (!fields.empty() || tracepoints_.size() >= kMaxTracepoints ||
+      expression_bytes() + tracepoint.point.expression_bytes() > Motion::kMaxExpressionBytes)
+    return kMalformed;
   tracepoints_[key] = std::move(tracepoint);
   return "OK";
+}
+
+std::size_t Tracing::expression_bytes() const {
+  std::size_t sum = 0;
+  for (const auto& [key, tracepoint] : tracepoints_) {
+    sum += tracepoint.point.expression_bytes();
+    for (const Bytes& action : tracepoint.actions) sum += action.size();
+  }
+  return sum;
 }
 
 // One after the other: R mask, M register,offset,length, X expression; S before those of while-stepping; and
@@ -100,7 +116,7 @@ std::string Tracing::define_actions(const Key& key, Fields fields) {
         return kMalformed;
     } else {
       auto code = agent_expression(fields);
-      if (!code || found->second.actions.size() >= kMaxTracepoints) return kMalformed;
+      if (!code || expression_bytes() + code->size() > Motion::kMaxExpressionBytes) return kMalformed;
       found->second.actions.push_back(std::move(*code));
     }
   }
@@ -146,8 +162,13 @@ std::string Tracing::start() {
     if (tracepoint.enabled) points.push_back(tracepoint.point);
   }
   stop_ = Stop::Asked;
-  if (!motion_.every_hit(std::move(points), [this](const replay::NavStop& stop) { return hit(stop); }))
-    stop_ = Stop::Interrupted;
+  try {
+    if (!motion_.every_hit(std::move(points), [this](const replay::NavStop& stop) { return hit(stop); }))
+      stop_ = Stop::Interrupted;
+  } catch (...) {
+    stop_ = Stop::Failed;
+    throw;
+  }
   return "OK";
 }
 
@@ -184,13 +205,13 @@ void Tracing::add_steps(const Tracepoint& tracepoint, const Frame& first) {
   const Icount end = navigator_.end();
   Frame frame = first;
   for (u64 i = 0; i < tracepoint.steps && frames_.size() < kMaxFrames && navigator_.position() < end; ++i) {
-    motion_.step_silently(first.vcpu);
+    if (!motion_.step_silently(first.vcpu)) break;
     frame.icount = navigator_.position();
     frame.pc = navigator_.machine().vcpu(first.vcpu).pc();
     frames_.push_back(frame);
     again = again || tracepoints_at(frame.pc) != 0;
   }
-  if (again) navigator_.seek(first.icount);
+  if (again) motion_.return_to(first.icount);
 }
 
 // A frame's number, or the next one after the current that is at an address, of a tracepoint, or whose pc is
@@ -222,9 +243,13 @@ std::string Tracing::find(Fields fields) {
   }
   if (!fields.empty()) return kMalformed;
   if (!found) return "F-1";
-  if (!frame_) origin_ = navigator_.position();
+  const Icount here = navigator_.position();
+  if (motion_.seek(frames_[*found].icount).kind == replay::NavStop::Kind::Interrupted) {
+    motion_.return_to(here);
+    return kInterrupted;
+  }
+  if (!frame_) origin_ = here;
   frame_ = found;
-  navigator_.seek(frames_[*found].icount);
   return fmt::format("F{:x}T{:x}", *found, frames_[*found].number);
 }
 
@@ -235,7 +260,7 @@ std::optional<unsigned> Tracing::frame_vcpu() const {
 void Tracing::leave_frame() {
   if (!frame_) return;
   frame_.reset();
-  navigator_.seek(origin_);
+  motion_.return_to(origin_);
 }
 
 std::string Tracing::status() const {
@@ -246,6 +271,7 @@ std::string Tracing::status() const {
     case Stop::Full: why = "tfull:0"; break;
     case Stop::Passes: why = fmt::format("tpasscount:{:x}", stopped_by_); break;
     case Stop::Interrupted: why = fmt::format("tstop:{}:0", to_hex("interrupted")); break;
+    case Stop::Failed: why = fmt::format("tstop:{}:0", to_hex("failed")); break;
   }
   const std::size_t size = kMaxFrames * sizeof(Frame), used = frames_.size() * sizeof(Frame);
   return fmt::format("T0;{};tframes:{:x};tcreated:{:x};tfree:{:x};tsize:{:x};circular:0;disconn:0", why,

@@ -32,9 +32,11 @@ class Tracing {
   void leave_frame();
   /// Forgets everything.
   void clear();
+  /// Forgets what was traced: the recording is another.
+  void drop_frames();
 
  private:
-  enum class Stop : u8 { NotRun, Asked, Full, Passes, Interrupted };
+  enum class Stop : u8 { NotRun, Asked, Full, Passes, Interrupted, Failed };
   /// By gdb's number and the address: a tracepoint may have several places.
   using Key = std::pair<u64, GuestAddr>;
   struct Tracepoint {
@@ -57,6 +59,8 @@ class Tracing {
   std::string define_actions(const Key& key, Fields fields);
   std::string define_variable(Fields fields);
   std::string variable(Fields fields) const;
+  /// Of all tracepoints.
+  std::size_t expression_bytes() const;
   std::string enable(Fields fields, bool on);
   std::string start();
   std::string find(Fields fields);

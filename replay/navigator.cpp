@@ -54,7 +54,7 @@ class RecordingNavigator final : public PastNavigator {
   NavStop run(Icount limit) override;
   NavStop step(unsigned vcpu, u64 count) override;
   NavStop step_back(unsigned vcpu) override;
-  NavStop run_back() override;
+  NavStop run_back(bool access_here) override;
   void request_stop() override {
     stop_ = true;
     machine().request_stop();
@@ -400,14 +400,14 @@ std::optional<RecordingNavigator::Found> RecordingNavigator::last_stop(Icount un
   return last;
 }
 
-NavStop RecordingNavigator::run_back() {
+NavStop RecordingNavigator::run_back(bool access_here) {
   return move([&] {
     const Icount now = position();
     Icount end = now, length = kFirstSegment;
     while (end > begin()) {
       const Icount start = segment_start(end, length);
       snapshots_->restore(start);
-      std::optional<Found> found = last_stop(end, end != now);
+      std::optional<Found> found = last_stop(end, access_here || end != now);
       if (stop_) {
         // Nothing stopped the run from `end` on; what is before it is not known yet.
         stop_ = false;

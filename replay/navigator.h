@@ -74,8 +74,9 @@ class Navigator {
   /// before it.
   virtual NavStop step_back(unsigned vcpu) = 0;
   /// Back to the last stop before the cursor (breakpoint: the state before that instruction; watch: the state
-  /// after the access), or to the beginning.
-  virtual NavStop run_back() = 0;
+  /// after the access), or to the beginning. `access_here`: an access by the last instruction before the
+  /// cursor counts too; the stop is then where the cursor is already.
+  virtual NavStop run_back(bool access_here = false) = 0;
   /// From a signal handler or another thread: the move under way ends soon with Interrupted.
   virtual void request_stop() = 0;
 };

@@ -138,11 +138,11 @@ NavStop Timeline::step_back(unsigned vcpu) {
   });
 }
 
-NavStop Timeline::run_back() {
+NavStop Timeline::run_back(bool access_here) {
   return move([&] {
     if (position() == begin()) return stopped(Kind::Begin);
     if (!enter_past()) return stopped(Kind::Interrupted);
-    return leave_past(past_->run_back());
+    return leave_past(past_->run_back(access_here));
   });
 }
 

@@ -37,7 +37,7 @@ class Timeline final : public Navigator {
   NavStop run(Icount limit = kNever) override;
   NavStop step(unsigned vcpu, u64 count = 1) override;
   NavStop step_back(unsigned vcpu) override;
-  NavStop run_back() override;
+  NavStop run_back(bool access_here = false) override;
   void request_stop() override;
 
   /// There is a live run, which may have ended.

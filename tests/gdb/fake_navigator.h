@@ -35,6 +35,11 @@ class FakeNavigator final : public replay::Navigator {
   void set_watches(std::vector<AddressSpace::Watch> w) override { watches = std::move(w); }
   void set_filter(replay::StopFilter f) override { filter = std::move(f); }
   replay::NavStop seek(Icount icount) override {
+    if (on_seek) on_seek();
+    if (seeks_interrupted != 0) {
+      --seeks_interrupted;
+      return {replay::NavStop::Kind::Interrupted, 0, {}};
+    }
     position_ = icount;
     calls.push_back("seek " + std::to_string(icount));
     return {};
@@ -42,7 +47,9 @@ class FakeNavigator final : public replay::Navigator {
   replay::NavStop run(Icount) override { return next("run"); }
   replay::NavStop step(unsigned vcpu, u64) override { return next("step " + std::to_string(vcpu)); }
   replay::NavStop step_back(unsigned vcpu) override { return next("step_back " + std::to_string(vcpu)); }
-  replay::NavStop run_back() override { return next("run_back"); }
+  replay::NavStop run_back(bool access_here) override {
+    return next(access_here ? "run_back" : "run_back, not here");
+  }
   void request_stop() override { ++stop_requests; }
 
   /// The move after those given before ends so, at `position`.
@@ -54,7 +61,9 @@ class FakeNavigator final : public replay::Navigator {
   std::vector<std::string> calls;
   unsigned stop_requests = 0;
   /// Called in every move.
-  std::function<void()> on_move;
+  std::function<void()> on_move, on_seek;
+  /// So many seeks stay where they are.
+  unsigned seeks_interrupted = 0;
 
  private:
   replay::NavStop next(const std::string& call) {

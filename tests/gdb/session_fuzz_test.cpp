@@ -2,6 +2,7 @@
 #include <array>
 #include <random>
 
+#include "tests/gdb/recording_fixture.h"
 #include "tests/gdb/session_fixture.h"
 
 namespace hindcast::gdb {
@@ -79,6 +80,29 @@ const std::vector<std::string> kSeeds = {"qSupported:swbreak+",
                                          "qXfer:btrace:read:all:0,1000",
                                          "qC"};
 
+/// A packet that gdb sends, damaged.
+std::string damaged(std::mt19937& random) {
+  std::string packet = kSeeds[random() % kSeeds.size()];
+  for (unsigned changes = random() % 4; changes-- > 0;) {
+    const std::size_t at = random() % (packet.size() + 1);
+    switch (random() % 4) {
+      case 0: packet.insert(at, 1, static_cast<char>(random())); break;
+      case 1: packet.erase(at, 1 + random() % 3); break;
+      case 2: packet.insert(at, kSeeds[random() % kSeeds.size()]); break;
+      default:
+        if (at < packet.size()) packet[at] = ",;:-0f9#"[random() % 8];
+    }
+  }
+  return packet;
+}
+
+void expect_answer(Session& session, const std::string& packet) {
+  const auto reply = session.handle(packet);
+  if (!reply) {
+    EXPECT_TRUE(packet[0] == 'k' || packet[0] == 'R') << packet;
+  }
+}
+
 TEST_F(SessionTest, AnyPacketGetsAnAnswerWithoutHarm) {
   std::mt19937 random(3);
   navigator.on_move = [&] {
@@ -87,23 +111,20 @@ TEST_F(SessionTest, AnyPacketGetsAnAnswerWithoutHarm) {
                          {}},
                         random() % 1000);
   };
-  for (int round = 0; round < 20000; ++round) {
-    std::string packet = kSeeds[random() % kSeeds.size()];
-    for (unsigned changes = random() % 4; changes-- > 0;) {
-      const std::size_t at = random() % (packet.size() + 1);
-      switch (random() % 4) {
-        case 0: packet.insert(at, 1, static_cast<char>(random())); break;
-        case 1: packet.erase(at, 1 + random() % 3); break;
-        case 2: packet.insert(at, kSeeds[random() % kSeeds.size()]); break;
-        default:
-          if (at < packet.size()) packet[at] = ",;:-0f9#"[random() % 8];
-      }
-    }
-    const auto reply = session.handle(packet);
-    if (!reply) {
-      EXPECT_TRUE(packet[0] == 'k' || packet[0] == 'R') << packet;
-    }
+  for (int round = 0; round < 20000; ++round) expect_answer(session, damaged(random));
+}
+
+TEST_F(RecordingSession, AnyPacketGetsAnAnswerOnALiveRun) {
+  std::mt19937 random(5);
+  start();
+  const Impatient impatient(*session);
+  for (int round = 0; round < 3000; ++round) {
+    const std::string packet = damaged(random);
+    // Each branch is a folder.
+    if (packet.find(to_hex("branch")) == packet.npos) expect_answer(*session, packet);
   }
+  EXPECT_TRUE(ask("?").starts_with("T"));
+  EXPECT_GT(timeline->end(), 0u);
 }
 
 }  // namespace

@@ -1,6 +1,4 @@
 // What packets say of the past: tracepoints and branch traces.
-#include <array>
-
 #include "tests/gdb/session_fixture.h"
 
 namespace hindcast::gdb {
@@ -49,8 +47,69 @@ TEST_F(SessionTest, TracepointsAreThePositionsOfTheirHits) {
   navigator.will_stop({Kind::Arrived, 0, {}}, 501);
   ask("s");
   EXPECT_EQ(navigator.calls, (std::vector<std::string>{"seek 500", "step 0"}));
+  // So does a monitor command that does.
+  EXPECT_EQ(ask("QTFrame:0"), "F0T1");
+  navigator.calls.clear();
+  ask("qRcmd," + to_hex("seek +7"));
+  EXPECT_EQ(navigator.calls, (std::vector<std::string>{"seek 501", "seek 508"}));
+  ask("s");
+  EXPECT_EQ(navigator.calls.back(), "step 0");
+  EXPECT_EQ(navigator.calls.size(), 3u);
   EXPECT_EQ(ask("QTinit"), "OK");
   EXPECT_EQ(ask("qTStatus"), "T0;tnotrun:0");
+}
+
+TEST_F(SessionTest, AnInterruptedWayToAFrameIsSaid) {
+  EXPECT_EQ(ask("QTDP:1:80000010:E:0:0"), "OK");
+  set_pc(0, 0x80000010);
+  for (Icount at : {100, 200}) navigator.will_stop({Kind::Breakpoint, 0, {}}, at);
+  navigator.will_stop({Kind::End, 0, {}}, 1000);
+  navigator.seeks_interrupted = 2;
+  EXPECT_EQ(ask("QTStart"), "OK");
+  EXPECT_EQ(navigator.position(), 500u);
+  navigator.on_seek = [this] { session.interrupt(); };
+  navigator.seeks_interrupted = 3;
+  EXPECT_EQ(ask("QTFrame:1"), "E.interrupted");
+  EXPECT_EQ(navigator.position(), 500u);
+  navigator.on_seek = nullptr;
+  EXPECT_EQ(ask("QTFrame:0"), "F0T1");
+  navigator.seeks_interrupted = 2;
+  EXPECT_EQ(ask("QTFrame:ffffffff"), "F-1");
+  EXPECT_EQ(navigator.position(), 500u);
+  navigator.on_seek = [this] { session.interrupt(); };
+  navigator.seeks_interrupted = 1;
+  EXPECT_TRUE(ask("vRun;").starts_with("T02"));
+}
+
+TEST_F(SessionTest, AllExpressionsTogetherAreBounded) {
+  const std::string code = "X10000," + std::string(2 * 0x10000, '2');
+  unsigned points = 0, actions = 0;
+  while (points < 1000 &&
+         ask("Z0," + to_hex(std::string(1, static_cast<char>(points))) + ",4;" + code) == "OK")
+    ++points;
+  EXPECT_EQ(points, Motion::kMaxExpressionBytes / 0x10000);
+  EXPECT_EQ(ask("Z0,80000000,4"), "OK");
+  EXPECT_EQ(ask("QTDP:1:80000010:E:0:0:" + code), "OK");
+  while (actions < 1000 && ask("QTDP:-1:80000010:" + code) == "OK") ++actions;
+  EXPECT_EQ(actions + 1, Motion::kMaxExpressionBytes / 0x10000);
+}
+
+TEST_F(SessionTest, SearchesThatFailLeaveNothingBehind) {
+  EXPECT_EQ(ask("Z2,80000100,4"), "OK");
+  EXPECT_EQ(ask("QTDP:1:80000010:E:0:0"), "OK");
+  navigator.on_move = [] { throw Fatal("the recording is damaged"); };
+  EXPECT_EQ(from_hex(ask("qRcmd," + to_hex("last-write 0x80000100 4"))), "the recording is damaged\n");
+  EXPECT_EQ(navigator.position(), 500u);
+  // A store that changes nothing does not count.
+  EXPECT_EQ(ask("QTStart"), kError);
+  EXPECT_EQ(navigator.position(), 500u);
+  EXPECT_TRUE(contains(ask("qTStatus"), "tstop:" + to_hex("failed")));
+  navigator.on_move = nullptr;
+  navigator.will_stop(watch_stop(kRam + 0x100, 1, 1, true), 700);
+  navigator.will_stop({Kind::End, 0, {}}, 1000);
+  EXPECT_TRUE(contains(ask("vCont;c"), "replaylog:end;"));
+  EXPECT_TRUE(navigator.breakpoints.empty());
+  EXPECT_EQ(navigator.watches.size(), 1u);
 }
 
 TEST_F(SessionTest, ActionsOfTracepointsCountInStateVariables) {
@@ -77,7 +136,7 @@ TEST_F(SessionTest, ActionsOfTracepointsCountInStateVariables) {
   EXPECT_EQ(ask("qTV:1"), "U");
 }
 
-TEST_F(SessionTest, BranchHistoryIsTheWayToTheCursor) {
+TEST_F(SessionTest, BranchHistoryIsAskedForBySize) {
   EXPECT_EQ(ask("qXfer:btrace:read:all:0,1000"), kError);
   EXPECT_EQ(ask("qXfer:btrace-conf:read::0,1000"), kError);
   EXPECT_EQ(ask("Qbtrace-conf:bts:size=x10"), kError);
@@ -86,19 +145,10 @@ TEST_F(SessionTest, BranchHistoryIsTheWayToTheCursor) {
   EXPECT_EQ(ask("Qbtrace:bts"), "OK");
   EXPECT_TRUE(contains(ask("qXfer:btrace-conf:read::0,1000"), "<bts size=\"0x4\"/>"));
   EXPECT_EQ(ask("qXfer:btrace:read:delta:0,1000"), kError);
-  const std::array<GuestAddr, 5> way = {0x80000010, 0x80000014, 0x80000100, 0x80000102, 0x80000010};
-  std::size_t at = 0;
-  set_pc(0, way[0]);
-  navigator.on_move = [&] {
-    set_pc(0, way[++at]);
-    navigator.will_stop({Kind::Arrived, 0, {}}, 496 + at);
-  };
-  const std::string document = ask("qXfer:btrace:read:all:0,1000");
-  EXPECT_TRUE(contains(document,
-                       "<block begin=\"0x80000010\" end=\"0x80000010\"/>\n"
-                       "<block begin=\"0x80000100\" end=\"0x80000102\"/>\n"
-                       "<block begin=\"0x80000010\" end=\"0x80000014\"/>\n"))
-      << document;
+  set_pc(0, 0x80000010);
+  EXPECT_TRUE(
+      contains(ask("qXfer:btrace:read:all:0,1000"),
+               "<btrace version=\"1.0\">\n<block begin=\"0x80000010\" end=\"0x80000010\"/>\n</btrace>"));
   EXPECT_EQ(navigator.position(), 500u);
   EXPECT_EQ(ask("Qbtrace:off"), "OK");
   EXPECT_EQ(ask("qXfer:btrace:read:all:0,1000"), kError);

@@ -213,7 +213,6 @@ TEST_F(SessionTest, WatchpointsStopWhereGdbSeesTheValueChange) {
   EXPECT_EQ(navigator.watches[0].base, kRam + 0x102);
   EXPECT_TRUE(navigator.watches[0].stores);
   EXPECT_FALSE(navigator.watches[0].loads);
-  navigator.will_stop({Kind::Arrived, 0, {}}, 699);  // the last instruction was no such access
   navigator.will_stop(watch_stop(kRam + 0x100, 0x00010000, 0x00020000, true), 650);
   EXPECT_TRUE(contains(ask("bc"), "watch:80000102;"));
   EXPECT_EQ(navigator.calls.back(), "run_back");
@@ -223,7 +222,13 @@ TEST_F(SessionTest, GoingBackUndoesTheAccessJustMade) {
   EXPECT_EQ(ask("Z2,80000100,4"), "OK");
   navigator.will_stop(watch_stop(kRam + 0x100, 1, 2, true), 500);
   EXPECT_TRUE(contains(ask("bc"), "watch:80000100;"));
-  EXPECT_EQ(navigator.calls, (std::vector<std::string>{"seek 499", "run"}));
+  EXPECT_EQ(navigator.calls, std::vector<std::string>{"run_back"});
+  // One that does not count is passed over.
+  navigator.will_stop(watch_stop(kRam + 0x100, 2, 2, true), 500);
+  navigator.will_stop(watch_stop(kRam + 0x100, 1, 2, true), 400);
+  navigator.calls.clear();
+  EXPECT_TRUE(contains(ask("bc"), "watch:80000100;"));
+  EXPECT_EQ(navigator.calls, (std::vector<std::string>{"run_back", "run_back, not here"}));
 }
 
 TEST_F(SessionTest, StoresThatChangeNoWatchedByteDoNotCount) {

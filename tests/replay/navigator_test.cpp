@@ -201,6 +201,25 @@ TEST(Navigator, RunsBackToTheLastBreakpointAndWatch) {
   EXPECT_EQ(w.nav().run_back().kind, Kind::Begin);
 }
 
+TEST(Navigator, AnAccessJustMadeCountsIfAskedFor) {
+  for (unsigned smp : {1u, 2u}) {
+    World w(machine_of(echo_program(true), smp), "some keys t to tq", 2);
+    w.nav().set_watches({{0x80100000, 8, false, true}});
+    ASSERT_EQ(w.nav().run().kind, Kind::Watchpoint);
+    const Icount first = w.nav().position();
+    ASSERT_EQ(w.nav().run().kind, Kind::Watchpoint);
+    const Icount second = w.nav().position();
+    EXPECT_EQ(w.nav().run_back(true).kind, Kind::Watchpoint);
+    EXPECT_EQ(w.nav().position(), second);
+    w.expect_right();
+    EXPECT_EQ(w.nav().run_back().kind, Kind::Watchpoint);
+    EXPECT_EQ(w.nav().position(), first);
+    w.nav().seek(second - 1);
+    EXPECT_EQ(w.nav().run_back(true).kind, Kind::Watchpoint);
+    EXPECT_EQ(w.nav().position(), first);
+  }
+}
+
 /// All stops of a run forward from the beginning.
 std::vector<Icount> stops_forward(Navigator& nav) {
   std::vector<Icount> out;
