@@ -70,6 +70,10 @@ void Executor::describe(jit::Context& context, u64 value) const {
   context.mxcsr = 0x1f80 | rc << 13;
 }
 
+bool Executor::is_current(const jit::Context& context, const Vcpu& vcpu) const {
+  return machine_.arch().context(vcpu) == context.value;
+}
+
 SoftTlb* Executor::tlb_of(jit::Context& context, unsigned vcpu) const {
   if (context.flat || !jit_) return nullptr;
   if (context.tlbs.empty()) context.tlbs.resize(machine_.vcpu_count());
@@ -309,7 +313,7 @@ bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
           slow = slow == jit::Slow::No ? jit::Slow::Device : jit::Slow::Code;
           jit_->kill(site.block);
         }
-        return interpret(vcpu, context, 1);
+        return is_current(context, vcpu) && interpret(vcpu, context, 1);
       }
       case ExitKind::Fault: {
         const jit::Site site = jit_->site(exit.index);

@@ -40,6 +40,10 @@ class Executor {
   void run_slice(Vcpu& vcpu, u64 budget, Instrumented* instrumented);
   /// The context `value` of `vcpu`; vCPUs share those in which they are all alike.
   jit::Context& context_of(u64 value, unsigned vcpu);
+  /// Whether the instruction at hand belongs to `context`. Not so behind a Builder::set_context() inside a
+  /// unit: who leaves translated code there goes back to the run loop, which takes the instruction up in its
+  /// own.
+  bool is_current(const jit::Context& context, const Vcpu& vcpu) const;
   SoftTlb* tlb_of(jit::Context& context, unsigned vcpu) const;
   void describe(jit::Context& context, u64 value) const;
   /// Builds the unit that starts at the vCPU's pc. False: the fetch faults (`fault` says how).

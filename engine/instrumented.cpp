@@ -382,7 +382,7 @@ bool Instrumented::leave_jit(Vcpu& vcpu, Context& context, jit::Exit exit) {
     slow = slow == jit::Slow::No ? jit::Slow::Device : jit::Slow::Code;
     jit_->kill(site.block);
   }
-  return interpret(vcpu, context, 1);
+  return executor_.is_current(context.jit, vcpu) && interpret(vcpu, context, 1);
 }
 
 }  // namespace hindcast

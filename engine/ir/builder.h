@@ -25,9 +25,10 @@ class Builder {
   /// The context that the instruction at hand is translated for.
   u64 context() const { return context_; }
   /// The instructions that follow in this unit run in another context, known now (IT state, delay slots). The
-  /// state that Architecture::context() looks at must be set accordingly. Exits while the context is not the
-  /// unit's go through the run loop, which looks at the context again; the translator returns to the unit's
-  /// as soon as it can.
+  /// state that Architecture::context() looks at must be set accordingly, and memory mode, rounding and
+  /// floating-point rules be the same. Exits while the context is not the unit's, also those in the middle of
+  /// an instruction, go through the run loop, which looks at the context again; the translator returns to the
+  /// unit's as soon as it can.
   void set_context(u64 context) { context_ = context; }
   const Architecture& arch() const { return arch_; }
 
