@@ -1,6 +1,8 @@
-// QEMU's own plugins here, and what QEMU itself says of the same program. Needs the folders that
-// scripts/qemu-plugins has made, named in HINDCAST_QEMU_PLUGINS (separated by ':'); the comparison also
-// qemu-system-riscv64, of the interface version of one of them.
+// QEMU's own plugins here, and what QEMU itself says of the same program. Needs folders that
+// scripts/qemu-plugins has made: those that scripts/test leaves in the build folder, or the ones named in
+// HINDCAST_QEMU_PLUGINS (separated by ':'). The comparison also needs qemu-system-riscv64, of the interface
+// version of one of them.
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
@@ -16,16 +18,27 @@ using cli_test::read_file;
 class Qemu : public Plugins {
  protected:
   void SetUp() override {
-    const char* value = std::getenv("HINDCAST_QEMU_PLUGINS");
-    if (value == nullptr)
-      GTEST_SKIP() << "HINDCAST_QEMU_PLUGINS does not name folders of scripts/qemu-plugins";
-    std::istringstream in(value);
-    for (std::string part; std::getline(in, part, ':');) folders.push_back(part);
+    find_folders();
+    if (folders.empty()) {
+      const std::string reason = read_file(kBuilt / "not-built");
+      GTEST_SKIP() << (reason.empty() ? "scripts/qemu-plugins has built nothing" : reason);
+    }
     // Both must tell the guest the same name.
     image = folder / "guest";
     const std::string built = HINDCAST_GUEST_DIR "/kernels-rv64gc.elf";
     if (!std::filesystem::exists(built)) GTEST_SKIP() << "guest programs were not built";
     cli_test::write_file(image, read_file(built));
+  }
+  void find_folders() {
+    namespace fs = std::filesystem;
+    if (const char* value = std::getenv("HINDCAST_QEMU_PLUGINS")) {
+      std::istringstream in(value);
+      for (std::string part; std::getline(in, part, ':');) folders.push_back(part);
+    } else if (fs::exists(kBuilt)) {
+      for (const auto& entry : fs::directory_iterator(kBuilt))
+        if (fs::exists(entry.path() / "complete")) folders.push_back(entry.path());
+      std::sort(folders.begin(), folders.end());
+    }
   }
   /// What QEMU writes with this plugin; empty if it does not load it.
   std::string in_qemu(const std::string& plugin) const {
@@ -45,6 +58,7 @@ class Qemu : public Plugins {
     EXPECT_EQ(outcome.status, 0) << plugin << ": " << outcome.describe();
     return read_file(log);
   }
+  const std::filesystem::path kBuilt = HINDCAST_QEMU_PLUGINS_BUILT;
   Strings folders;
   std::string image;
 };
