@@ -76,6 +76,7 @@ AnalyzeResult analyze(const std::string& path, PluginHost& host, const AnalyzeOp
   const std::unique_ptr<replay::Player> player = open(path, options);
   go_to(*player, path, options.from, options);
   AnalyzeResult result;
+  host.set_limited(options.to < player->end_icount());
   {
     const replay::Observation observation(&host, player->machine());
     run_to(*player, std::min(options.to, player->end_icount()), &host, options);

@@ -54,6 +54,10 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   /// Adds what another process has saved. After begin(); Fatal if it makes no sense.
   void merge(ByteView saved);
 
+  /// The run is not to go as far as it could.
+  void set_limited(bool limited) { limited_ = limited; }
+  bool limited() const { return limited_; }
+
   /// The exit status with which a plugin has ended the run (125: it has made a mistake, message() says
   /// which).
   std::optional<int> exit_status() const { return exit_status_; }
@@ -114,6 +118,7 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   std::jmp_buf* leave_ = nullptr;
   bool observing_ = false;
   bool time_controlled_ = false;
+  bool limited_ = false;
   std::optional<int> exit_status_;
   std::string message_;
   std::string* said_ = nullptr;  // while a plugin is installed: what it writes, kept until it is known to run

@@ -22,6 +22,17 @@ __attribute__((weak)) uint64_t hindcast_hwaddr_offset(const struct qemu_plugin_h
  * other's. */
 __attribute__((weak)) uint64_t hindcast_tb_context(const struct qemu_plugin_tb* tb);
 
+/* The instructions that the machine has executed since power-on: where it stands. */
+__attribute__((weak)) uint64_t hindcast_icount(void);
+
+/* The values of all registers of the vCPU whose callback is running, in the order of
+ * qemu_plugin_get_registers(); `room` of them at most are stored. Returns how many there are. Where
+ * qemu_plugin_read_register() may be called. */
+__attribute__((weak)) size_t hindcast_read_registers(uint64_t* values, size_t room);
+
+/* In the function for the end: whether an end was set for the run (analyze --to) that lies before its own. */
+__attribute__((weak)) bool hindcast_limited(void);
+
 /*
  * A plugin that exports `hindcast_plugin_segments` can take part in `hindcast analyze --jobs N`: processes
  * run parts of a recording at the same time, and one more puts their results together. In a part's process

@@ -1,0 +1,34 @@
+// What hindcast offers plugins beyond the interface, as far as it stands for itself.
+#include "plugins/api.h"
+#include "plugins/include/hindcast-plugin.h"
+
+using namespace hindcast::plugins;
+
+extern "C" {
+
+uint64_t hindcast_icount(void) {
+  PluginHost& host = host_of(__func__);
+  if (!host.attached()) return 0;
+  host.machine().settle_callback();
+  return host.machine().icount();
+}
+
+size_t hindcast_read_registers(uint64_t* values, size_t room) {
+  PluginHost& host = host_of(__func__);
+  if (!host.attached()) return 0;
+  host.machine().settle_callback();
+  const hindcast::Architecture& arch = host.machine().arch();
+  const auto rows = arch.registers();
+  const hindcast::Vcpu& vcpu = host.vcpu();
+  size_t n = 0;
+  for (unsigned i = 0; i < rows.size(); ++i) {
+    if (rows[i].gdb_feature == nullptr) continue;
+    if (n < room) values[n] = arch.read_register(vcpu, i);
+    ++n;
+  }
+  return n;
+}
+
+bool hindcast_limited(void) { return host_of(__func__).limited(); }
+
+}  // extern "C"
