@@ -51,9 +51,28 @@ void lock_up(Vcpu& vcpu) {
   vcpu.halt();
 }
 
-/// Stores the frame below the stack pointer in use. False: it could not be stored (status bits are set); the
-/// pointer has moved all the same.
-bool push_frame(Vcpu& vcpu, u32 return_address, u32* exc_return) {
+/// Makes a fault pending that entry or return has met. False: it can be taken nowhere, and nothing is left to
+/// go on with.
+bool pend_fault(Vcpu& vcpu, unsigned exception) {
+  ArmState& s = vcpu.state<ArmState>();
+  const Taken taken = escalate(arch_of(vcpu), s, exception);
+  if (taken.lockup) return false;
+  s.pending.set(taken.exception, true);
+  update_exceptions(s);
+  return true;
+}
+
+/// An access to the stack was refused: by the MPU, or by the bus.
+bool stack_fault(Vcpu& vcpu, u32 by_mpu, u32 by_bus) {
+  ArmState& s = vcpu.state<ArmState>();
+  const bool mpu = mpu_active(s);
+  s.cfsr |= mpu ? by_mpu : by_bus;
+  return pend_fault(vcpu, mpu ? exc::kMemManage : exc::kBusFault);
+}
+
+/// Stores the frame below the stack pointer in use. Faults in it are pending afterwards; the pointer has
+/// moved all the same.
+void push_frame(Vcpu& vcpu, u32 return_address, u32* exc_return) {
   const ArmArch& arch = arch_of(vcpu);
   ArmState& s = vcpu.state<ArmState>();
   const bool fp = arch.has(ext::Vfp) && (s.control & control::kFpca) != 0;
@@ -64,12 +83,19 @@ bool push_frame(Vcpu& vcpu, u32 return_address, u32* exc_return) {
   const u32 frame[8] = {s.r[0], s.r[1], s.r[2], s.r[3], s.r[12], s.r[kLr], return_address, xpsr};
   *exc_return = 0xffffffe1 | (fp ? 0 : kReturnNoFp) | (is_handler(s) ? 0 : kReturnThread) |
                 (in_use_is_process(s) ? kReturnProcessSp : 0);
-  bool stored = vcpu.write_memory(at, frame, sizeof frame);
-  if (stored && fp) stored = push_fp_frame(vcpu, at + kFrameBytes);
+  if (!vcpu.write_memory(at, frame, sizeof frame)) stack_fault(vcpu, cfsr::kMstkErr, cfsr::kStkErr);
+  // Also after a failure: where the floating-point state would have been is remembered in any case.
+  if (fp) {
+    if ((s.fpccr & fpccr::kLspen) != 0) {
+      reserve_fp_frame(s, at + kFrameBytes);
+    } else if (!fp_accessible(s)) {
+      s.cfsr |= cfsr::kNoCp;
+      pend_fault(vcpu, exc::kUsageFault);
+    } else if (!push_fp_frame(vcpu, at + kFrameBytes)) {
+      stack_fault(vcpu, cfsr::kMstkErr, cfsr::kStkErr);
+    }
+  }
   s.r[kSp] = at;
-  if (stored) return true;
-  s.cfsr |= mpu_active(s) ? cfsr::kMstkErr : cfsr::kStkErr;
-  return false;
 }
 
 /// Enters the handler: everything but the stacking.
@@ -97,31 +123,26 @@ void enter_handler(Vcpu& vcpu, unsigned exception, u32 exc_return) {
   update_exceptions(s);
 }
 
-/// Entry with stacking. A fault in it may be more urgent than the exception itself.
+/// Entry with stacking. A fault in it is pending beside the exception itself, and whichever is more urgent
+/// goes first, as one does that arrives late; where the fault can be taken nowhere, the exception itself
+/// still can.
 void enter(Vcpu& vcpu, unsigned exception, u32 return_address) {
-  const ArmArch& arch = arch_of(vcpu);
   ArmState& s = vcpu.state<ArmState>();
+  s.pending.set(exception, true);
+  update_exceptions(s);
   u32 exc_return = 0;
-  if (!push_frame(vcpu, return_address, &exc_return)) {
-    const unsigned derived = (s.cfsr & cfsr::kMstkErr) != 0 ? exc::kMemManage : exc::kBusFault;
-    const Taken taken = escalate(arch, s, derived);
-    if (!taken.lockup && exception_priority(s, taken.exception) < exception_priority(s, exception)) {
-      s.pending.set(exception, true);
-      exception = taken.exception;
-    } else if (!taken.lockup && taken.exception != exception) {
-      s.pending.set(taken.exception, true);
-    }
-  }
-  enter_handler(vcpu, exception, exc_return);
+  push_frame(vcpu, return_address, &exc_return);
+  enter_handler(vcpu, s.pending_exception, exc_return);
 }
 
-/// A usage fault of the return itself: the frame stays where it is.
-void bad_return(Vcpu& vcpu, u32 exc_return) {
-  ArmState& s = vcpu.state<ArmState>();
-  s.cfsr |= cfsr::kInvPc;
-  const Taken taken = escalate(arch_of(vcpu), s, exc::kUsageFault);
-  if (taken.lockup) return lock_up(vcpu);
-  enter_handler(vcpu, taken.exception, 0xf0000000 | (exc_return & 0x0fffffff));
+/// A fault of the return itself is pending, if it could be: the frame stays where it is.
+void bad_return(Vcpu& vcpu, bool pending, u32 exc_return) {
+  if (!pending) return lock_up(vcpu);
+  enter_handler(vcpu, vcpu.state<ArmState>().pending_exception, exc_return);
+}
+void illegal_return(Vcpu& vcpu, u32 exc_return) {
+  vcpu.state<ArmState>().cfsr |= cfsr::kInvPc;
+  bad_return(vcpu, pend_fault(vcpu, exc::kUsageFault), 0xf0000000 | (exc_return & 0x0fffffff));
 }
 
 bool is_exc_return(const ArmArch& arch, u32 value) {
@@ -130,22 +151,21 @@ bool is_exc_return(const ArmArch& arch, u32 value) {
 }
 
 void pop_frame(Vcpu& vcpu, u32 exc_return) {
-  const ArmArch& arch = arch_of(vcpu);
   ArmState& s = vcpu.state<ArmState>();
   const bool to_thread = (exc_return & kReturnThread) != 0;
   const bool process = (exc_return & kReturnProcessSp) != 0;
   const bool fp = (exc_return & kReturnNoFp) == 0;
   const u32 at = read_sp(s, process);
   u32 frame[8] = {};
-  bool loaded = vcpu.read_memory(at, frame, sizeof frame);
-  if (loaded && fp) loaded = pop_fp_frame(vcpu, at + kFrameBytes);
-  if (!loaded) {
-    s.cfsr |= mpu_active(s) ? cfsr::kMunstkErr : cfsr::kUnstkErr;
-    const Taken taken =
-        escalate(arch, s, mpu_active(s) ? unsigned{exc::kMemManage} : unsigned{exc::kBusFault});
-    if (taken.lockup) return lock_up(vcpu);
-    return enter_handler(vcpu, taken.exception, exc_return);
+  const bool load_fp = fp && (s.fpccr & fpccr::kLspact) == 0;
+  const bool loaded = vcpu.read_memory(at, frame, sizeof frame);
+  if (loaded && load_fp && !fp_accessible(s)) {
+    s.cfsr |= cfsr::kNoCp;
+    return bad_return(vcpu, pend_fault(vcpu, exc::kUsageFault), exc_return);
   }
+  if (!loaded || (load_fp && !pop_fp_frame(vcpu, at + kFrameBytes)))
+    return bad_return(vcpu, stack_fault(vcpu, cfsr::kMunstkErr, cfsr::kUnstkErr), exc_return);
+  if (fp) s.fpccr &= ~fpccr::kLspact;  // never stored: the registers still hold it
   const u32 xpsr = frame[7];
   const bool consistent = to_thread == ((xpsr & 0x1ff) == 0);
   const bool align = fp || (s.ccr & ccr::kStkAlign) != 0;
@@ -161,12 +181,12 @@ void pop_frame(Vcpu& vcpu, u32 exc_return) {
     s.control |= control::kSpsel;
     std::swap(s.r[kSp], s.other_sp);
   }
-  if (fp) s.control |= control::kFpca;
+  s.control = fp ? s.control | control::kFpca : s.control & ~control::kFpca;
   if (consistent) return;
   // Stacked again, as what was stacked wrongly.
   u32 ignored = 0;
   push_frame(vcpu, static_cast<u32>(s.pc), &ignored);
-  bad_return(vcpu, exc_return);
+  illegal_return(vcpu, exc_return);
 }
 
 void exception_return(Vcpu& vcpu) {
@@ -174,7 +194,7 @@ void exception_return(Vcpu& vcpu) {
   ArmState& s = vcpu.state<ArmState>();
   const u32 value = std::exchange(s.exc_return, 0);
   const unsigned returning = s.ipsr;
-  if (!s.active.has(returning)) return bad_return(vcpu, value);
+  if (!s.active.has(returning)) return illegal_return(vcpu, value);
   const bool to_thread = (value & kReturnThread) != 0;
   const bool only_one = active_count(s) == 1;
   const bool legal =
@@ -185,7 +205,7 @@ void exception_return(Vcpu& vcpu) {
   update_exceptions(s);
   s.exclusive = 0;
   s.event = 1;
-  if (!legal) return bad_return(vcpu, value);
+  if (!legal) return illegal_return(vcpu, value);
   // Tail-chaining: what is pending and would preempt at once needs no unstacking in between.
   if (s.pending_exception != 0 && s.pending_priority < execution_priority(s)) {
     return enter_handler(vcpu, s.pending_exception, value);
@@ -262,6 +282,7 @@ void ArmArch::enter_exception(Vcpu& vcpu, const GuestFault& fault) const {
   ArmState& s = vcpu.state<ArmState>();
   const unsigned exception = static_cast<unsigned>(fault.cause & 0xffff);
   const u32 status = static_cast<u32>(fault.cause >> 32);
+  if (fault.cause == kTakePending) return enter(vcpu, s.pending_exception, static_cast<u32>(s.pc));
   const bool is_call = exception == exc::kSvc;
   if (!cpu_.v6m()) {
     if (exception >= exc::kMemManage && exception <= exc::kUsageFault) s.cfsr |= status;

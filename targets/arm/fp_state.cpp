@@ -1,5 +1,6 @@
 #include "targets/arm/fp_state.h"
 
+#include "engine/machine.h"
 #include "targets/arm/arm.h"
 #include "targets/arm/exceptions.h"
 #include "targets/arm/fp_helpers.h"
@@ -26,21 +27,73 @@ void write_fpscr(ArmState& s, u32 value) {
                (value >> 4 & 1) << 5 | (value >> 7 & 1) << 1;
 }
 
-bool store_fp_registers(Vcpu& vcpu, u32 at) {
-  const ArmState& s = vcpu.state<ArmState>();
-  u32 words[kStacked + 2] = {};
-  for (unsigned i = 0; i < kStacked; ++i) words[i] = static_cast<u32>(s.s[i]);
-  words[kStacked] = read_fpscr(s);
-  return vcpu.write_memory(at, words, sizeof words);
+namespace {
+
+/// What a frame holds of the floating-point state.
+struct FpFrame {
+  u32 words[kStacked + 2];
+};
+FpFrame fp_frame(const ArmState& s) {
+  FpFrame frame = {};
+  for (unsigned i = 0; i < kStacked; ++i) frame.words[i] = static_cast<u32>(s.s[i]);
+  frame.words[kStacked] = read_fpscr(s);
+  return frame;
 }
+
+/// Whether the MPU lets the frame that was reserved at FPCAR be stored, with the rights that its owner had.
+bool lazy_store_allowed(const ArmArch& arch, const ArmState& s) {
+  const bool unmaskable = (s.fpccr & fpccr::kHfrdy) == 0;
+  if ((s.mpu_ctrl & mpu_ctrl::kEnable) == 0) return true;
+  if (unmaskable && (s.mpu_ctrl & mpu_ctrl::kHfnmiena) == 0) return true;
+  for (u32 i = 0; i < sizeof(FpFrame); i += 4) {
+    u64 granule = 0;
+    if (!mpu_allows(s, arch.features().model->mpu_regions, s.fpcar + i, 4, Access::Write,
+                    (s.fpccr & fpccr::kUser) == 0, &granule))
+      return false;
+  }
+  return true;
+}
+
+/// Stores the state for which a frame was reserved (PreserveFPState; DDI 0403, B1.5.7). A fault goes by what
+/// could be taken when the frame was reserved. False: it comes first, and the state still waits.
+bool store_lazily(Vcpu& vcpu) {
+  ArmState& s = vcpu.state<ArmState>();
+  const FpFrame frame = fp_frame(s);
+  u32 ready = 0;
+  unsigned exception = 0;
+  if (!lazy_store_allowed(arch_of(vcpu), s)) {
+    s.cfsr |= cfsr::kMlspErr;
+    exception = exc::kMemManage;
+    ready = fpccr::kMmrdy;
+  } else if (!vcpu.machine().memory().host_write(s.fpcar, &frame, sizeof frame)) {
+    s.cfsr |= cfsr::kLspErr;
+    exception = exc::kBusFault;
+    ready = fpccr::kBfrdy;
+  }
+  if (exception != 0) {
+    if ((s.fpccr & ready) == 0) {
+      exception = exc::kHardFault;
+      s.hfsr |= hfsr::kForced;
+    }
+    s.pending.set(exception, true);
+    update_exceptions(s);
+    if (s.pending_exception != 0 && s.pending_priority < execution_priority(s)) return false;
+  }
+  s.fpccr &= ~fpccr::kLspact;
+  return true;
+}
+
+}  // namespace
 
 bool push_fp_frame(Vcpu& vcpu, u32 at) {
   ArmState& s = vcpu.state<ArmState>();
-  if ((s.fpccr & fpccr::kLspen) == 0) {
-    if (!store_fp_registers(vcpu, at)) return false;
-    write_fpscr(s, s.fpdscr & fpscr::kControl);
-    return true;
-  }
+  const FpFrame frame = fp_frame(s);
+  if (!vcpu.write_memory(at, &frame, sizeof frame)) return false;
+  write_fpscr(s, s.fpdscr & fpscr::kControl);
+  return true;
+}
+
+void reserve_fp_frame(ArmState& s, u32 at) {
   s.fpcar = at;
   // Whether the faults that storing may meet could be taken now; looked at when it happens.
   const i32 now = execution_priority(s);
@@ -51,19 +104,14 @@ bool push_fp_frame(Vcpu& vcpu, u32 at) {
   s.fpccr |= fpccr::kLspact | (is_privileged(s) ? 0 : fpccr::kUser) | (is_handler(s) ? 0 : fpccr::kThread) |
              (now > kPriorityHardFault ? fpccr::kHfrdy : 0) | (could(exc::kMemManage) ? fpccr::kMmrdy : 0) |
              (could(exc::kBusFault) ? fpccr::kBfrdy : 0) | (could(exc::kDebugMonitor) ? fpccr::kMonrdy : 0);
-  return true;
 }
 
 bool pop_fp_frame(Vcpu& vcpu, u32 at) {
   ArmState& s = vcpu.state<ArmState>();
-  if ((s.fpccr & fpccr::kLspact) != 0) {
-    s.fpccr &= ~fpccr::kLspact;  // never stored: the registers still hold it
-    return true;
-  }
-  u32 words[kStacked + 2];
-  if (!vcpu.read_memory(at, words, sizeof words)) return false;
-  for (unsigned i = 0; i < kStacked; ++i) s.s[i] = words[i];
-  write_fpscr(s, words[kStacked]);
+  FpFrame frame;
+  if (!vcpu.read_memory(at, &frame, sizeof frame)) return false;
+  for (unsigned i = 0; i < kStacked; ++i) s.s[i] = frame.words[i];
+  write_fpscr(s, frame.words[kStacked]);
   return true;
 }
 
@@ -78,12 +126,10 @@ u64 fp_activate_helper(Vcpu& vcpu, u64, u64, u64) {
     return 0;
   }
   if ((s.fpccr & fpccr::kLspact) != 0) {
-    if (!store_fp_registers(vcpu, s.fpcar)) {
-      vcpu.raise(mpu_active(s) ? GuestFault{fault_cause(exc::kMemManage, cfsr::kMlspErr), 0}
-                               : GuestFault{fault_cause(exc::kBusFault, cfsr::kLspErr), 0});
+    if (!store_lazily(vcpu)) {
+      vcpu.raise({kTakePending, 0});
       return 0;
     }
-    s.fpccr &= ~fpccr::kLspact;
   }
   if ((s.fpccr & fpccr::kAspen) != 0 && (s.control & control::kFpca) == 0) {
     s.control |= control::kFpca;

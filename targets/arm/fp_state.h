@@ -11,11 +11,11 @@ void write_fpscr(ArmState& s, u32 value);
 /// Whether CPACR lets the current mode use floating point.
 bool fp_accessible(const ArmState& s);
 
-/// S0 to S15 and FPSCR to memory. False: not all of it is accessible.
-bool store_fp_registers(Vcpu& vcpu, u32 at);
-
-/// The part of an extended frame at `at`: S0 to S15 and FPSCR, now or lazily (FPCCR). False: not storable.
+/// The part of an extended frame at `at`, S0 to S15 and FPSCR, stored now or loaded. False: it is not
+/// accessible.
 bool push_fp_frame(Vcpu& vcpu, u32 at);
 bool pop_fp_frame(Vcpu& vcpu, u32 at);
+/// Leaves room for it, to be stored by the first floating-point instruction.
+void reserve_fp_frame(ArmState& s, u32 at);
 
 }  // namespace hindcast::arm

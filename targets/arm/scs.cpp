@@ -1,5 +1,7 @@
 #include "targets/arm/scs.h"
 
+#include <algorithm>
+
 #include "targets/arm/exceptions.h"
 #include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
@@ -189,9 +191,10 @@ void Scs::write_priorities(unsigned first, u32 value, u32 mask) {
 u32 Scs::read_icsr() const {
   const ArmState& s = cpu();
   u32 value = s.ipsr | s.pending_exception << 12;
-  unsigned active = 0;
-  for (const u32 word : s.active.words) active += static_cast<unsigned>(__builtin_popcount(word));
-  if (active == 1) value |= 1 << 11;  // nothing to return to but Thread mode
+  ExceptionSet others = s.active;
+  others.set(s.ipsr, false);
+  const auto none = [](u32 word) { return word == 0; };
+  if (std::all_of(std::begin(others.words), std::end(others.words), none)) value |= 1 << 11;  // RETTOBASE
   for (unsigned n = exc::kFirstIrq; n < kExceptions; ++n)
     if (s.pending.has(n)) value |= 1 << 22;
   if (s.pending.has(exc::kSysTick)) value |= 1 << 26;

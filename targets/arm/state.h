@@ -130,6 +130,9 @@ inline constexpr u64 kFz = u64{1} << 18, kDn = u64{1} << 19;
 /// GuestFault::cause: the exception's number, the CFSR or HFSR bits that it sets above.
 constexpr u64 fault_cause(unsigned exception, u32 status) { return exception | u64{status} << 32; }
 
+/// No fault of the instruction's own: what is pending is to be taken before it.
+constexpr u64 kTakePending = 0;
+
 inline bool is_handler(const ArmState& s) { return s.ipsr != 0; }
 inline bool is_privileged(const ArmState& s) { return is_handler(s) || (s.control & control::kNpriv) == 0; }
 

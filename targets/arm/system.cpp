@@ -94,7 +94,7 @@ u64 msr_helper(Vcpu& vcpu, u64 sysm_and_mask, u64 value64, u64) {
       if (main && basepri != 0 && (basepri < s.basepri || s.basepri == 0)) s.basepri = basepri;
       break;
     case 19:
-      if (main && execution_priority(s) > kPriorityHardFault) s.faultmask = value & 1;
+      if (main && ((value & 1) == 0 || execution_priority(s) > kPriorityHardFault)) s.faultmask = value & 1;
       break;
     case 20:
       if (arch.has(ext::Unprivileged)) s.control = (s.control & ~control::kNpriv) | (value & control::kNpriv);
