@@ -51,6 +51,25 @@ struct InstrOp {
   void* data = nullptr;
 };
 
+/// An addition to the observer's memory, or a value that is put there.
+struct InstrEffect {
+  u8* at = nullptr;
+  u64 amount = 0;
+  u8 size = 8;  // bytes: 1, 2, 4, 8
+  bool set = false;
+};
+
+/// What a call is known to do, and nothing else, as long as the memory that it reads is what it is now.
+struct InstrForeseen {
+  struct Read {
+    const u8* at = nullptr;
+    u64 value = 0;
+    u8 size = 8;
+  };
+  std::vector<InstrEffect> effects;
+  std::vector<Read> reads;
+};
+
 /// The word that describes an access to an AccessFn.
 struct InstrAccess {
   unsigned size_shift = 0;  // size = 1 << size_shift bytes
@@ -94,6 +113,12 @@ class Instrumentation {
   /// The vCPU waits; it goes on.
   virtual void idle(Vcpu& vcpu) = 0;
   virtual void resumed(Vcpu& vcpu) = 0;
+  /// Whether it is known what a call of `op` by the vCPU does (`access`: its word, if it is an access's), so
+  /// that translated code may do that instead, together with what other calls do, before anybody can see it.
+  virtual bool foresee(const InstrOp& op, unsigned vcpu, u32 access, InstrForeseen& out) {
+    (void)op, (void)vcpu, (void)access, (void)out;
+    return false;
+  }
   /// All blocks have been forgotten (Machine::forget_observed()): those that run again are announced again.
   virtual void forgotten() = 0;
 };

@@ -16,6 +16,13 @@ inline void set_counter(const InstrCounter& counter, unsigned vcpu, u64 value) {
   std::memcpy(counter.of(vcpu), &value, sizeof value);
 }
 
+inline void apply(const InstrEffect& effect) {
+  u64 value = 0;
+  if (!effect.set) std::memcpy(&value, effect.at, effect.size);
+  value += effect.amount;
+  std::memcpy(effect.at, &value, effect.size);
+}
+
 inline bool holds(InstrOp::When when, u64 value, u64 imm) {
   switch (when) {
     case InstrOp::When::Always: return true;

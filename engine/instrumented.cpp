@@ -19,13 +19,13 @@ Instrumented::Instrumented(Machine& machine, Executor& executor, Instrumentation
     : machine_(machine),
       executor_(executor),
       observer_(observer),
+      planner_(observer),
       frames_(sizeof(InstrFrame) * machine.vcpu_count()),
       cursors_(machine.vcpu_count()) {
   for (unsigned i = 0; i < machine.vcpu_count(); ++i) new (&frame(machine.vcpu(i))) InstrFrame;
   // Translated code addresses the frames by 32 bits.
   const u64 end = reinterpret_cast<u64>(frames_.data()) + frames_.size();
-  if (executor.jit_ != nullptr && end <= 0x7fffffff) jit_ = std::make_unique<Jit>(machine, Variant::Counting);
-  if (jit_) jit_->on_clear([this] { executor_.drop_all(jit_.get()); });
+  if (executor.jit_ != nullptr && end <= 0x7fffffff) make_jit(Variant::Counting);
 }
 
 Instrumented::~Instrumented() = default;
@@ -93,25 +93,27 @@ bool Instrumented::can_translate(const InstrBlock& block) const {
                                        [&](const InstrInsn& insn) { return stops.contains(insn.pc); });
 }
 
-/// Frequent callbacks want other translations than counters do.
-void Instrumented::choose_variant(const InstrBlock& block) {
-  if (jit_->variant() == Variant::Calling) return;
-  auto calls = [](const std::vector<InstrOp>& ops) {
-    return std::any_of(ops.begin(), ops.end(), [](const InstrOp& op) {
-      return op.kind == InstrOp::Kind::Call && op.when == InstrOp::When::Always;
-    });
-  };
-  const bool any = calls(block.entry) ||
-                   std::any_of(block.insns.begin(), block.insns.end(),
-                               [&](const InstrInsn& insn) { return calls(insn.exec) || calls(insn.access); });
-  if (!any) return;
+void Instrumented::make_jit(Variant variant) {
   executor_.drop_all(nullptr);
-  jit_ = std::make_unique<Jit>(machine_, Variant::Calling);
+  jit_ = std::make_unique<Jit>(machine_, variant);
   jit_->on_clear([this] { executor_.drop_all(jit_.get()); });
   for (auto& [key, context] : contexts_) {
     context->jit.jit = jit_.get();
     context->jit.jump_cache.reset();
   }
+}
+
+/// Frequent callbacks want other translations than counters do.
+void Instrumented::choose_variant(const InstrPlan& plan) {
+  if (plan.calls && jit_->variant() != Variant::Calling) make_jit(Variant::Calling);
+}
+
+InstrPlan Instrumented::plan(const InstrBlock& block, const ir::Unit& unit, const Vcpu& vcpu) {
+  bool stale = false;
+  InstrPlan plan = planner_.plan(block, unit, vcpu.index(), jit_->lanes(), stale);
+  if (stale) executor_.drop_all(nullptr);
+  choose_variant(plan);
+  return plan;
 }
 
 u32 Instrumented::find_block(Vcpu& vcpu, Context& context, GuestAddr pc) {
@@ -124,9 +126,9 @@ u32 Instrumented::find_block(Vcpu& vcpu, Context& context, GuestAddr pc) {
   if (!block) return Jit::kNone;  // the interpreter will meet the fault
   u32 number = Jit::kNone;
   if (can_translate(*block)) {
-    choose_variant(*block);
+    const InstrPlan plan = this->plan(*block, fresh->unit, vcpu);
     executor_.guard(fresh->extent);
-    const jit::UnitInstr instr{block, vcpu.index(), &frame(vcpu)};
+    const jit::UnitInstr instr{block, plan, vcpu.index(), &frame(vcpu)};
     number = jit_->compile(context.jit, fresh->unit, fresh->extent, &instr);
   }
   if (number == Jit::kNone) {
@@ -165,6 +167,11 @@ bool Instrumented::guarded(Vcpu& vcpu, bool in_jit, Fn fn) {
 }
 
 void Instrumented::leave_callback() { std::longjmp(*leave_, 1); }
+
+void Instrumented::host_call(Vcpu& vcpu, GuestAddr next_pc) {
+  if (jit_ && jit_->lanes() != nullptr) jit_->lanes()->flush();
+  observer_.discontinuity(vcpu, Discontinuity::HostCall, vcpu.pc(), next_pc);
+}
 
 void Instrumented::discontinuity(Vcpu& vcpu, Discontinuity kind, GuestAddr from) {
   cursors_[vcpu.index()].leave();
@@ -224,6 +231,8 @@ void Instrumented::request_forget(const Vcpu& vcpu) {
 void Instrumented::forget() {
   forget_requested_ = false;
   executor_.drop_all(nullptr);
+  if (jit_) make_jit(Variant::Counting);
+  planner_.forget();
   for (auto& [key, blocks] : blocks_) blocks.clear();
   for (InstrCursor& cursor : cursors_) cursor.leave();
   observer_.forgotten();
@@ -324,6 +333,11 @@ bool Instrumented::step_jit(Vcpu& vcpu, Context& context) {
   u32 block = find_block(vcpu, context, header.pc);
   for (;;) {
     if (machine_.observed_stop_) return false;
+    if (!planner_.holds()) {
+      executor_.drop_all(nullptr);
+      planner_.dropped();
+      block = find_block(vcpu, context, header.pc);
+    }
     if (block == Jit::kNone)
       return interpret(vcpu, context, static_cast<u32>(std::min<i64>(header.budget, kInterpInsns)));
     jit::Exit exit{};

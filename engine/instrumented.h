@@ -8,7 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "engine/instrument.h"
+#include "engine/instr_plan.h"
 #include "engine/ir/interp.h"
 #include "engine/jit/jit.h"
 
@@ -28,6 +28,8 @@ class Instrumented {
   /// The vCPU did not go on where it was.
   void discontinuity(Vcpu& vcpu, Discontinuity kind, GuestAddr from);
   Instrumentation& observer() const { return observer_; }
+  /// The guest has called the host from inside an instruction.
+  void host_call(Vcpu& vcpu, GuestAddr next_pc);
   /// All translations go; the operations that hang on blocks stay.
   void flush();
   void clear_code(const jit::Jit* emptied);
@@ -68,7 +70,9 @@ class Instrumented {
   /// How many of the unit's first `count` instructions are what the cursor's block has.
   u32 matching(const InstrCursor& cursor, const jit::IrBlock& made, u32 count) const;
   bool can_translate(const InstrBlock& block) const;
-  void choose_variant(const InstrBlock& block);
+  void make_jit(jit::Variant variant);
+  void choose_variant(const InstrPlan& plan);
+  InstrPlan plan(const InstrBlock& block, const ir::Unit& unit, const Vcpu& vcpu);
   void forget();
   template <typename Fn>
   bool guarded(Vcpu& vcpu, bool in_jit, Fn fn);
@@ -77,6 +81,7 @@ class Instrumented {
   Machine& machine_;
   Executor& executor_;
   Instrumentation& observer_;
+  InstrPlanner planner_;
   ir::Interpreter interpreter_;
   LowMemory frames_;
   std::unique_ptr<jit::Jit> jit_;

@@ -189,8 +189,7 @@ u64 Machine::accessed_value() const {
 }
 
 void Machine::note_host_call(Vcpu& vcpu, GuestAddr next_pc) {
-  if (const Instrumented* observed = executor_->instrumented())
-    observed->observer().discontinuity(vcpu, Discontinuity::HostCall, vcpu.pc(), next_pc);
+  if (Instrumented* observed = executor_->instrumented()) observed->host_call(vcpu, next_pc);
 }
 
 void Machine::flush_translations() {

@@ -37,12 +37,7 @@ struct InstrSite {
   u32 insn = 0;         // of the block
   bool begun = false;   // the operations before it have been done
   bool access = false;  // the place of an access's callback
-  u32 owed = kNone;     // additions to counters that have not been done here, by index
-};
-/// Additions that were put off, to be made where the code is left.
-struct Owed {
-  u8* counter = nullptr;
-  u64 amount = 0;
+  u32 owed = kNone;     // effects that have been put off here, by index
 };
 
 /// A direct exit; jumps to its stub until it is linked to a block.

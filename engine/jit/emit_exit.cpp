@@ -188,6 +188,7 @@ void Emitter::save_for_c() {
              gp(static_cast<u8>(g), rows[row].type));
     if (i8 x = env_.homes.xmm[row]; x >= 0) a_.vmovsd(home_mem(static_cast<unsigned>(row), 8), x86::xmm(x));
   }
+  save_lanes();
 }
 
 void Emitter::restore_after_c(u32 keep_mask) {
@@ -198,6 +199,7 @@ void Emitter::restore_after_c(u32 keep_mask) {
              home_mem(static_cast<unsigned>(row), wide(rows[row].type) ? 8 : 4));
     if (i8 x = env_.homes.xmm[row]; x >= 0) a_.vmovsd(x86::xmm(x), home_mem(static_cast<unsigned>(row), 8));
   }
+  restore_lanes();
 }
 
 void Emitter::emit_call(Value v) {

@@ -431,6 +431,7 @@ void Emitter::soft_call(u64 packed, const u8* args, bool wide_operand, u8 result
              gp(static_cast<u8>(g), rows[row].type));
     if (i8 x = env_.homes.xmm[row]; x >= 0) a_.vmovsd(home_mem(static_cast<unsigned>(row), 8), x86::xmm(x));
   }
+  save_lanes();
   constexpr u8 kArgs[] = {6, 2, 1};  // rsi rdx rcx
   for (int k = 0; k < 3; ++k) {
     if (arg_slots[k] < 0) continue;
@@ -452,6 +453,7 @@ void Emitter::soft_call(u64 packed, const u8* args, bool wide_operand, u8 result
              home_mem(static_cast<unsigned>(row), wide(rows[row].type) ? 8 : 4));
     if (i8 x = env_.homes.xmm[row]; x >= 0) a_.vmovsd(x86::xmm(x), home_mem(static_cast<unsigned>(row), 8));
   }
+  restore_lanes();
   for (u8 r : kTempGprs) a_.mov(x86::gpq(r), spill_mem(gpr_slots[r], 8));
   for (u8 x : kTempXmms) a_.vmovq(x86::xmm(x), spill_mem(xmm_slots[x], 8));
   if (to_gpr)

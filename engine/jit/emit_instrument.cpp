@@ -7,9 +7,9 @@
 // restored around a call.
 //
 // Additions to counters are put off until somebody could look at the counter, and until then one counter's
-// are summed: `owed_`. A side exit says by its site what it still owes.
-#include <algorithm>
-
+// are summed: `owed_`. A side exit says by its site what it still owes. Even then a counting translation pays
+// into a host register, if it has one for the counter (lanes.h). Calls whose effects are known are not made;
+// their effects are owed (instr_plan.h).
 #include "engine/instrument_ops.h"
 #include "engine/jit/emitter.h"
 #include "engine/vcpu.h"
@@ -32,15 +32,7 @@ x86::Mem low_mem(const u8* at, unsigned size) {
   return mem;
 }
 
-bool calls(const InstrBlock& block) {
-  const auto any = [](const std::vector<InstrOp>& ops) {
-    return std::any_of(ops.begin(), ops.end(),
-                       [](const InstrOp& op) { return op.kind == InstrOp::Kind::Call; });
-  };
-  return any(block.entry) || std::any_of(block.insns.begin(), block.insns.end(), [&](const InstrInsn& insn) {
-           return any(insn.exec) || any(insn.access);
-         });
-}
+void flush_lanes(Lanes* lanes) { lanes->flush(); }
 
 bool calls_always(const InstrOp& op) {
   return op.kind == InstrOp::Kind::Call && op.when == InstrOp::When::Always;
@@ -53,61 +45,84 @@ x86::Mem Emitter::frame_mem(std::size_t offset, unsigned size) const {
 }
 
 /// The counter as an operand; its address may take a temporary, locked until the caller unlocks.
-x86::Mem Emitter::counter_mem(const u8* at) {
-  if (is_low(at)) return low_mem(at, 8);
+x86::Mem Emitter::counter_mem(const u8* at, unsigned size) {
+  if (is_low(at)) return low_mem(at, size);
   const u8 r = alloc_gpr();
   mov_imm(r, reinterpret_cast<u64>(at));
-  return x86::ptr(x86::gpq(r), 0, 8);
+  return x86::ptr(x86::gpq(r), 0, size);
 }
 
 // ---- counters
 // ----------------------------------------------------------------------------------------------------
 
-void Emitter::owe(const InstrCounter& counter, u64 amount) {
-  if (owed_noted_) owed_noted_ = false;
-  u8* at = counter.of(env_.instr->vcpu);
-  for (Owed& o : owed_)
-    if (o.counter == at) {
-      o.amount += amount;
+void Emitter::owe(const InstrEffect& effect) {
+  owed_noted_ = false;
+  for (InstrEffect& o : owed_) {
+    if (o.at == effect.at && o.size == effect.size) {
+      o.amount = effect.set ? effect.amount : o.amount + effect.amount;
+      o.set |= effect.set;
       return;
     }
-  owed_.push_back({at, amount});
+    if (o.at < effect.at + effect.size && effect.at < o.at + o.size) {
+      pay();
+      break;
+    }
+  }
+  owed_.push_back(effect);
+}
+
+bool Emitter::has_lane(const InstrEffect& effect) const {
+  const Lanes* const lanes = env_.instr->lanes;
+  return lanes != nullptr && !effect.set && effect.size == 8 && lanes->find(effect.at) >= 0;
+}
+
+void Emitter::pay_in_memory(const InstrEffect& o) {
+  const u32 locked = locked_;
+  const Mem counter = counter_mem(o.at, o.size);
+  u64 amount = o.amount;
+  if (o.size < 8) {  // as its immediate is extended
+    const unsigned unused = 64 - 8 * o.size;
+    amount = static_cast<u64>(static_cast<i64>(amount << unused) >> unused);
+  }
+  if (fits_i32(amount, Type::I64)) {
+    o.set ? a_.mov(counter, imm_of(amount)) : a_.add(counter, imm_of(amount));
+  } else {
+    const u8 r = alloc_gpr();
+    mov_imm(r, amount);
+    o.set ? a_.mov(counter, x86::gpq(r)) : a_.add(counter, x86::gpq(r));
+  }
+  locked_ = locked;
+}
+
+void Emitter::pay_in_lanes() {
+  std::array<u64, Lanes::kCount> amounts{};
+  for (const InstrEffect& o : owed_)
+    if (has_lane(o)) amounts[static_cast<unsigned>(env_.instr->lanes->find(o.at))] = o.amount;
+  if (amounts == std::array<u64, Lanes::kCount>{}) return;
+  if (const u8* constant = env_.instr->lanes->amounts(amounts)) {
+    a_.vpaddq(x86::xmm(Lanes::kXmm), x86::xmm(Lanes::kXmm), low_mem(constant, 16));
+    return;
+  }
+  for (const InstrEffect& o : owed_)
+    if (has_lane(o) && o.amount != 0) pay_in_memory(o);
 }
 
 void Emitter::pay() {
-  for (const Owed& o : owed_) {
-    if (o.amount == 0) continue;
-    const u32 locked = locked_;
-    const Mem counter = counter_mem(o.counter);
-    if (fits_i32(o.amount, Type::I64)) {
-      a_.add(counter, imm_of(o.amount));
-    } else {
-      const u8 r = alloc_gpr();
-      mov_imm(r, o.amount);
-      a_.add(counter, x86::gpq(r));
-    }
-    locked_ = locked;
-  }
+  pay_in_lanes();
+  for (const InstrEffect& o : owed_)
+    if (!has_lane(o) && (o.set || o.amount != 0)) pay_in_memory(o);
   owed_.clear();
   owed_noted_ = false;
 }
 
-void Emitter::emit_counter_op(const InstrOp& op) {
-  if (op.kind == InstrOp::Kind::Add) {
-    owe(op.counter, op.imm);
-    return;
-  }
-  pay();
-  const u32 locked = locked_;
-  const Mem counter = counter_mem(op.counter.of(env_.instr->vcpu));
-  if (fits_i32(op.imm, Type::I64)) {
-    a_.mov(counter, imm_of(op.imm));
-  } else {
-    const u8 r = alloc_gpr();
-    mov_imm(r, op.imm);
-    a_.mov(counter, x86::gpq(r));
-  }
-  locked_ = locked;
+/// Around code that destroys vector registers. What it calls may look at the counters after Lanes::flush().
+void Emitter::save_lanes() {
+  if (env_.instr == nullptr || env_.instr->lanes == nullptr) return;
+  a_.vmovdqu(low_mem(env_.instr->lanes->saved(), 16), x86::xmm(Lanes::kXmm));
+}
+void Emitter::restore_lanes() {
+  if (env_.instr == nullptr || env_.instr->lanes == nullptr) return;
+  a_.vmovdqu(x86::xmm(Lanes::kXmm), low_mem(env_.instr->lanes->saved(), 16));
 }
 
 // ---- callbacks
@@ -174,7 +189,7 @@ void Emitter::emit_callback(const InstrOp& op, const AccessOps* access) {
   if (op.when == When::Always) {
     a_.jmp(call);
   } else {
-    const Mem counter = counter_mem(op.counter.of(env_.instr->vcpu));
+    const Mem counter = counter_mem(op.counter.of(env_.instr->vcpu), 8);
     if (fits_i32(op.imm, Type::I64)) {
       a_.cmp(counter, imm_of(op.imm));
     } else {
@@ -201,6 +216,11 @@ void Emitter::emit_callback(const InstrOp& op, const AccessOps* access) {
       save_for_c();
       collect_flags();
       host_rounding();
+      if (env_.instr->lanes != nullptr) {
+        a_.mov(x86::rdi, reinterpret_cast<u64>(env_.instr->lanes));
+        a_.mov(x86::rax, reinterpret_cast<u64>(&flush_lanes));
+        a_.call(x86::rax);
+      }
     }
     emit_call_of(op, nullptr, site);
     if (!calling()) {
@@ -211,24 +231,25 @@ void Emitter::emit_callback(const InstrOp& op, const AccessOps* access) {
   });
 }
 
+/// `ops`: of the access that it belongs to, if it does.
+void Emitter::emit_op(const InstrOp& op, Value access, const AccessOps* ops) {
+  if (op.kind != InstrOp::Kind::Call)
+    owe({op.counter.of(env_.instr->vcpu), op.imm, 8, op.kind == InstrOp::Kind::Store});
+  else if (const std::vector<InstrEffect>* effects = env_.instr->plan->foreseen(op, access))
+    for (const InstrEffect& effect : *effects) owe(effect);
+  else
+    emit_callback(op, ops);
+}
+
 void Emitter::emit_begin_ops() {
   const InstrBlock& block = *env_.instr->block;
   callback_site_ = InstrSite::kNone;
   if (insn_ == 1) {
-    if (calls(block)) a_.mov(frame_mem(offsetof(InstrFrame, budget), 8), x86::gpq(kBudgetGpr));
-    for (const InstrOp& op : block.entry) {
-      if (op.kind == InstrOp::Kind::Call)
-        emit_callback(op, nullptr);
-      else
-        emit_counter_op(op);
-    }
+    if (env_.instr->plan->calls || env_.instr->plan->conditional)
+      a_.mov(frame_mem(offsetof(InstrFrame, budget), 8), x86::gpq(kBudgetGpr));
+    for (const InstrOp& op : block.entry) emit_op(op, ir::kNoValue, nullptr);
   }
-  for (const InstrOp& op : block.insns[insn_ - 1].exec) {
-    if (op.kind == InstrOp::Kind::Call)
-      emit_callback(op, nullptr);
-    else
-      emit_counter_op(op);
-  }
+  for (const InstrOp& op : block.insns[insn_ - 1].exec) emit_op(op, ir::kNoValue, nullptr);
   callback_site_ = InstrSite::kNone;  // accesses have sites of their own
 }
 
@@ -242,9 +263,11 @@ Emitter::AccessOps Emitter::access_ops(Value v) {
   for (const InstrOp& op : env_.instr->block->insns[insn_ - 1].access) {
     if (!(store ? op.on_store : op.on_load)) continue;
     out.ops.push_back(&op);
+    if (op.kind != InstrOp::Kind::Call || env_.instr->plan->foreseen(op, v) != nullptr) continue;
     out.value |= op.wants_value;
-    if (op.kind == InstrOp::Kind::Call) out.address = 0;
+    out.address = 0;
   }
+  out.access = v;
   if (!out.ops.empty()) out.word = access_word(*unit_, v);
   return out;
 }
@@ -275,12 +298,7 @@ void Emitter::keep_value(u8 r) { a_.mov(frame_mem(offsetof(InstrFrame, value), 8
 void Emitter::keep_value_f(u8 x) { a_.vmovq(frame_mem(offsetof(InstrFrame, value), 8), x86::xmm(x)); }
 
 void Emitter::emit_access_ops(const AccessOps& ops) {
-  for (const InstrOp* op : ops.ops) {
-    if (op->kind == InstrOp::Kind::Call)
-      emit_callback(*op, &ops);
-    else
-      emit_counter_op(*op);
-  }
+  for (const InstrOp* op : ops.ops) emit_op(*op, ops.access, &ops);
 }
 
 }  // namespace hindcast::jit

@@ -14,6 +14,7 @@
 
 #include "engine/address_space.h"
 #include "engine/arch.h"
+#include "engine/instr_plan.h"
 #include "engine/instrument.h"
 #include "engine/jit/code.h"
 #include "engine/jit/host.h"
@@ -23,11 +24,13 @@ namespace hindcast::jit {
 /// The instrumentation of a unit: its instructions are those of `block`, in that order.
 struct EmitInstr {
   const InstrBlock* block;
+  const InstrPlan* plan;
   unsigned vcpu;
   InstrFrame* frame;     // in low memory
   bool calling;          // homes survive C functions and are written through (Variant::Calling)
   const u8* exit_quick;  // like exit_common, where no floating-point flags have accrued
   u32 first_owed;        // number of the first one emitted
+  Lanes* lanes;          // null: all counters are in memory
 };
 
 /// What the emitter must know of its surroundings.
@@ -59,7 +62,7 @@ struct Emitted {
   std::vector<Access> accesses;  // ascending
   // Of instrumented units only.
   std::vector<InstrSite> instr_sites;  // beside `sites`
-  std::vector<std::vector<Owed>> owed;
+  std::vector<std::vector<InstrEffect>> owed;
 };
 
 /// Whether an instruction on type `t` can take the constant as a sign-extended 32-bit immediate.
@@ -207,6 +210,7 @@ class Emitter {
   void emit_begin_ops();
   /// For an access of the current instruction: whether it has operations, and whether they call.
   struct AccessOps {
+    Value access = ir::kNoValue;
     std::vector<const InstrOp*> ops;
     u32 word = 0;
     int address = -1;  // spill slot that holds the guest address, if any of them calls
@@ -217,16 +221,21 @@ class Emitter {
   void keep_value(u8 gpr);
   void keep_value_f(u8 xmm);
   void emit_access_ops(const AccessOps& ops);
-  void emit_counter_op(const InstrOp& op);
+  void emit_op(const InstrOp& op, Value access, const AccessOps* ops);
   void emit_callback(const InstrOp& op, const AccessOps* access);
   void emit_call_of(const InstrOp& op, const AccessOps* access, u32 site);
   void write_home(unsigned row);
-  /// Puts an addition off to the next place where somebody could look.
-  void owe(const InstrCounter& counter, u64 amount);
+  /// Puts an effect off to the next place where somebody could look.
+  void owe(const InstrEffect& effect);
   void pay();
+  void pay_in_lanes();
+  void pay_in_memory(const InstrEffect& effect);
+  bool has_lane(const InstrEffect& effect) const;
+  void save_lanes();
+  void restore_lanes();
   /// What emit_end() does first: afterwards nothing is owed and no flags are in MXCSR.
   void settle();
-  Mem counter_mem(const u8* at);
+  Mem counter_mem(const u8* at, unsigned size);
   Mem frame_mem(std::size_t offset, unsigned size) const;
   /// In a calling translation MXCSR is the callbacks' but between these two.
   void ready_floats();
@@ -258,7 +267,7 @@ class Emitter {
   bool after_call_ = false;  // an exit request must be looked at before the next instruction
   u32 current_block_ = 0;
   bool failed_ = false;
-  std::vector<Owed> owed_;                // not yet added
+  std::vector<InstrEffect> owed_;         // not yet done; no two overlap
   bool owed_noted_ = false;               // owed_ is out_->owed.back()
   bool floats_ready_ = false;             // calling: MXCSR is the guest's
   u32 callback_site_ = InstrSite::kNone;  // of the current instruction's `exec`

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <mutex>
 
+#include "engine/instrument_ops.h"
+
 namespace hindcast::jit {
 
 using namespace asmjit;
@@ -76,6 +78,10 @@ Jit::Jit(Machine& machine, Variant variant) : machine_(machine), variant_(varian
   if (!host_.usable) return;
   arena_ = std::make_unique<Arena>(
       std::clamp(options.code_cache_bytes, EngineOptions::kLeastCodeCache, EngineOptions::kMostCodeCache));
+  if (variant_ == Variant::Counting && host_.avx) {
+    lanes_ = std::make_unique<Lanes>();
+    if (!lanes_->usable()) lanes_.reset();
+  }
   environment_ = Environment::host();
   homes_ = standard_homes();
   for (const auto& block : machine.memory().ram_blocks())
@@ -105,7 +111,9 @@ HomeMap Jit::standard_homes() const {
   std::vector<u8> gprs(std::begin(kPinnedGprs), std::end(kPinnedGprs));
   if (variant_ == Variant::Calling) std::erase_if(gprs, is_caller_saved);
   assign(false, gprs, map.gpr);
-  if (host_.avx && variant_ != Variant::Calling) assign(true, kPinnedXmms, map.xmm);
+  std::vector<u8> xmms(std::begin(kPinnedXmms), std::end(kPinnedXmms));
+  if (lanes_) std::erase(xmms, Lanes::kXmm);
+  if (host_.avx && variant_ != Variant::Calling) assign(true, xmms, map.xmm);
   return map;
 }
 
@@ -139,9 +147,15 @@ void Jit::emit_stubs() {
       a.mov(is_wide(row) ? x86::gpq(g) : Gp(x86::gpd(g)), slot(row, is_wide(row) ? 8 : 4));
     if (i8 x = homes_.xmm[row]; x >= 0) a.vmovsd(x86::xmm(x), slot(row, 8));
   }
+  if (lanes_) a.vpxor(x86::xmm(Lanes::kXmm), x86::xmm(Lanes::kXmm), x86::xmm(Lanes::kXmm));
   a.jmp(x86::rax);
 
   const std::size_t exit_at = a.offset();
+  if (lanes_) {
+    x86::Mem saved(reinterpret_cast<u64>(lanes_->saved()), 16);
+    saved.setAbs();
+    a.vmovdqu(saved, x86::xmm(Lanes::kXmm));
+  }
   for (std::size_t row = 0; row < rows.size(); ++row) {
     if (i8 g = homes_.gpr[row]; g >= 0)
       a.mov(slot(row, is_wide(row) ? 8 : 4), is_wide(row) ? x86::gpq(g) : Gp(x86::gpd(g)));
@@ -196,8 +210,14 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent, c
   const u32 number = static_cast<u32>(blocks_.size());
   std::optional<EmitInstr> emit_instr;
   if (instr != nullptr)
-    emit_instr = {instr->block.get(),           instr->vcpu, instr->frame,
-                  variant_ == Variant::Calling, exit_quick_, static_cast<u32>(owed_.size())};
+    emit_instr = {.block = instr->block.get(),
+                  .plan = &instr->plan,
+                  .vcpu = instr->vcpu,
+                  .frame = instr->frame,
+                  .calling = variant_ == Variant::Calling,
+                  .exit_quick = exit_quick_,
+                  .first_owed = static_cast<u32>(owed_.size()),
+                  .lanes = lanes_.get()};
   const EmitEnv env{machine_.arch(),
                     machine_.memory(),
                     host_,
@@ -264,6 +284,7 @@ Exit Jit::enter(Vcpu& vcpu, Context& context, u32 number) {
   const u64 result = reinterpret_cast<EnterFn>(reinterpret_cast<std::uintptr_t>(enter_stub_))(
       reinterpret_cast<u8*>(&header) + kStateBias, arena_->exec() + blocks_[number]->code_offset);
   running_jit = nullptr;
+  if (lanes_) lanes_->flush();
   return {static_cast<ExitKind>(result & 0xff), static_cast<u32>(result >> 8)};
 }
 
@@ -283,12 +304,7 @@ const u8* Jit::handle_fault(const u8* pc, u64* rax) {
 void Jit::pay_owed(u32 site) {
   const u32 index = instr_sites_[site].owed;
   if (index == InstrSite::kNone) return;
-  for (const Owed& owed : owed_[index]) {
-    u64 value;
-    std::memcpy(&value, owed.counter, sizeof value);
-    value += owed.amount;
-    std::memcpy(owed.counter, &value, sizeof value);
-  }
+  for (const InstrEffect& effect : owed_[index]) apply(effect);
 }
 
 void Jit::abandoned() { running_jit = nullptr; }

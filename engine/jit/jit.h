@@ -26,6 +26,7 @@ enum class Variant : u8 { Plain, Counting, Calling };
 /// The instrumentation of one unit.
 struct UnitInstr {
   std::shared_ptr<const InstrBlock> block;
+  const InstrPlan& plan;
   unsigned vcpu;
   InstrFrame* frame;  // in low memory; outlives the Jit
 };
@@ -60,6 +61,8 @@ class Jit {
   Variant variant() const { return variant_; }
   /// Makes the additions that were put off until the exit at the site.
   void pay_owed(u32 site);
+  /// Of a Counting one; null: it has none.
+  Lanes* lanes() const { return lanes_.get(); }
   /// A callback was left by a jump: the code that called it is not entered any more.
   static void abandoned();
   const Link& link_at(u32 number) const { return links_[number]; }
@@ -100,7 +103,8 @@ class Jit {
   std::vector<Link> links_;
   // Of instrumented translations.
   std::vector<InstrSite> instr_sites_;  // beside sites_
-  std::vector<std::vector<Owed>> owed_;
+  std::vector<std::vector<InstrEffect>> owed_;
+  std::unique_ptr<Lanes> lanes_;
   std::vector<std::shared_ptr<const InstrBlock>> instr_blocks_;  // beside blocks_
   struct Access {
     u32 begin, end, site;

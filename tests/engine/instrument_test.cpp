@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "engine/instrument_ops.h"
 #include "tests/engine/programs.h"
 
 namespace hindcast::test {
@@ -16,6 +17,7 @@ enum class Style : u8 {
   Counters,     // additions
   Conditional,  // additions, and a call whenever a counter has reached a bound, which resets it
   Mixed,        // calls for some instructions and loads only, counters for the rest
+  Foreseen,     // calls whose effects are known, as long as something does not change that changes at times
 };
 
 class Observer final : public Instrumentation {
@@ -27,6 +29,7 @@ class Observer final : public Instrumentation {
   void translated(Vcpu& vcpu, InstrBlock& block) override {
     note(1, vcpu.index(), block.pc, block.insns.size());
     const bool calls = style_ == Style::Callbacks;
+    if (style_ == Style::Foreseen) return hang_foreseen(block);
     block.entry.push_back(calls ? call(on_entry, block.pc) : add(0, 1));
     if (style_ == Style::Conditional) {
       block.entry.push_back(call(on_bound, block.pc));
@@ -46,6 +49,18 @@ class Observer final : public Instrumentation {
   }
   void discontinuity(Vcpu& vcpu, Discontinuity kind, GuestAddr from, GuestAddr to) override {
     note(2 + static_cast<u64>(kind) * 16, vcpu.index(), from, to);
+    if (style_ != Style::Foreseen) return;
+    note(10, value(0, 0), value(1, 0), value(3, 0) ^ value(2, 0) << 32);
+    if (++discontinuities_ % 5 == 0) ++mode_;
+  }
+  bool foresee(const InstrOp& op, unsigned vcpu, u32 access, InstrForeseen& out) override {
+    if (op.exec == on_mode) {
+      out.effects.push_back(effect_of_mode(*static_cast<Data*>(op.data), vcpu));
+      out.reads.push_back({reinterpret_cast<const u8*>(&mode_), mode_, 8});
+      return true;
+    }
+    if (op.access == on_counted_access) out.effects.push_back(effect_of_access(vcpu, access));
+    return op.access == on_counted_access;
   }
   void idle(Vcpu& vcpu) override { note(6, vcpu.index(), vcpu.pc(), 0); }
   void resumed(Vcpu& vcpu) override { note(7, vcpu.index(), vcpu.pc(), 0); }
@@ -125,6 +140,32 @@ class Observer final : public Instrumentation {
     d.self->note(8, vcpu, d.self->value(1, vcpu), d.self->registers(vcpu));
     std::memset(d.self->memory_.data() + 8 + vcpu * 64, 0, 8);
   }
+  void hang_foreseen(InstrBlock& block) {
+    block.entry.push_back(add(0, 1));
+    for (InstrInsn& insn : block.insns) {
+      insn.exec.push_back(call(on_mode, insn.pc));
+      insn.access.push_back(call(nullptr, insn.pc));
+      insn.access.back().access = on_counted_access;
+      insn.access.back().on_load = insn.access.back().on_store = true;
+    }
+  }
+  InstrEffect effect_of_mode(const Data& d, unsigned vcpu) const {
+    switch (mode_ % 3) {
+      case 0: return {counter(1).of(vcpu), 1, 8, false};
+      case 1: return {counter(3).of(vcpu), d.pc, 8, true};
+      default: return {counter(3).of(vcpu) + 4, d.pc | 1, 4, false};
+    }
+  }
+  InstrEffect effect_of_access(unsigned vcpu, u32 word) const {
+    return {counter(2).of(vcpu), InstrAccess::unpack(word).store ? 1u : u64{1} << 33, 8, false};
+  }
+  static void on_mode(unsigned vcpu, void* data) {
+    const Data& d = *static_cast<Data*>(data);
+    apply(d.self->effect_of_mode(d, vcpu));
+  }
+  static void on_counted_access(unsigned vcpu, u32 word, u64, void* data) {
+    apply(static_cast<Data*>(data)->self->effect_of_access(vcpu, word));
+  }
   static void on_access(unsigned vcpu, u32 word, u64 address, void* data) {
     const Data& d = *static_cast<Data*>(data);
     const unsigned bits = 8u << InstrAccess::unpack(word).size_shift;
@@ -137,6 +178,8 @@ class Observer final : public Instrumentation {
   LowMemory memory_;
   std::vector<std::unique_ptr<Data>> datas_;
   std::vector<u64> log_;
+  u64 mode_ = 0;  // on_mode() looks at it
+  unsigned discontinuities_ = 0;
 };
 
 struct Case {
@@ -230,7 +273,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"conditional64", "rv64", kMixed64, Style::Conditional},
                     Case{"conditional_protected", "rv64", protected_program, Style::Conditional},
                     Case{"mixed64", "rv64", kMixed64, Style::Mixed},
-                    Case{"mixed32", "rv32", kMixed32, Style::Mixed}),
+                    Case{"mixed32", "rv32", kMixed32, Style::Mixed},
+                    Case{"foreseen64", "rv64", kMixed64, Style::Foreseen},
+                    Case{"foreseen32", "rv32", kMixed32, Style::Foreseen},
+                    Case{"foreseen_protected", "rv64", protected_program, Style::Foreseen}),
     [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
