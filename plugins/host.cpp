@@ -13,7 +13,10 @@ namespace hindcast::plugins {
 
 PluginHost* PluginHost::current_ = nullptr;
 
-PluginHost::PluginHost(HostSetup setup) : setup_(std::move(setup)), thread_(std::this_thread::get_id()) {
+PluginHost::PluginHost(HostSetup setup)
+    : setup_(std::move(setup)),
+      thread_(std::this_thread::get_id()),
+      foresight_([this](const void* address) { return owner(address) != nullptr; }) {
   // Ids mean nothing, and must not be taken for small numbers.
   constexpr u64 kFirstId = 0x9e3779b97f4a7c15;
   for (const PluginSpec& spec : setup_.plugins)
@@ -33,9 +36,14 @@ Plugin* PluginHost::find(u64 id) {
   return nullptr;
 }
 
-Plugin* PluginHost::caller(const void* return_address) {
+Plugin* PluginHost::owner(const void* code) const {
   for (const auto& plugin : plugins_)
-    if (plugin->contains(return_address)) return plugin.get();
+    if (plugin->contains(code)) return plugin.get();
+  return nullptr;
+}
+
+Plugin* PluginHost::caller(const void* return_address) {
+  if (Plugin* const plugin = owner(return_address)) return plugin;
   if (running_ != nullptr) return running_;
   return plugins_.empty() ? nullptr : plugins_.front().get();
 }
@@ -194,6 +202,14 @@ void PluginHost::translated(Vcpu& vcpu, InstrBlock& block) {
     for (u32 i = 0; i < block.insns.size(); ++i) tb.insns.push_back({&tb, i});
     call(*plugin, &vcpu, [&] { plugin->call_translated(&tb); });
   }
+}
+
+bool PluginHost::foresee(const InstrOp& op, unsigned vcpu, u32 access, InstrForeseen& out) {
+  const u64 data = reinterpret_cast<u64>(op.data);
+  if (op.access == nullptr)
+    return foresight_.foresee(reinterpret_cast<const void*>(op.exec), {vcpu, data}, out);
+  return foresight_.foresee(reinterpret_cast<const void*>(op.access), {vcpu, access, std::nullopt, data},
+                            out);
 }
 
 void PluginHost::discontinuity(Vcpu& vcpu, Discontinuity kind, GuestAddr from, GuestAddr to) {

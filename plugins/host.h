@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "engine/machine.h"
+#include "plugins/foresight.h"
 #include "plugins/handles.h"
 #include "plugins/plugin.h"
 #include "replay/observer.h"
@@ -68,6 +69,7 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   void discontinuity(Vcpu& vcpu, Discontinuity kind, GuestAddr from, GuestAddr to) override;
   void idle(Vcpu& vcpu) override { for_all(Event::VcpuIdle, vcpu); }
   void resumed(Vcpu& vcpu) override { for_all(Event::VcpuResume, vcpu); }
+  bool foresee(const InstrOp& op, unsigned vcpu, u32 access, InstrForeseen& out) override;
   void forgotten() override;
 
   // For the interface's functions, on the machine's thread.
@@ -77,6 +79,8 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   /// The vCPU whose callback is running.
   Vcpu& vcpu() { return vcpu_ != nullptr ? *vcpu_ : machine_->current(); }
   Plugin* find(u64 id);
+  /// Whose code the address is in, or null.
+  Plugin* owner(const void* code) const;
   /// Whose code the address is in; else the one that is being called, else the only one.
   Plugin* caller(const void* return_address);
   const std::vector<std::unique_ptr<Plugin>>& plugins() const { return plugins_; }
@@ -128,6 +132,7 @@ class PluginHost final : public Instrumentation, public replay::Observer {
     bool for_good;
   };
   std::vector<Removal> removals_;
+  Foresight foresight_;
   std::set<std::string> strings_;
   std::map<GuestAddr, const char*> symbols_;
   std::map<const qemu_plugin_scoreboard*, std::unique_ptr<qemu_plugin_scoreboard>> scoreboards_;

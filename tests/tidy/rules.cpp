@@ -41,7 +41,7 @@ const std::vector<Library>& libraries() {
       {"lz4", {"storage"}},
       {"zstd", {"storage"}},
       {"xxhash", {"storage", "replay", "engine"}},
-      {"capstone/", {"targets"}},
+      {"capstone/", {"targets", "plugins"}},
       {"libfdt", {"targets"}},
       {"CLI/", {"cli"}},
       {"nlohmann/", {"cli", "replay", "gdb"}},

@@ -1,0 +1,63 @@
+// What a callback will do, read from its machine code. Most callbacks that are made often only count: they
+// add to memory, perhaps after looking at what does not change. Such a one need not be called each time.
+#pragma once
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/instrument.h"
+
+namespace hindcast::plugins {
+
+class Foresight {
+ public:
+  /// `is_code`: whether an address is in a plugin's code, which is all that is read.
+  explicit Foresight(std::function<bool(const void*)> is_code);
+  ~Foresight();
+  Foresight(const Foresight&) = delete;
+  Foresight& operator=(const Foresight&) = delete;
+
+  using Arguments = std::array<std::optional<u64>, 4>;
+  /// The function's effects when it is called with these arguments (none: not known), if it ends before
+  /// long and does nothing but read and write memory. Not for functions in which somebody has set a
+  /// breakpoint.
+  bool foresee(const void* function, const Arguments& arguments, InstrForeseen& out);
+
+  // For the reader of code (foresight.cpp).
+  struct Operand {
+    enum class Kind : u8 { None, Register, Immediate, Memory } kind = Kind::None;
+    u8 size = 0;
+    i8 reg = -1;               // Register; its low bits
+    i8 base = -1, index = -1;  // Memory
+    u8 scale = 1;
+    i64 value = 0;  // Immediate; Memory: displacement
+  };
+  struct Step {
+    unsigned id = 0;  // X86_INS_*; 0: not understood
+    u8 length = 0;
+    std::array<Operand, 2> operands;
+  };
+  const Step& step(u64 at);
+  enum class Memory : u8 { None, Constant, Variable };
+  /// What is mapped there; Constant if it cannot be written to.
+  Memory memory(u64 at, unsigned size);
+
+ private:
+  struct Range {
+    u64 begin, end;
+    bool writable;
+  };
+  void read_maps();
+  const Range* mapped(u64 at, unsigned size) const;
+
+  std::function<bool(const void*)> is_code_;
+  std::size_t capstone_ = 0;  // its handle; 0: it cannot be had
+  std::unordered_map<u64, Step> steps_;
+  std::vector<Range> maps_;
+};
+
+}  // namespace hindcast::plugins

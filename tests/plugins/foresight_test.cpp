@@ -1,0 +1,158 @@
+// What is read from a callback's code is what the callback does; what cannot be read is not guessed.
+#include "plugins/foresight.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "engine/instrument_ops.h"
+
+extern "C" {
+extern const char __executable_start[], etext[];  // the linker's
+// The memory of the functions below.
+std::uint64_t hindcast_test_memory[8];
+std::uint64_t* hindcast_test_pointer = hindcast_test_memory + 2;
+std::uint8_t hindcast_test_flag;
+}
+
+// A function for each form; in assembler, since a compiler's choice would differ from one to the next.
+#define CODE(name, text)                           \
+  extern "C" void name(unsigned vcpu, void* data); \
+  asm(".text\n.globl " #name "\n" #name ":\n.intel_syntax noprefix\n" text "\n.att_syntax\n")
+
+CODE(nothing, "endbr64; ret");
+CODE(add_rip, "add qword ptr [rip + hindcast_test_memory], 1; ret");
+CODE(add_data, "add qword ptr [rsi], 3; ret");
+CODE(increment, "inc dword ptr [rsi + 4]; ret");
+CODE(decrement, "dec qword ptr [rsi]; ret");
+CODE(subtract, "sub qword ptr [rsi], 130; ret");
+CODE(by_steps, "mov rax, [rsi]; add rax, 1; mov [rsi], rax; ret");
+CODE(by_lea, "mov rax, [rsi]; lea rdx, [rax + 5]; mov [rsi], rdx; ret");
+CODE(twice, "add qword ptr [rsi], 1; add qword ptr [rsi], 2; ret");
+CODE(by_vcpu,
+     "mov eax, edi; and eax, 7; shl rax, 4; lea rdx, [rip + hindcast_test_memory]; add qword ptr [rax + rdx "
+     "+ 8], 1; ret");
+CODE(by_pointer, "mov rax, [rip + hindcast_test_pointer]; add qword ptr [rax], 1; ret");
+CODE(saving,
+     "push rbx; sub rsp, 16; mov [rsp + 8], rsi; mov rbx, [rsp + 8]; add qword ptr [rbx], 1; add rsp, 16; "
+     "pop rbx; ret");
+CODE(by_flag,
+     "cmp byte ptr [rip + hindcast_test_flag], 0; jne 1f; add qword ptr [rsi], 1; ret; 1: mov dword ptr [rsi "
+     "+ 8], -2; ret");
+CODE(signed_test, "mov eax, -5; cmp eax, 3; jl 1f; add qword ptr [rsi], 7; 1: add qword ptr [rsi], 1; ret");
+CODE(unsigned_test, "mov eax, -5; cmp eax, 3; jb 1f; add qword ptr [rsi], 7; 1: add qword ptr [rsi], 1; ret");
+CODE(zero_test, "test esi, esi; je 1f; add qword ptr [rsi], 7; ret; 1: add qword ptr [rsi], 1; ret");
+CODE(stores, "mov qword ptr [rsi], -1; mov byte ptr [rsi + 9], 200; mov word ptr [rsi + 12], 513; ret");
+CODE(copies, "mov rax, [rip + hindcast_test_pointer]; mov [rsi], rax; ret");
+CODE(wraps, "add dword ptr [rsi], -1; ret");
+
+CODE(calls, "sub rsp, 8; call nothing; add rsp, 8; ret");
+CODE(goes_elsewhere, "jmp rsi");
+CODE(never_ends, "1: jmp 1b");
+CODE(long_loop, "mov eax, 1000; 1: sub eax, 1; test eax, eax; jne 1b; ret");
+CODE(tells_time, "rdtsc; mov [rsi], rax; ret");
+CODE(of_thread, "mov rax, fs:[0]; mov [rsi], rax; ret");
+CODE(atomic, "lock add qword ptr [rsi], 1; ret");
+CODE(parameters, "mov [rsi], r8; ret");
+CODE(from_two, "mov rax, [rsi]; add rax, [rsi + 8]; mov [rsi], rax; jc 1f; 1: ret");
+CODE(overlapping, "add qword ptr [rsi], 1; add dword ptr [rsi + 4], 1; ret");
+CODE(nowhere, "add qword ptr [8], 1; ret");
+CODE(into_code, "lea rax, [rip + nothing]; add qword ptr [rax], 1; ret");
+CODE(own_return, "mov rax, [rsp]; mov [rsi], rax; ret");
+CODE(pops_more, "add rsp, 8; ret");
+CODE(breakpoint, "int3; add qword ptr [rsi], 1; ret");
+
+namespace hindcast::plugins {
+namespace {
+
+using Function = void (*)(unsigned, void*);
+struct Case {
+  const char* name;
+  Function function;
+};
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+#define CASE(name) \
+  Case { #name, name }
+
+class ForesightTest : public testing::TestWithParam<Case> {
+ protected:
+  static constexpr unsigned kVcpu = 2;
+  using Memory = std::array<u64, std::size(hindcast_test_memory)>;
+  static Memory memory() {
+    Memory out;
+    std::memcpy(out.data(), hindcast_test_memory, sizeof out);
+    return out;
+  }
+  static void fill() {
+    for (unsigned k = 0; k < std::size(hindcast_test_memory); ++k)
+      hindcast_test_memory[k] = 0x1111'2222'0000'0000u * k + 0x80;
+  }
+  bool foresee(Function function, InstrForeseen& out) {
+    return foresight_.foresee(reinterpret_cast<const void*>(function), {kVcpu, reinterpret_cast<u64>(data())},
+                              out);
+  }
+  static void* data() { return hindcast_test_memory + 4; }
+  Foresight foresight_{[](const void* at) { return at >= __executable_start && at < etext; }};
+};
+class Foreseen : public ForesightTest {};
+class NotForeseen : public ForesightTest {};
+
+TEST_P(Foreseen, DoesTheSame) {
+  for (const u8 flag : {u8{0}, u8{1}}) {
+    hindcast_test_flag = flag;
+    fill();
+    GetParam().function(kVcpu, data());
+    const Memory called = memory();
+    fill();
+    InstrForeseen foreseen;
+    ASSERT_TRUE(foresee(GetParam().function, foreseen));
+    for (const InstrForeseen::Read& read : foreseen.reads) {
+      u64 now = 0;
+      std::memcpy(&now, read.at, read.size);
+      EXPECT_EQ(now, read.value);
+    }
+    for (const InstrEffect& effect : foreseen.effects) apply(effect);
+    EXPECT_EQ(memory(), called);
+  }
+}
+
+TEST_P(NotForeseen, IsLeftAlone) {
+  InstrForeseen foreseen;
+  EXPECT_FALSE(foresee(GetParam().function, foreseen));
+}
+
+/// What was looked at is named, so that a change is noticed.
+TEST_F(ForesightTest, NamesWhatItReads) {
+  InstrForeseen flag, pointer, none;
+  ASSERT_TRUE(foresee(by_flag, flag) && foresee(by_pointer, pointer) && foresee(add_data, none));
+  ASSERT_EQ(flag.reads.size(), 1u);
+  EXPECT_EQ(flag.reads[0].at, &hindcast_test_flag);
+  EXPECT_EQ(flag.reads[0].size, 1);
+  ASSERT_EQ(pointer.reads.size(), 1u);
+  EXPECT_EQ(pointer.reads[0].at, reinterpret_cast<const u8*>(&hindcast_test_pointer));
+  EXPECT_TRUE(none.reads.empty());
+}
+
+/// Only plugins' code is read.
+TEST_F(ForesightTest, OtherCodeIsNotRead) {
+  Foresight none{[](const void*) { return false; }};
+  InstrForeseen foreseen;
+  EXPECT_FALSE(none.foresee(reinterpret_cast<const void*>(nothing), {}, foreseen));
+}
+
+INSTANTIATE_TEST_SUITE_P(Forms, Foreseen,
+                         testing::Values(CASE(nothing), CASE(add_rip), CASE(add_data), CASE(increment),
+                                         CASE(decrement), CASE(subtract), CASE(by_steps), CASE(by_lea),
+                                         CASE(twice), CASE(by_vcpu), CASE(by_pointer), CASE(saving),
+                                         CASE(by_flag), CASE(signed_test), CASE(unsigned_test),
+                                         CASE(zero_test), CASE(stores), CASE(copies), CASE(wraps)),
+                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Forms, NotForeseen,
+                         testing::Values(CASE(calls), CASE(goes_elsewhere), CASE(never_ends), CASE(long_loop),
+                                         CASE(tells_time), CASE(of_thread), CASE(atomic), CASE(parameters),
+                                         CASE(from_two), CASE(overlapping), CASE(nowhere), CASE(into_code),
+                                         CASE(own_return), CASE(pops_more), CASE(breakpoint)),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace hindcast::plugins
