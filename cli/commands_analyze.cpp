@@ -10,12 +10,12 @@
 #include "cli/plugin_options.h"
 #include "cli/values.h"
 #include "plugins/jobs.h"
+#include "plugins/part.h"
 
 namespace hindcast::cli {
 namespace {
 
 constexpr u64 kMaxJobs = 256;
-constexpr int kPartFd = 3;  // where a part's process reports (plugins/jobs.h)
 
 struct AnalyzeText {
   std::string path, from, to, jobs, log, part;
@@ -42,7 +42,7 @@ std::vector<std::string> part_command(const AnalyzeText& text) {
 }
 
 int run_analyze(const AnalyzeText& text) {
-  Log log(text.part.empty() ? text.log : "/dev/fd/1");
+  Log log(text.log);
   plugins::AnalyzeOptions options;
   options.engine = text.engine.options();
   if (!text.from.empty()) options.from = parse_number("--from", text.from);
@@ -53,7 +53,7 @@ int run_analyze(const AnalyzeText& text) {
   if (text.plugins.empty()) throw Fatal("analyze: a plugin is needed (-p NAME_OR_PATH)");
   const auto host = text.plugins.host(log, recorded_files(text.path));
   if (!text.part.empty())
-    return plugins::serve_part(text.path, *host, plugins::parse_part(text.part), options, kPartFd);
+    return plugins::serve_part(text.path, *host, plugins::parse_part(text.part), options);
 
   StatusLine status;
   options.progress = status.callback();
@@ -63,7 +63,8 @@ int run_analyze(const AnalyzeText& text) {
     log.line(fmt::format("plugin '{}' cannot put parts together: one job runs everything", alone->name()));
   if (jobs > 1 && alone == nullptr)
     result = plugins::analyze_in_parts(text.path, *host,
-                                       {options, static_cast<unsigned>(jobs), part_command(text)});
+                                       {options, static_cast<unsigned>(jobs), part_command(text), log.fd(),
+                                        [&log](int problem) { log.note_lost(problem); }});
   else
     result = plugins::analyze(text.path, *host, options);
   status.clear();

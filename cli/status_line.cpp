@@ -139,6 +139,12 @@ void Log::flush_text() {
   kept_.clear();
 }
 
+int Log::fd() const { return ::fileno(file_); }
+
+void Log::note_lost(int problem) {
+  if (problem_ == 0 && !path_.empty()) problem_ = problem;
+}
+
 void Log::close() {
   flush_text();
   if (problem_ != 0)

@@ -51,6 +51,10 @@ class Log {
   void text(std::string_view text);
   /// Writes what text() has kept. Allocates nothing: also for a process that is about to die.
   void flush_text();
+  /// For others that write text to it, after flush_text().
+  int fd() const;
+  /// Somebody else could not write there: the errno.
+  void note_lost(int problem);
   /// At the end of the run, when everything else is done. Throws Fatal if the file of -D lacks something.
   void close();
 

@@ -100,38 +100,7 @@ Bytes analyze_part(const std::string& path, PluginHost& host, const Part& part,
   host.begin(player->machine());
   if (run_to(*player, std::min(part.to, player->end_icount()), &host, options) && !part.last)
     go_to_block(*player, &host);
-  if (host.ended()) return {};
   return host.save();
-}
-
-std::vector<Part> divide(const std::string& path, Icount from, Icount to, unsigned parts) {
-  const std::unique_ptr<replay::Player> player = open(path, {});
-  if (player->machine().vcpu_count() > 1) parts = 1;  // no place is one where all of them begin a block
-  from = std::max(from, player->icount());
-  to = std::min(to, player->end_icount());
-  std::vector<Icount> checkpoints;
-  for (const auto& info : player->reader().checkpoints()) checkpoints.push_back(info.icount);
-  std::vector<Icount> cuts;
-  constexpr Icount kLeast = 1'000'000;  // starting a process is not worth less
-  if (to > from) parts = static_cast<unsigned>(std::min<Icount>(parts, (to - from) / kLeast));
-  for (unsigned k = 1; k < parts; ++k) {
-    const Icount wanted = from + (to - from) / parts * k, near = (to - from) / parts / 4;
-    Icount cut = wanted;
-    for (Icount checkpoint : checkpoints)
-      if (checkpoint >= wanted - near && checkpoint <= wanted + near &&
-          (cut == wanted || std::max(checkpoint, wanted) - std::min(checkpoint, wanted) <
-                                std::max(cut, wanted) - std::min(cut, wanted)))
-        cut = checkpoint;
-    if (cuts.empty() || cut > cuts.back()) cuts.push_back(cut);
-  }
-  std::vector<Part> out;
-  Icount at = from;
-  for (Icount cut : cuts) {
-    out.push_back({at, cut, out.empty(), false});
-    at = cut;
-  }
-  out.push_back({at, to, out.empty(), true});
-  return out;
 }
 
 }  // namespace hindcast::plugins

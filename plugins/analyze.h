@@ -41,7 +41,4 @@ struct Part {
 Bytes analyze_part(const std::string& path, PluginHost& host, const Part& part,
                    const AnalyzeOptions& options);
 
-/// Parts of about equal length, at checkpoints where some are near. One if it is not to be divided.
-std::vector<Part> divide(const std::string& path, Icount from, Icount to, unsigned parts);
-
 }  // namespace hindcast::plugins

@@ -114,7 +114,7 @@ void PluginHost::install() {
       throw Fatal(fmt::format("plugin '{}' ended the command while it was loaded, with status {}",
                               plugin->name(), *exit_status_));
     if (result == 0) {
-      if (!said.empty()) setup_.output(said);
+      if (!said.empty() && !part_) setup_.output(said);
       continue;
     }
     // What it has said last is its reason.

@@ -55,6 +55,15 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   /// Adds what another process has saved. After begin(); Fatal if it makes no sense.
   void merge(ByteView saved);
 
+  /// One of the plugins has ended the run in another process.
+  void set_ended(int status) { exit_status_ = status; }
+  /// Text goes there from now on, but for what plugins say when they are installed.
+  void become_part(std::function<void(std::string_view)> output, std::function<void()> flush_output) {
+    setup_.output = std::move(output);
+    setup_.flush_output = std::move(flush_output);
+    part_ = true;
+  }
+
   /// The run is not to go as far as it could.
   void set_limited(bool limited) { limited_ = limited; }
   bool limited() const { return limited_; }
@@ -123,6 +132,7 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   bool observing_ = false;
   bool time_controlled_ = false;
   bool limited_ = false;
+  bool part_ = false;
   std::optional<int> exit_status_;
   std::string message_;
   std::string* said_ = nullptr;  // while a plugin is installed: what it writes, kept until it is known to run

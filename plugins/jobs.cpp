@@ -4,17 +4,16 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
+#include "plugins/part.h"
 #include "replay/player.h"
 
 extern char** environ;
@@ -22,216 +21,306 @@ extern char** environ;
 namespace hindcast::plugins {
 namespace {
 
-/// Messages of a part's process: kind, length, bytes.
-enum class Message : u8 { Progress = 1, Saved = 2, Failed = 3, Ended = 4 };
-constexpr int kPartFd = 3;
-constexpr std::size_t kHeader = 9;
-
-void send(int fd, Message kind, ByteView payload) {
-  const u64 size = payload.size();
-  const u8* const size_bytes = reinterpret_cast<const u8*>(&size);
-  Bytes out = {static_cast<u8>(kind)};
-  out.insert(out.end(), size_bytes, size_bytes + sizeof size);
-  out.insert(out.end(), payload.begin(), payload.end());
-  for (std::size_t done = 0; done < out.size();) {
-    const ssize_t n = ::write(fd, out.data() + done, out.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) throw Fatal("the process that puts the parts of the analysis together has gone");
-    done += static_cast<std::size_t>(n);
-  }
-}
-
-void send_text(int fd, Message kind, const std::string& text) {
-  send(fd, kind, {reinterpret_cast<const u8*>(text.data()), text.size()});
-}
-
-/// A file without a name, for a part's text.
-int open_scratch() {
-  const char* folder = std::getenv("TMPDIR");
-  const std::string path = folder != nullptr && *folder != '\0' ? folder : "/tmp";
-  const int fd = ::open(path.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (fd >= 0) return fd;
-  std::string name = path + "/hindcast-XXXXXX";
-  const int named = ::mkostemp(name.data(), O_CLOEXEC);
-  if (named < 0) throw Fatal(fmt::format("no temporary file in {}: {}", path, std::strerror(errno)));
-  ::unlink(name.c_str());
-  return named;
-}
+constexpr Icount kLeast = 1'000'000;  // starting a process is not worth less
+/// The first parts are not longer: what plugins write is not known yet.
+constexpr Icount kFirst = 64'000'000;
+/// A part gets this share of what is left for each process, but not less than this share of all.
+constexpr double kShare = 1.5;
+constexpr unsigned kShortest = 4;
 
 /// A part's process.
 struct Worker {
+  Part part;
   pid_t pid = -1;
-  int text = -1, messages = -1;
+  int messages = -1, turn = -1;
+  int buffer = -1;  // belongs to Parts
   Bytes received;
   std::optional<Bytes> saved;
+  std::optional<int> ended;  // a plugin ended the run there
   std::string failed;
-  bool ended = false;  // a plugin ended the run there
-  Icount done = 0;
+  u64 done = 0, text = 0;
+  bool running() const { return !saved && failed.empty() && messages >= 0; }
+
+  Worker() = default;
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
   ~Worker() {
     if (pid > 0) {
       ::kill(pid, SIGTERM);
       ::waitpid(pid, nullptr, 0);
     }
-    if (text >= 0) ::close(text);
     if (messages >= 0) ::close(messages);
+    if (turn >= 0) ::close(turn);
   }
 };
 
-void start(Worker& worker, const std::vector<std::string>& command, const Part& part) {
-  std::array<int, 2> pipe;
-  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) throw Fatal(fmt::format("no pipe: {}", std::strerror(errno)));
-  worker.messages = pipe[0];
-  worker.text = open_scratch();
-  std::vector<std::string> words = command;
+std::array<int, 2> new_pipe() {
+  std::array<int, 2> ends;
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw Fatal(fmt::format("no pipe: {}", std::strerror(errno)));
+  return ends;
+}
+
+/// What is `fd` here becomes `as` in the new process. Not below the numbers that are taken there, so that
+/// none of them is closed by the next.
+int out_of_the_way(int fd) {
+  constexpr int kFree = 10;
+  const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, kFree);
+  if (moved < 0) throw Fatal(fmt::format("no file descriptor: {}", std::strerror(errno)));
+  ::close(fd);
+  return moved;
+}
+
+void start(Worker& worker, const JobsOptions& options) {
+  std::array<int, 2> messages = new_pipe(), turn = new_pipe();
+  worker.messages = messages[0];
+  worker.turn = turn[1];
+  messages[1] = out_of_the_way(messages[1]);
+  turn[0] = out_of_the_way(turn[0]);
+  std::vector<std::string> words = options.command;
   words.push_back("--part");
-  words.push_back(to_text(part));
+  words.push_back(to_text(worker.part));
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, worker.text, STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, pipe[1], kPartFd);
+  posix_spawn_file_actions_adddup2(&actions, options.output, STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, messages[1], kPartMessages);
+  posix_spawn_file_actions_adddup2(&actions, turn[0], kPartTurn);
+  posix_spawn_file_actions_adddup2(&actions, worker.buffer, kPartBuffer);
   const int problem = ::posix_spawn(&worker.pid, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  ::close(pipe[1]);
+  ::close(messages[1]);
+  ::close(turn[0]);
   if (problem != 0) {
     worker.pid = -1;
     throw Fatal(fmt::format("a part of the analysis cannot be started: {}", std::strerror(problem)));
   }
 }
 
+void take_message(Worker& worker, const JobsOptions& options, PartMessage kind, ByteView payload) {
+  const auto number = [&](auto& value) {
+    if (payload.size() == sizeof value) std::memcpy(&value, payload.data(), sizeof value);
+  };
+  std::array<u64, 2> progress = {worker.done, worker.text};
+  i32 code = 0;
+  switch (kind) {
+    case PartMessage::Progress:
+      number(progress);
+      worker.done = progress[0];
+      worker.text = progress[1];
+      break;
+    case PartMessage::Saved: worker.saved = Bytes(payload.begin(), payload.end()); break;
+    case PartMessage::Failed: worker.failed.assign(payload.begin(), payload.end()); break;
+    case PartMessage::Ended:
+      number(code);
+      worker.ended = code;
+      break;
+    case PartMessage::Lost:
+      number(code);
+      if (options.lost) options.lost(code);
+      break;
+  }
+}
+
 /// Takes what has arrived apart. False: the other end was closed.
-bool receive(Worker& worker) {
+bool receive(Worker& worker, const JobsOptions& options) {
   std::array<u8, 65536> buffer;
   const ssize_t n = ::read(worker.messages, buffer.data(), buffer.size());
   if (n < 0) return errno == EINTR;
   if (n == 0) return false;
   worker.received.insert(worker.received.end(), buffer.begin(), buffer.begin() + n);
-  while (worker.received.size() >= kHeader) {
+  std::size_t at = 0;
+  while (worker.received.size() - at >= kPartHeader) {
     u64 size = 0;
-    std::memcpy(&size, worker.received.data() + 1, sizeof size);
-    if (worker.received.size() - kHeader < size) break;
-    const u8* const payload = worker.received.data() + kHeader;
-    switch (static_cast<Message>(worker.received[0])) {
-      case Message::Progress:
-        if (size == sizeof worker.done) std::memcpy(&worker.done, payload, sizeof worker.done);
-        break;
-      case Message::Saved: worker.saved = Bytes(payload, payload + size); break;
-      case Message::Failed: worker.failed.assign(payload, payload + size); break;
-      case Message::Ended: worker.ended = true; break;
-    }
-    worker.received.erase(worker.received.begin(),
-                          worker.received.begin() + static_cast<std::ptrdiff_t>(kHeader + size));
+    std::memcpy(&size, worker.received.data() + at + 1, sizeof size);
+    if (worker.received.size() - at - kPartHeader < size) break;
+    take_message(worker, options, static_cast<PartMessage>(worker.received[at]),
+                 ByteView(worker.received).subspan(at + kPartHeader, size));
+    at += kPartHeader + size;
   }
+  worker.received.erase(worker.received.begin(), worker.received.begin() + static_cast<std::ptrdiff_t>(at));
   return true;
 }
 
-void copy_text(int fd, PluginHost& host) {
-  std::array<char, 65536> buffer;
-  ::lseek(fd, 0, SEEK_SET);
-  for (ssize_t n; (n = ::read(fd, buffer.data(), buffer.size())) > 0;)
-    host.output({buffer.data(), static_cast<std::size_t>(n)});
-}
+/// Cuts the analysis into parts, one after the other.
+class Divider {
+ public:
+  Divider(const replay::Player& player, Icount from, Icount to, unsigned jobs)
+      : from_(from), at_(from), to_(to), jobs_(jobs) {
+    for (const auto& info : player.reader().checkpoints()) checkpoints_.push_back(info.icount);
+  }
+  bool done() const { return at_ >= to_; }
+  Icount total() const { return to_ - from_; }
 
-/// Runs the parts, at most `jobs` at a time, until all are done.
-void run_all(std::vector<Worker>& workers, const std::vector<Part>& parts, const JobsOptions& options) {
-  std::size_t started = 0, finished = 0;
-  std::vector<bool> running(workers.size(), false);
-  while (finished < workers.size()) {
-    auto active = static_cast<std::size_t>(std::count(running.begin(), running.end(), true));
-    while (active < options.jobs && started < workers.size()) {
-      start(workers[started], options.command, parts[started]);
-      running[started] = true;
-      ++active;
-      ++started;
+  /// `density`: bytes of text for each instruction so far; negative: not known.
+  Part next(double density) {
+    const Icount least = std::max(total() / (kShortest * jobs_), kLeast);
+    auto length = std::max(static_cast<Icount>(static_cast<double>(to_ - at_) / (kShare * jobs_)), least);
+    if (density < 0) length = std::min(length, kFirst);
+    if (density * static_cast<double>(length) > static_cast<double>(kPartText))
+      length = std::max(static_cast<Icount>(static_cast<double>(kPartText) / density), kLeast);
+    Icount cut = to_;
+    if (to_ - at_ > length + std::min(length, least) / 2) cut = near_checkpoint(at_ + length, length / 4);
+    const Part part{at_, cut, at_ == from_, cut == to_};
+    at_ = cut;
+    return part;
+  }
+
+ private:
+  /// A checkpoint that is not further from there; else the place itself.
+  Icount near_checkpoint(Icount wanted, Icount near) const {
+    Icount best = wanted, distance = near + 1;
+    for (Icount checkpoint : checkpoints_) {
+      const Icount d = std::max(checkpoint, wanted) - std::min(checkpoint, wanted);
+      if (d < distance && checkpoint > at_) best = checkpoint, distance = d;
     }
+    return best;
+  }
+  std::vector<Icount> checkpoints_;
+  Icount from_, at_, to_;
+  unsigned jobs_;
+};
+
+/// The processes, in the order of their parts.
+class Parts {
+ public:
+  Parts(PluginHost& host, const JobsOptions& options, Divider divider)
+      : host_(host), options_(options), divider_(std::move(divider)) {}
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
+  ~Parts() {
+    for (int fd : buffers_) ::close(fd);
+  }
+
+  /// Runs all parts, and merges each when its text is written.
+  void run() {
+    while (!over_ && (!divider_.done() || !workers_.empty())) {
+      start_some();
+      wait();
+      while (!workers_.empty() && workers_.front()->messages < 0) finish_first();
+      if (!workers_.empty()) give_turn();
+      report_progress();
+    }
+  }
+
+ private:
+  /// As many as may run; of those that wait for their turn with their text, not too many.
+  void start_some() {
+    const auto is_running = [](const auto& w) { return w->running(); };
+    auto running = static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(), is_running));
+    // A failure is reported when it is its turn, if nothing ends the run before it.
+    for (const auto& w : workers_)
+      if (w->ended || !w->failed.empty()) return;
+    while (running < options_.jobs && workers_.size() <= options_.jobs && !divider_.done()) {
+      auto worker = std::make_unique<Worker>();
+      worker->part = divider_.next(density());
+      worker->buffer = free_buffer();
+      start(*worker, options_);
+      workers_.push_back(std::move(worker));
+      ++running;
+    }
+  }
+
+  int free_buffer() {
+    if (free_buffers_.empty()) {
+      const int fd = ::memfd_create("text of a part", MFD_CLOEXEC);
+      if (fd >= 0) free_buffers_.push_back(out_of_the_way(fd));
+      if (fd < 0 || ::ftruncate(free_buffers_.back(), kPartBufferSize) != 0)
+        throw Fatal(
+            fmt::format("no memory for the text of a part of the analysis: {}", std::strerror(errno)));
+      buffers_.push_back(free_buffers_.back());
+    }
+    const int fd = free_buffers_.back();
+    free_buffers_.pop_back();
+    return fd;
+  }
+
+  double density() const {
+    u64 done = done_, text = text_;
+    for (const auto& w : workers_) {
+      done += w->done;
+      text += w->text;
+    }
+    return done == 0 ? -1 : static_cast<double>(text) / static_cast<double>(done);
+  }
+
+  void wait() {
     std::vector<pollfd> waiting;
-    std::vector<std::size_t> of;
-    for (std::size_t k = 0; k < workers.size(); ++k)
-      if (running[k]) {
-        waiting.push_back({workers[k].messages, POLLIN, 0});
-        of.push_back(k);
-      }
+    for (const auto& w : workers_) waiting.push_back({w->messages, POLLIN, 0});
     if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR)
       throw Fatal(fmt::format("waiting for the parts of the analysis: {}", std::strerror(errno)));
     for (std::size_t k = 0; k < waiting.size(); ++k) {
-      if (waiting[k].revents == 0 || receive(workers[of[k]])) continue;
-      running[of[k]] = false;
-      ++finished;
-      Worker& worker = workers[of[k]];
-      int status = 0;
-      ::waitpid(worker.pid, &status, 0);
-      worker.pid = -1;
-      if (!worker.failed.empty()) throw Fatal(worker.failed);
-      if (!worker.saved && !worker.ended)
-        throw Fatal(fmt::format("a part of the analysis (from icount {} on) ended without a result",
-                                parts[of[k]].from));
-    }
-    if (options.analyze.progress) {
-      replay::Progress progress;
-      for (std::size_t k = 0; k < workers.size(); ++k) {
-        progress.icount += workers[k].done;
-        progress.total += parts[k].to - parts[k].from;
-      }
-      options.analyze.progress(progress);
+      Worker& worker = *workers_[k];
+      if (waiting[k].revents == 0 || receive(worker, options_)) continue;
+      ::close(std::exchange(worker.messages, -1));
+      ::waitpid(std::exchange(worker.pid, -1), nullptr, 0);
     }
   }
-}
+
+  void give_turn() {
+    Worker& first = *workers_.front();
+    if (first.turn < 0) return;
+    const u8 byte = 1;
+    // A process that has gone is noticed by its messages.
+    if (::write(first.turn, &byte, 1) < 0 && errno == EINTR) return;
+    ::close(std::exchange(first.turn, -1));
+  }
+
+  /// The first part's process has ended.
+  void finish_first() {
+    Worker& worker = *workers_.front();
+    if (!worker.failed.empty()) throw Fatal(worker.failed);
+    if (!worker.saved)
+      throw Fatal(
+          fmt::format("a part of the analysis (from icount {} on) ended without a result", worker.part.from));
+    host_.merge(*worker.saved);
+    done_ += worker.part.to - worker.part.from;
+    text_ += worker.text;
+    if (worker.ended) {
+      host_.set_ended(*worker.ended);
+      over_ = true;  // what comes behind it has never been run
+    }
+    free_buffers_.push_back(worker.buffer);
+    workers_.erase(workers_.begin());
+  }
+
+  void report_progress() const {
+    if (!options_.analyze.progress) return;
+    replay::Progress progress;
+    progress.icount = done_;
+    progress.total = divider_.total();
+    for (const auto& w : workers_) progress.icount += std::min<u64>(w->done, w->part.to - w->part.from);
+    options_.analyze.progress(progress);
+  }
+
+  PluginHost& host_;
+  const JobsOptions& options_;
+  Divider divider_;
+  std::vector<int> buffers_, free_buffers_;  // outlive the workers
+  std::vector<std::unique_ptr<Worker>> workers_;
+  u64 done_ = 0, text_ = 0;  // of those that have ended
+  bool over_ = false;
+};
 
 }  // namespace
 
-std::string to_text(const Part& part) {
-  return fmt::format("{}:{}:{}", part.from, part.to, (part.first ? 1 : 0) + (part.last ? 2 : 0));
-}
-
-Part parse_part(const std::string& text) {
-  unsigned long long from = 0, to = 0;
-  unsigned ends = 0;
-  if (std::sscanf(text.c_str(), "%llu:%llu:%u", &from, &to, &ends) != 3 || ends > 3)
-    throw Fatal("--part is for processes that the command starts itself");
-  return {from, to, (ends & 1) != 0, (ends & 2) != 0};
-}
-
-int serve_part(const std::string& path, PluginHost& host, const Part& part, AnalyzeOptions options, int fd) {
-  try {
-    options.progress = [&](const replay::Progress& progress) {
-      const u64 done = progress.icount > part.from ? progress.icount - part.from : 0;
-      send(fd, Message::Progress, {reinterpret_cast<const u8*>(&done), sizeof done});
-    };
-    const Bytes saved = analyze_part(path, host, part, options);
-    if (!host.message().empty())
-      send_text(fd, Message::Failed, host.message());
-    else if (host.ended())
-      send(fd, Message::Ended, {});
-    else
-      send(fd, Message::Saved, saved);
-    host.flush_output();
-    return 0;
-  } catch (const std::exception& error) {
-    send_text(fd, Message::Failed, error.what());
-    return 125;
-  }
-}
-
 AnalyzeResult analyze_in_parts(const std::string& path, PluginHost& host, const JobsOptions& options) {
-  const std::vector<Part> parts = divide(path, options.analyze.from, options.analyze.to, options.jobs);
-  if (parts.size() < 2) return analyze(path, host, options.analyze);
-  std::vector<Worker> workers(parts.size());
-  run_all(workers, parts, options);
-  // One that ends the run would have ended it for those behind it: found out, it is done again in one piece.
-  if (std::any_of(workers.begin(), workers.end(), [](const Worker& w) { return w.ended; }))
-    return analyze(path, host, options.analyze);
-
   replay::Player player(path, options.analyze.engine);
-  const replay::Observation observation(&host, player.machine());
-  for (const Worker& worker : workers) {
-    copy_text(worker.text, host);
-    host.merge(*worker.saved);
-  }
+  const Icount from = player.empty() ? 0 : std::max(options.analyze.from, player.icount());
+  const Icount to = player.empty() ? 0 : std::min(options.analyze.to, player.end_icount());
+  // With several vCPUs no place is one where all of them begin a block.
+  if (player.empty() || to <= from || to - from < 2 * kLeast || player.machine().vcpu_count() > 1)
+    return analyze(path, host, options.analyze);
+  host.set_limited(options.analyze.to < player.end_icount());
   AnalyzeResult result;
-  result.icount = parts.back().to;
-  if (options.analyze.to >= player.end_icount() && !player.reader().end()) {
+  {
+    const replay::Observation observation(&host, player.machine());
+    host.flush_output();
+    Parts(host, options, Divider(player, from, to, options.jobs)).run();
+  }
+  result.icount = to;
+  if (!host.ended() && options.analyze.to >= player.end_icount() && !player.reader().end()) {
     result.status = 124;
     result.message = fmt::format("the recording was cut short at icount {} (its recorder did not close it)",
                                  result.icount);

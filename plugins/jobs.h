@@ -11,18 +11,15 @@ struct JobsOptions {
   /// The command line of a part's process, but for what says which part: the command, its name, the
   /// recording, plugins, options.
   std::vector<std::string> command;
+  /// Where the plugins' text goes, which the parts' processes write there themselves, in their order.
+  int output = 2;
+  /// Some of it could not be written: the errno.
+  std::function<void(int)> lost;
 };
 
-/// The same result, and the same text by host.output(), as analyze(). All plugins must be able to take part
-/// (PluginHost::cannot_share()).
+/// The same result, and the same text, as analyze(). All plugins must be able to take part
+/// (PluginHost::cannot_share()). The parts follow each other in the recording and get shorter towards its
+/// end, so that the processes end together.
 AnalyzeResult analyze_in_parts(const std::string& path, PluginHost& host, const JobsOptions& options);
-
-/// What a part's process is told, after the command line above: "--part TEXT".
-std::string to_text(const Part& part);
-/// Fatal if it makes no sense.
-Part parse_part(const std::string& text);
-/// In a part's process: runs it. Its text goes to standard output, what it has saved and its progress to this
-/// file descriptor. The exit status.
-int serve_part(const std::string& path, PluginHost& host, const Part& part, AnalyzeOptions options, int fd);
 
 }  // namespace hindcast::plugins

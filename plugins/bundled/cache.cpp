@@ -4,10 +4,15 @@
 // of core i mod N; default: one for each vCPU), limit=N (lines of each list; 32).
 //
 // Instructions count by their physical address, data accesses to memory too; devices are not cached.
+//
+// Parts of an analysis (one level, lru): what a set held when the part began is not known there, and matters
+// only for the blocks that are accessed before the set is full. These count as misses and are noted; with the
+// state that the parts before have left, merge() finds out which of them were there.
 #include <algorithm>
 #include <array>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "plugins/bundled/common.h"
 
@@ -31,6 +36,8 @@ struct Shape {
   }
 };
 
+struct Insn;
+
 /// A cache holds block numbers: of each set, in the order in which they go, the last first.
 class Cache {
  public:
@@ -41,7 +48,7 @@ class Cache {
     while ((uint64_t{1} << shift_) < shape.block) ++shift_;
   }
   /// Whether the address was there; it is now.
-  bool access(uint64_t address) {
+  bool access(uint64_t address, Insn* insn) {
     const uint64_t block = address >> shift_;
     uint64_t* const set = &blocks_[(block & mask_) * ways_];
     if (set[0] == block) return true;
@@ -50,8 +57,37 @@ class Cache {
       if (evict == Evict::Lru) insert(set, way, block);
       return true;
     }
+    if (set[ways_ - 1] == kNone) cold_.emplace_back(block, insn);
     insert(set, victim(set), block);
     return false;
+  }
+
+  /// Accesses to sets that were not full: the block, and by whom. In their order.
+  const std::vector<std::pair<uint64_t, Insn*>>& cold() const { return cold_; }
+  const std::vector<uint64_t>& blocks() const { return blocks_; }
+  /// Goes on with what another cache has done that was empty at first, and least recently used go first.
+  /// `was_there` is called for those of its cold accesses that this state makes hits.
+  template <typename Fn>
+  bool follow(const std::vector<std::pair<uint64_t, Insn*>>& cold, const std::vector<uint64_t>& blocks,
+              Fn was_there) {
+    if (blocks.size() != blocks_.size()) return false;
+    std::map<uint64_t, uint64_t> touched;  // blocks of each set so far
+    for (const auto& [block, insn] : cold) {
+      uint64_t* const set = &blocks_[(block & mask_) * ways_];
+      uint64_t& before = touched[block & mask_];
+      // What has been touched since stands before what is left of the old.
+      const uint64_t old = static_cast<uint64_t>(std::find(set, set + ways_, block) - set);
+      if (old < ways_ && before + old < ways_) was_there(insn);
+      if (old < ways_) std::move(set + old + 1, set + ways_, set + old), set[ways_ - 1] = kNone;
+      ++before;
+    }
+    for (std::size_t first = 0; first < blocks.size(); first += ways_) {
+      std::vector<uint64_t> merged(&blocks[first], &blocks[first] + ways_);
+      merged.erase(std::find(merged.begin(), merged.end(), kNone), merged.end());
+      merged.insert(merged.end(), &blocks_[first], &blocks_[first] + ways_);
+      std::copy_n(merged.begin(), ways_, &blocks_[first]);
+    }
+    return true;
   }
 
  private:
@@ -73,6 +109,7 @@ class Cache {
   uint64_t ways_, mask_;
   unsigned shift_ = 0;
   std::vector<uint64_t> blocks_;
+  std::vector<std::pair<uint64_t, Insn*>> cold_;
   uint64_t random_ = 0x2545f4914f6cdd1d;
 };
 
@@ -101,7 +138,7 @@ Core& core_of(unsigned vcpu) { return cores[vcpu < cores.size() ? vcpu : vcpu % 
 void access_second(Core& core, Insn& insn, uint64_t address) {
   if (!core.second) return;
   ++core.second_accesses;
-  if (core.second->access(address)) return;
+  if (core.second->access(address, &insn)) return;
   ++core.second_misses;
   ++insn.second_misses;
 }
@@ -116,8 +153,8 @@ void accessed(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void*
   }
   Core& core = core_of(vcpu);
   ++core.data_accesses;
-  if (core.data.access(address)) return;
   auto& insn = *static_cast<Insn*>(data);
+  if (core.data.access(address, &insn)) return;
   ++core.data_misses;
   ++insn.data_misses;
   access_second(core, insn, address);
@@ -126,7 +163,7 @@ void accessed(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void*
 void executed(unsigned vcpu, void* data) {
   auto& insn = *static_cast<Insn*>(data);
   Core& core = core_of(vcpu);
-  if (core.insns.access(insn.physical)) return;
+  if (core.insns.access(insn.physical, &insn)) return;
   ++core.insn_misses;
   ++insn.insn_misses;
   access_second(core, insn, insn.physical);
@@ -218,6 +255,89 @@ void report(void*) {
   plugin::print(out);
 }
 
+// ---- Parts of an analysis
+
+bool possible(int argc, char** argv) {
+  for (int i = 0; i < argc; ++i)
+    if (std::strncmp(argv[i], "l2", 2) == 0 ||
+        (std::strncmp(argv[i], "evict=", 6) == 0 && std::strcmp(argv[i], "evict=lru") != 0))
+      return false;
+  return true;
+}
+
+void save(GByteArray* out) {
+  plugin::Saved saved(out);
+  std::map<const Insn*, uint64_t> numbers;
+  saved.number(insns.size());
+  for (const auto& [key, insn] : insns) {
+    numbers.emplace(insn.get(), numbers.size());
+    saved.number(key.first).text(key.second).number(insn->address).number(insn->physical);
+    saved.text(insn->symbol == nullptr ? "" : insn->symbol)
+        .number(insn->data_misses)
+        .number(insn->insn_misses);
+  }
+  for (const Core& core : cores) {
+    saved.number(core.data_accesses).number(core.data_misses).number(core.insn_misses);
+    for (const Cache* cache : {&core.insns, &core.data}) {
+      saved.number(cache->cold().size());
+      for (const auto& [block, insn] : cache->cold()) saved.number(block).number(numbers.at(insn));
+      for (uint64_t block : cache->blocks()) saved.number(block);
+    }
+  }
+  for (unsigned i = 0; i < plugin::vcpus(); ++i) saved.number(qemu_plugin_u64_get(insn_accesses, i));
+}
+
+/// One cache of a part: what it has counted as misses and what was there.
+bool merge_cache(plugin::Loaded& loaded, const std::vector<Insn*>& known, Cache& cache, uint64_t& misses,
+                 uint64_t Insn::*misses_of) {
+  std::vector<std::pair<uint64_t, Insn*>> cold;
+  for (uint64_t n = loaded.number(); loaded.ok() && n != 0; --n) {
+    const uint64_t block = loaded.number(), insn = loaded.number();
+    if (insn >= known.size()) return false;
+    cold.emplace_back(block, known[insn]);
+  }
+  std::vector<uint64_t> blocks(cache.blocks().size());
+  for (uint64_t& block : blocks) block = loaded.number();
+  return loaded.ok() && cache.follow(cold, blocks, [&](Insn* insn) {
+    --misses;
+    --(insn->*misses_of);
+  });
+}
+
+bool merge(const uint8_t* data, size_t size) {
+  static std::set<std::string> names;  // of functions; they stay
+  plugin::Loaded loaded(data, size);
+  std::vector<Insn*> known;
+  for (uint64_t n = loaded.number(); loaded.ok() && n != 0; --n) {
+    const uint64_t key = loaded.number();
+    const std::string text = loaded.text();
+    auto& slot = insns[{key, text}];
+    const bool fresh = !slot;
+    if (fresh) slot = std::make_unique<Insn>();
+    const uint64_t address = loaded.number(), physical = loaded.number();
+    const std::string symbol = loaded.text();
+    if (fresh) {
+      slot->address = address;
+      slot->physical = physical;
+      slot->text = text;
+      slot->symbol = symbol.empty() ? nullptr : names.insert(symbol).first->c_str();
+    }
+    slot->data_misses += loaded.number();
+    slot->insn_misses += loaded.number();
+    known.push_back(slot.get());
+  }
+  for (Core& core : cores) {
+    core.data_accesses += loaded.number();
+    core.data_misses += loaded.number();
+    core.insn_misses += loaded.number();
+    if (!merge_cache(loaded, known, core.insns, core.insn_misses, &Insn::insn_misses) ||
+        !merge_cache(loaded, known, core.data, core.data_misses, &Insn::data_misses))
+      return false;
+  }
+  for (unsigned i = 0; i < plugin::vcpus(); ++i) plugin::add_to(insn_accesses, i, loaded.number());
+  return loaded.done();
+}
+
 bool parse_evict(const char* text) {
   const std::string value = text;
   if (value == "lru") return evict = Evict::Lru, true;
@@ -263,3 +383,5 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   qemu_plugin_register_atexit_cb(id, report, nullptr);
   return 0;
 }
+
+SEGMENTS(possible, save, merge)

@@ -4,6 +4,7 @@
 // listed; 10).
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "plugins/bundled/common.h"
 
@@ -25,20 +26,29 @@ struct State {
 
 enum class SortBy { Branches, EarlyExits, Destinations } sort_by = SortBy::Branches;
 uint64_t limit = 10;
-std::map<uint64_t, Node> nodes;  // every instruction translated
+std::set<std::string> kept_names;  // of functions, from other processes
+std::map<uint64_t, Node> nodes;    // every instruction translated
 qemu_plugin_scoreboard* scoreboard;
 qemu_plugin_u64 last, block_end, after_block;
+uint64_t first = ~uint64_t{0};  // block of all, of vCPU 0
+
+void add_destination(Node& node, uint64_t to, uint64_t more) {
+  for (auto& [address, times] : node.destinations)
+    if (address == to) return void(times += more);
+  node.destinations.emplace_back(to, more);
+}
 
 /// A block begins where the last one does not lead by itself.
 void arrived(unsigned vcpu, void* data) {
   const uint64_t from = qemu_plugin_u64_get(last, vcpu), to = reinterpret_cast<uint64_t>(data);
-  if (from == 0) return;  // the first block of all
+  if (from == 0) {  // the first block of all
+    if (vcpu == 0) first = to;
+    return;
+  }
   Node& node = nodes[from];
   ++node.branches;
   if (from != qemu_plugin_u64_get(block_end, vcpu)) ++node.early_exits;
-  for (auto& [address, times] : node.destinations)
-    if (address == to) return void(++times);
-  node.destinations.emplace_back(to, 1);
+  add_destination(node, to, 1);
 }
 
 void translated(qemu_plugin_tb* tb, void*) {
@@ -88,6 +98,39 @@ void report(void*) {
   plugin::print(out);
 }
 
+void save(GByteArray* out) {
+  plugin::Saved saved(out);
+  saved.number(first);
+  for (const qemu_plugin_u64& value : {last, block_end, after_block})
+    saved.number(qemu_plugin_u64_get(value, 0));
+  for (const auto& [address, node] : nodes) {
+    saved.number(address).text(node.text).text(node.symbol == nullptr ? "" : node.symbol);
+    saved.number(node.branches).number(node.early_exits).number(node.destinations.size());
+    for (const auto& [to, times] : node.destinations) saved.number(to).number(times);
+  }
+}
+
+/// The part's first block is reached from the last one of those before.
+bool merge(const uint8_t* data, size_t size) {
+  plugin::Loaded loaded(data, size);
+  const uint64_t begin = loaded.number();
+  if (begin != qemu_plugin_u64_get(after_block, 0)) arrived(0, reinterpret_cast<void*>(begin));
+  for (const qemu_plugin_u64& value : {last, block_end, after_block})
+    qemu_plugin_u64_set(value, 0, loaded.number());
+  while (loaded.ok() && !loaded.done()) {
+    Node& node = nodes[loaded.number()];
+    node.text = loaded.text();
+    node.symbol = kept_names.insert(loaded.text()).first->c_str();
+    node.branches += loaded.number();
+    node.early_exits += loaded.number();
+    for (uint64_t n = loaded.number(); loaded.ok() && n != 0; --n) {
+      const uint64_t to = loaded.number();
+      add_destination(node, to, loaded.number());
+    }
+  }
+  return loaded.ok();
+}
+
 bool parse_sort(const char* text) {
   const std::string value = text;
   if (value == "hottest") return sort_by = SortBy::Branches, true;
@@ -109,3 +152,5 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   qemu_plugin_register_atexit_cb(id, report, nullptr);
   return 0;
 }
+
+SEGMENTS(nullptr, save, merge)

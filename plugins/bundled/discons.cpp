@@ -11,6 +11,7 @@ namespace {
 
 struct Cpu {
   bool begun = false;
+  uint64_t first = 0;           // instruction of all
   uint64_t last = 0, next = 0;  // the last instruction, and the one behind it
   bool ends_block = false;      // the last may branch
   bool expects = false;         // an event says where it goes on
@@ -77,7 +78,7 @@ void executed(unsigned vcpu, void* data) {
     mismatch(vcpu, cpu, "target", cpu.next, insn.address);
   }
   if (trace_all) plugin::print(plugin::format("Exec insn at %" PRIx64 " on VCPU %u\n", insn.address, vcpu));
-  cpu.begun = true;
+  if (!std::exchange(cpu.begun, true)) cpu.first = insn.address;
   cpu.expects = false;
   cpu.last = insn.address;
   cpu.next = insn.next;
@@ -103,6 +104,40 @@ void report(void*) {
   plugin::print(out);
 }
 
+void save(GByteArray* out) {
+  plugin::Saved saved(out);
+  for (const Cpu& cpu : cpus) {
+    saved.number(cpu.begun ? 1 : 0).number(cpu.first).number(cpu.last).number(cpu.next);
+    saved.number(cpu.ends_block ? 1 : 0).number(cpu.expects ? 1 : 0).number(cpu.expected);
+    saved.number(cpu.interrupts).number(cpu.exceptions).number(cpu.host_calls).number(cpu.mismatches);
+  }
+}
+
+/// A part begins at an instruction where no event happens: only that is compared with what came before.
+bool merge(const uint8_t* data, size_t size) {
+  plugin::Loaded loaded(data, size);
+  for (unsigned vcpu = 0; loaded.ok() && !loaded.done(); ++vcpu) {
+    Cpu& cpu = cpu_of(vcpu);
+    const bool begun = loaded.number() != 0;
+    const uint64_t first = loaded.number();
+    const uint64_t expected = cpu.expects ? cpu.expected : cpu.next;
+    if (begun && cpu.begun && (cpu.expects || !cpu.ends_block) && first != expected)
+      mismatch(vcpu, cpu, "target", expected, first);
+    if (!cpu.begun) cpu.first = first;
+    cpu.begun = cpu.begun || begun;
+    cpu.last = loaded.number();
+    cpu.next = loaded.number();
+    cpu.ends_block = loaded.number() != 0;
+    cpu.expects = loaded.number() != 0;
+    cpu.expected = loaded.number();
+    cpu.interrupts += loaded.number();
+    cpu.exceptions += loaded.number();
+    cpu.host_calls += loaded.number();
+    cpu.mismatches += loaded.number();
+  }
+  return loaded.ok();
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
@@ -114,3 +149,5 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   qemu_plugin_register_atexit_cb(id, report, nullptr);
   return 0;
 }
+
+SEGMENTS(nullptr, save, merge)

@@ -218,7 +218,12 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   waiting = qemu_plugin_scoreboard_u64(scoreboard);
   qemu_plugin_register_vcpu_init_cb(id, begin, nullptr);
   qemu_plugin_register_vcpu_exit_cb(
-      id, [](unsigned vcpu, void*) { finish_line(vcpu); }, nullptr);
+      id,
+      [](unsigned vcpu, void*) {
+        finish_line(vcpu);
+        write_out();  // before other plugins report
+      },
+      nullptr);
   qemu_plugin_register_vcpu_tb_trans_cb(id, translated, nullptr);
   qemu_plugin_register_atexit_cb(id, finish, nullptr);
   return 0;

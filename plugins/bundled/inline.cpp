@@ -112,6 +112,31 @@ void report(void*) {
   }
 }
 
+void save(GByteArray* out) {
+  plugin::Saved saved(out);
+  for (const Kind* kind : {&tb, &insn, &mem}) {
+    saved.number(kind->total);
+    for (unsigned i = 0; i < plugin::vcpus(); ++i) {
+      const Counts& counts = counts_of(*kind, i);
+      saved.number(counts.called).number(counts.counted).number(counts.conditional + counts.since);
+    }
+  }
+}
+
+bool merge(const uint8_t* data, size_t size) {
+  plugin::Loaded loaded(data, size);
+  for (Kind* kind : {&tb, &insn, &mem}) {
+    kind->total += loaded.number();
+    for (unsigned i = 0; i < plugin::vcpus(); ++i) {
+      Counts& counts = counts_of(*kind, i);
+      counts.called += loaded.number();
+      counts.counted += loaded.number();
+      counts.conditional += loaded.number();
+    }
+  }
+  return loaded.done();
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
@@ -122,3 +147,5 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   qemu_plugin_register_atexit_cb(id, report, nullptr);
   return 0;
 }
+
+SEGMENTS(nullptr, save, merge)

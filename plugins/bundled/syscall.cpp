@@ -65,6 +65,24 @@ void report(void*) {
   plugin::print(out);
 }
 
+void save(GByteArray* out) {
+  plugin::Saved saved(out);
+  for (const auto& [number, s] : statistics)
+    saved.number(static_cast<uint64_t>(number))
+        .number(static_cast<uint64_t>(s.calls))
+        .number(static_cast<uint64_t>(s.errors));
+}
+
+bool merge(const uint8_t* data, size_t size) {
+  plugin::Loaded loaded(data, size);
+  while (loaded.ok() && !loaded.done()) {
+    Statistics& s = statistics[static_cast<int64_t>(loaded.number())];
+    s.calls += static_cast<int64_t>(loaded.number());
+    s.errors += static_cast<int64_t>(loaded.number());
+  }
+  return loaded.ok();
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
@@ -77,3 +95,5 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   qemu_plugin_register_atexit_cb(id, report, nullptr);
   return 0;
 }
+
+SEGMENTS(nullptr, save, merge)

@@ -107,25 +107,54 @@ TEST_F(Parts, ALogOfAPartIsAPartOfTheLog) {
 TEST_F(Parts, SeveralProcessesWriteTheSame) {
   const std::string image = program("counter", counter_program(2500, 500)), rec = folder / "rec";
   log_of({"record", "-o", rec, "--checkpoints", "every=1000000", image}, 5);
-  for (const char* plugin : {"insn,sizes=on", "bb,inline=on", "mem,callback=on,inline=on,region-summary=on",
-                             "hotblocks", "hotblocks,inline=on", "hotpages", "howvec,count=all",
-                             "howvec,inline=on", "hwprofile", "execlog,reg=s*"}) {
-    const Strings range = {"analyze", "-p", plugin, "--from", "1000", "--to", "2100000", rec};
+  const auto same = [&](const Strings& range, const std::string& what) {
     const std::string one = log_of(range, 0);
-    EXPECT_NE(one, "") << plugin;
     Strings in_parts = range;
     in_parts.insert(in_parts.end(), {"--jobs", "2"});
-    EXPECT_TRUE(log_of(in_parts, 0) == one) << plugin;
+    EXPECT_TRUE(log_of(in_parts, 0) == one) << what;
+    return one;
+  };
+  for (const char* plugin :
+       {"insn,sizes=on", "bb,inline=on", "mem,callback=on,inline=on,region-summary=on", "hotblocks",
+        "hotblocks,inline=on", "hotpages", "howvec,count=all", "howvec,inline=on", "hwprofile",
+        "execlog,reg=s*", "cflow", "cflow,sort=early,limit=100", "inline", "syscall", "discons",
+        "discons,trace-all=on", "cache",
+        "cache,limit=1000,icachesize=256,iassoc=2,dcachesize=512,dassoc=4,dblksize=16",
+        "cache,icachesize=64,iassoc=1,dcachesize=4096,dassoc=64,cores=3"})
+    EXPECT_NE(same({"analyze", "-p", plugin, "--from", "1000", "--to", "2300000", rec}, plugin), "")
+        << plugin;
+  same({"analyze", "-p", "empty", rec}, "empty");
+  same({"analyze", "-p", "insn", "-p", "execlog,ifilter=sd", "-p", "bb", rec}, "several plugins");
+  const std::string coverage = folder / "coverage";
+  std::string files[2];
+  for (std::string& file : files) {
+    log_of({"analyze", "-p", "drcov,filename=" + coverage, "--jobs", &file == &files[0] ? "1" : "2", rec}, 0);
+    file = cli_test::read_file(coverage);
   }
-  const std::string two_plugins = log_of({"analyze", "-p", "insn", "-p", "bb", "--jobs", "3", rec}, 0);
-  EXPECT_EQ(two_plugins, log_of({"analyze", "-p", "insn", "-p", "bb", rec}, 0));
+  EXPECT_TRUE(files[0] == files[1] && !files[0].empty());
   // Those that cannot run alone, and say so.
-  for (const char* plugin : {"cache", "insn,match=sd", "execlog,ifilter=sd,reg=a0"}) {
+  for (const char* plugin :
+       {"cache,l2=on", "cache,evict=fifo", "insn,match=sd", "execlog,ifilter=sd,reg=a0"}) {
     const std::string log = log_of({"analyze", "-p", plugin, "--to", "100000", "--jobs", "2", rec}, 0);
     EXPECT_NE(log.find("cannot put parts together: one job runs everything"), std::string::npos) << plugin;
     EXPECT_NE(log.find(log_of({"analyze", "-p", plugin, "--to", "100000", rec}, 0)), std::string::npos)
         << plugin;
   }
+}
+
+/// The parts' text where it can be written to no file's end: a pipe, and a device that is full.
+TEST_F(Parts, TextOfPartsInAPipe) {
+  const std::string image = program("counter", counter_program(1500, 500)), rec = folder / "rec";
+  log_of({"record", "-o", rec, "--checkpoints", "every=1000000", image}, 5);
+  const Outcome one = hindcast({"analyze", "-p", "execlog", rec}),
+                two = hindcast({"analyze", "-p", "execlog", "--jobs", "2", rec});
+  EXPECT_EQ(one.status, 0);
+  EXPECT_EQ(two.status, 0);
+  EXPECT_GT(one.err.size(), 10'000'000u);
+  EXPECT_TRUE(one.err == two.err) << one.err.size() << " and " << two.err.size();
+  const Outcome full = hindcast({"analyze", "-D", "/dev/full", "-p", "execlog", "--jobs", "2", rec});
+  EXPECT_EQ(full.status, 125);
+  EXPECT_TRUE(full.one_line()) << full.err.substr(0, 500);
 }
 
 TEST_F(Parts, ExeclogShowsWhatEachInstructionDid) {

@@ -1,0 +1,157 @@
+#include "plugins/part.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+namespace hindcast::plugins {
+namespace {
+
+constexpr const char* kGone = "the process that puts the parts of the analysis together has gone";
+
+/// The text of the part's plugins: kept until it is its turn, then written as it comes.
+class PartText {
+ public:
+  PartText() {
+    // The parts share their buffers, one after the other: taking fresh memory costs as much as the text
+    // itself.
+    void* const memory = ::mmap(nullptr, kPartBufferSize, PROT_READ | PROT_WRITE, MAP_SHARED, kPartBuffer, 0);
+    if (memory == MAP_FAILED) throw Fatal("no memory for the text of a part of the analysis");
+    data_ = static_cast<char*>(memory);
+  }
+  ~PartText() { ::munmap(data_, kPartBufferSize); }
+  PartText(const PartText&) = delete;
+  PartText& operator=(const PartText&) = delete;
+
+  void add(std::string_view text) {
+    total_ += text.size();
+    while (!text.empty()) {
+      const std::size_t n = std::min(text.size(), kPartPiece);
+      std::memcpy(data_ + size_, text.data(), n);
+      size_ += n;
+      text.remove_prefix(n);
+      if (size_ >= next_look_) make_room();
+    }
+  }
+  /// Also for a process that is about to die.
+  void flush() {
+    if (!turn_) return;
+    for (std::size_t done = 0; done < size_;) {
+      const ssize_t n = ::write(STDOUT_FILENO, data_ + done, size_ - done);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) {
+        problem_ = problem_ != 0 ? problem_ : errno;
+        break;
+      }
+      done += static_cast<std::size_t>(n);
+    }
+    size_ = 0;
+  }
+  /// Waits for the turn and writes what is left. The first errno met, 0: all was written.
+  int finish() {
+    if (!turn_) look(-1);
+    flush();
+    return problem_;
+  }
+  u64 total() const { return total_; }
+
+ private:
+  void make_room() {
+#ifdef MADV_POPULATE_WRITE
+    // Many pages at once: one by one they are a tenth of the work. An old kernel does so.
+    if (!turn_ && size_ + kPartPiece > mapped_ && mapped_ < kPartText) {
+      ::madvise(data_ + mapped_, kMapped, MADV_POPULATE_WRITE);
+      mapped_ += kMapped;
+    }
+#endif
+    if (!turn_) look(size_ >= kPartText ? -1 : 0);
+    flush();
+    next_look_ = std::min(size_ + kPartPiece, kPartText);
+  }
+  void look(int timeout_ms) {
+    pollfd turn{kPartTurn, POLLIN, 0};
+    int n = 0;
+    while ((n = ::poll(&turn, 1, timeout_ms)) < 0 && errno == EINTR) {
+    }
+    if (n <= 0) return;
+    u8 byte = 0;
+    // Without the other process there is nobody to write for. Not by an exception: plugins call this.
+    if (::read(kPartTurn, &byte, 1) != 1) ::_exit(125);
+    turn_ = true;
+  }
+
+  static constexpr std::size_t kMapped = 4 << 20;
+  char* data_;
+  std::size_t mapped_ = 0;  // up to here
+  std::size_t size_ = 0, next_look_ = kPartPiece;
+  u64 total_ = 0;
+  bool turn_ = false;
+  int problem_ = 0;
+};
+
+void send_number(PartMessage kind, int number) {
+  const i32 value = number;
+  send_part_message(kPartMessages, kind, {reinterpret_cast<const u8*>(&value), sizeof value});
+}
+
+}  // namespace
+
+void send_part_message(int fd, PartMessage kind, ByteView payload) {
+  const u64 size = payload.size();
+  const u8* const size_bytes = reinterpret_cast<const u8*>(&size);
+  Bytes out = {static_cast<u8>(kind)};
+  out.insert(out.end(), size_bytes, size_bytes + sizeof size);
+  out.insert(out.end(), payload.begin(), payload.end());
+  for (std::size_t done = 0; done < out.size();) {
+    const ssize_t n = ::write(fd, out.data() + done, out.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) throw Fatal(kGone);
+    done += static_cast<std::size_t>(n);
+  }
+}
+
+std::string to_text(const Part& part) {
+  return fmt::format("{}:{}:{}", part.from, part.to, (part.first ? 1 : 0) + (part.last ? 2 : 0));
+}
+
+Part parse_part(const std::string& text) {
+  unsigned long long from = 0, to = 0;
+  unsigned ends = 0;
+  if (std::sscanf(text.c_str(), "%llu:%llu:%u", &from, &to, &ends) != 3 || ends > 3)
+    throw Fatal("--part is for processes that the command starts itself");
+  return {from, to, (ends & 1) != 0, (ends & 2) != 0};
+}
+
+int serve_part(const std::string& path, PluginHost& host, const Part& part, AnalyzeOptions options) {
+  PartText text;
+  int status = 0;
+  try {
+    host.become_part([&](std::string_view more) { text.add(more); }, [&] { text.flush(); });
+    options.progress = [&](const replay::Progress& progress) {
+      const std::array<u64, 2> done = {progress.icount > part.from ? progress.icount - part.from : 0,
+                                       text.total()};
+      send_part_message(kPartMessages, PartMessage::Progress,
+                        {reinterpret_cast<const u8*>(done.data()), sizeof done});
+    };
+    const Bytes saved = analyze_part(path, host, part, options);
+    if (!host.message().empty()) throw Fatal(host.message());
+    if (host.ended()) send_number(PartMessage::Ended, *host.exit_status());
+    send_part_message(kPartMessages, PartMessage::Saved, saved);
+  } catch (const std::exception& error) {
+    const std::string what = error.what();
+    send_part_message(kPartMessages, PartMessage::Failed,
+                      {reinterpret_cast<const u8*>(what.data()), what.size()});
+    status = 125;
+  }
+  if (const int problem = text.finish(); problem != 0) send_number(PartMessage::Lost, problem);
+  host.become_part([](std::string_view) {}, [] {});  // the text is gone before the host is
+  return status;
+}
+
+}  // namespace hindcast::plugins
