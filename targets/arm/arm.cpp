@@ -10,6 +10,8 @@
 #include "targets/arm/exceptions.h"
 #include "targets/arm/flags.h"
 #include "targets/arm/fp_state.h"
+#include "targets/arm/mpu.h"
+#include "targets/arm/security.h"
 
 namespace hindcast::arm {
 namespace {
@@ -107,12 +109,19 @@ u64 ArmArch::context(const Vcpu& vcpu) const {
   if (s.thumb == 0) c |= context::kNotThumb;
   if (is_handler(s)) c |= context::kHandler;
   if (!is_privileged(s)) c |= context::kUnprivileged | context::kChecked;
-  if (cpu_.v6m() || (s.ccr & ccr::kUnalignTrap) != 0) c |= context::kAlignTrap;
-  if ((s.ccr & ccr::kDiv0Trap) != 0) c |= context::kDiv0Trap;
-  if (mpu_active(s)) c |= context::kChecked;
+  if (cpu_.baseline() || (s.bank().ccr & ccr::kUnalignTrap) != 0) c |= context::kAlignTrap;
+  if ((s.bank().ccr & ccr::kDiv0Trap) != 0) c |= context::kDiv0Trap;
+  if (mpu_active(s, s.secure)) c |= context::kMpuActive | context::kChecked;
+  if (s.secure == kSecure) {
+    c |= context::kSecure | (s.uses_shadows != 0 ? context::kChecked : 0);
+  } else if (s.has_security != 0) {
+    c |= context::kChecked;
+  }
+  if (s.stack_limit != 0 && ((s.bank().ccr & ccr::kStkOfHfNmiGn) == 0 || !negative_priority(s, s.secure))) {
+    c |= context::kStackLimit;
+  }
   if (has(ext::Vfp)) {
-    const bool in_use = (s.control & control::kFpca) != 0 || (s.fpccr & fpccr::kAspen) == 0;
-    if (in_use && (s.fpccr & fpccr::kLspact) == 0 && fp_accessible(s)) c |= context::kFpActive;
+    if (fp_active(s)) c |= context::kFpActive;
     c |= u64{s.fpscr >> fpscr::kRmodeShift & 3} << context::kRmodeShift;
     if ((s.fpscr & fpscr::kFz) != 0) c |= context::kFz;
     if ((s.fpscr & fpscr::kDn) != 0) c |= context::kDn;
@@ -161,7 +170,7 @@ InsnInfo ArmArch::translate_insn(ir::Builder& b, GuestAddr pc, ByteView code) co
       return;
     }
     if (row != nullptr) return row->emit(e);
-    if (coprocessor && !cpu_.v6m()) return e.raise(helpers().no_coprocessor);
+    if (coprocessor && !cpu_.baseline()) return e.raise(helpers().no_coprocessor);
     e.undefined();
   };
   if (!e.in_it() || e.it >> 4 >= 14) {
@@ -196,15 +205,30 @@ void ArmArch::reset(Vcpu& vcpu, GuestAddr entry) const {
   std::memset(reinterpret_cast<u8*>(&s) + sizeof(CpuHeader), 0, sizeof s - sizeof(CpuHeader));
   s.fp_flags = 0;
   write_nzcv(s, 0);
-  s.vtor = static_cast<u32>(entry);
-  s.ccr = cpu_.v6m() ? ccr::kUnalignTrap | ccr::kStkAlign : ccr::kStkAlign;
-  s.fpccr = has(ext::Vfp) ? fpccr::kAspen | fpccr::kLspen : 0;
+  const u32 vectors_at = static_cast<u32>(entry);
+  s.has_security = has(ext::Sec) ? 1 : 0;
+  s.secure = has(ext::Sec) ? kSecure : kNonSecure;
+  const bool v8 = has(ext::V8);
+  const u32 common = has(ext::Sec) ? kSecure : kNonSecure;
+  for (Bank& bank : s.banks) {
+    bank.ccr = ccr::kStkAlign | (cpu_.baseline() ? ccr::kUnalignTrap : 0) | (v8 ? ccr::kNonBaseThread : 0);
+    bank.fpccr = has(ext::Vfp) ? fpccr::kAspen : 0;
+  }
+  if (has(ext::Vfp)) s.banks[common].fpccr |= fpccr::kLspen | (has(ext::Sec) ? fpccr::kSecure : 0);
+  s.bank().vtor = vectors_at;
+  s.aircr = has(ext::Sec) ? 0 : aircr::kBfhfnmins;
   s.r[kLr] = 0xffffffff;
   s.enabled.set(exc::kNmi, true);
-  s.enabled.set(exc::kHardFault, true);
-  for (const unsigned n : {exc::kSvc, exc::kPendSv, exc::kSysTick}) s.enabled.set(n, true);
+  for (const unsigned n : {exc::kHardFault, exc::kSvc, exc::kPendSv, exc::kSysTick}) {
+    s.enabled.set(n, true);
+    if (has(ext::Sec)) s.enabled.set(kSecureSlots + n, true);
+  }
+  const SecurityMap* map = has(ext::Sec) ? security_map(vcpu) : nullptr;
   u32 vectors[2] = {};
-  for (unsigned i = 0; i < 2; ++i) vcpu.machine().memory().host_read(s.vtor + 4 * i, &vectors[i], 4);
+  for (u32 i = 0; i < 2; ++i) {
+    const GuestAddr at = map != nullptr ? map->physical(vectors_at + 4 * i) : vectors_at + 4 * i;
+    vcpu.machine().memory().host_read(at, &vectors[i], 4);
+  }
   s.r[kSp] = vectors[0] & ~u32{3};
   s.pc = vectors[1] & ~u32{1};
   s.thumb = vectors[1] & 1;

@@ -1,4 +1,4 @@
-// The Arm M-profile architectures: Armv6-M (DDI 0419) and Armv7-M (DDI 0403).
+// The Arm M-profile architectures: Armv6-M (DDI 0419), Armv7-M (DDI 0403) and Armv8-M (DDI 0553).
 #pragma once
 #include <memory>
 #include <string_view>
@@ -43,6 +43,7 @@ class ArmArch final : public Architecture {
   unsigned exclusive_row() const { return internal_row_ + 11; }
   unsigned event_row() const { return internal_row_ + 12; }
   unsigned fp_nzcv_row() const { return internal_row_ + 13; }
+  unsigned stack_limit_row() const { return internal_row_ + 14; }
 
   // Description.
   const char* name() const override { return "arm"; }
@@ -83,10 +84,7 @@ class ArmArch final : public Architecture {
 
   // Debuggers.
   const char* gdb_architecture() const override { return "arm"; }
-  bool debug_translate(Vcpu&, GuestAddr va, GuestAddr* physical) const override {
-    *physical = static_cast<u32>(va);
-    return true;
-  }
+  bool debug_translate(Vcpu& vcpu, GuestAddr va, GuestAddr* physical) const override;
 
   static constexpr unsigned kNmiLine = kExceptions;
 

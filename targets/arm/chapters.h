@@ -10,6 +10,7 @@ std::span<const InsnRow> rows_multiply();  // multiplication, division, bit fiel
 std::span<const InsnRow> rows_memory();    // single and dual loads and stores, exclusives
 std::span<const InsnRow> rows_multiple();  // multiple loads and stores, table branches
 std::span<const InsnRow> rows_control();   // branches, system
+std::span<const InsnRow> rows_security();  // Armv8-M: security extension, TT
 std::span<const InsnRow> rows_dsp();       // the DSP extension
 std::span<const InsnRow> rows_vfp();       // floating point
 

@@ -23,6 +23,12 @@ std::string reg(unsigned n) {
 }
 
 std::string special_register(const Operands& o) {
+  constexpr u32 kNonSecureAlias = 0x80;
+  if ((o.imm & kNonSecureAlias) != 0) {
+    Operands own;
+    own.imm = o.imm & ~kNonSecureAlias;
+    return own.imm == 24 ? "sp_ns" : special_register(own) + "_ns";
+  }
   switch (o.imm) {
     case 0: return "apsr";
     case 1: return "iapsr";

@@ -31,6 +31,12 @@ void store_multiple(Emitter& e, unsigned base, u32 list, i32 offset);
 /// `writeback`: what is added to the base register afterwards, if it is not loaded itself; 0: nothing.
 void load_multiple(Emitter& e, unsigned base, u32 list, i32 offset, i32 writeback);
 
+/// Before a transfer that moves the stack pointer by `bytes`: the lower of its two values must be within the
+/// limit.
+inline void check_stack_move(Emitter& e, i32 bytes) {
+  e.check_stack(bytes < 0 ? e.b.add(e.r(kSp), e.b.i32(static_cast<u32>(bytes))) : e.r(kSp));
+}
+
 inline Value extended(Emitter& e, Value v, bool is_signed) {
   if (e.b.type(v) == Type::I32) return v;
   return is_signed ? e.b.sext(Type::I32, v) : e.b.zext(Type::I32, v);

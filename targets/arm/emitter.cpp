@@ -12,6 +12,18 @@ void Emitter::set_aligned(unsigned n, Value v) {
   b.set(arch.r_row(n), v);
 }
 
+void Emitter::check_stack(Value sp) {
+  if ((context() & context::kStackLimit) == 0) return;
+  const u32 below = b.new_block(), within = b.new_block();
+  Value is_below = b.compare(Op::CmpLtU, sp, b.get(arch.stack_limit_row()));
+  if (predicate != ir::kNoValue) is_below = b.band(is_below, predicate);
+  b.branch(is_below, below, within);
+  b.begin_block(below);
+  raise(helpers().stack_limit);
+  ended = false;
+  b.begin_block(within);
+}
+
 void Emitter::leave_insn() {
   if (it == 0) return;
   const u64 following = (it & 7) == 0 ? 0 : (it & 0xe0) | (it << 1 & 0x1f);
@@ -32,9 +44,16 @@ void Emitter::branch_write_pc(Value target) {
 }
 
 void Emitter::bx_write_pc(Value target) {
-  if ((context() & context::kHandler) != 0) {
+  // The lowest value that returns: from an exception, or to Secure code from a function (FNC_RETURN).
+  const bool handler = (context() & context::kHandler) != 0, security = arch.has(ext::Sec);
+  u32 lowest = 0xf0000000;
+  if (arch.has(ext::V8)) lowest = 0xff000000;
+  if (security) lowest = 0xfefffffe;
+  if (handler || security) {
     const u32 returns = b.new_block(), branches = b.new_block();
-    b.branch(b.compare(Op::CmpGeU, target, b.i32(0xf0000000)), returns, branches);
+    Value does_return = b.compare(Op::CmpGeU, target, b.i32(lowest));
+    if (!handler) does_return = b.compare(Op::CmpEq, b.bor(target, b.i32(1)), b.i32(lowest | 1));
+    b.branch(does_return, returns, branches);
     b.begin_block(returns);
     leave_insn();
     b.set(arch.exc_return_row(), target);

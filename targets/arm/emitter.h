@@ -54,6 +54,13 @@ class Emitter {
   /// Writes a register; the stack pointer's two low bits stay 0, a write of the pc is a branch.
   void set_r(unsigned n, Value v);
   void set_rd(Value v) { set_r(o.d, v); }
+  /// Likewise for instructions whose result, where it is a new stack pointer, is held to its limit.
+  void set_rd_checked(Value v) {
+    if (o.d == kSp) check_stack(v);
+    set_rd(v);
+  }
+  /// Raises if `sp`, which is about to be the stack pointer, is below its limit (Armv8-M).
+  void check_stack(Value sp);
   /// For values whose two low bits are known to be 0.
   void set_aligned(unsigned n, Value v);
   /// The pc as literals and ADR see it.

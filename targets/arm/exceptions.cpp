@@ -1,46 +1,17 @@
 #include "targets/arm/exceptions.h"
 
-#include <algorithm>
-#include <bit>
 #include <utility>
 
 #include "engine/machine.h"
-#include "targets/arm/flags.h"
 #include "targets/arm/fp_state.h"
+#include "targets/arm/frames.h"
+#include "targets/arm/security.h"
 #include "targets/arm/system.h"
 
 namespace hindcast::arm {
 namespace {
 
-constexpr u32 kFrameBytes = 32, kFpFrameBytes = 104;
-constexpr u32 kXpsrAligned = 1 << 9;  // in a stacked xPSR: 4 bytes were skipped
 constexpr u32 kLockupPc = 0xfffffffe;
-/// EXC_RETURN bits.
-constexpr u32 kReturnNoFp = 1 << 4, kReturnThread = 1 << 3, kReturnProcessSp = 1 << 2;
-
-bool in_use_is_process(const ArmState& s) { return !is_handler(s) && (s.control & control::kSpsel) != 0; }
-
-unsigned active_count(const ArmState& s) {
-  unsigned n = 0;
-  for (const u32 word : s.active.words) n += static_cast<unsigned>(std::popcount(word));
-  return n;
-}
-
-/// Puts an exception that cannot be taken in its own right where it goes.
-struct Taken {
-  unsigned exception;
-  bool lockup;
-};
-Taken escalate(const ArmArch& arch, ArmState& s, unsigned exception) {
-  const i32 now = execution_priority(s);
-  const bool fits = s.enabled.has(exception) && exception_priority(s, exception) < now;
-  if (exception == exc::kHardFault || exception == exc::kNmi) return {exception, !fits};
-  if (fits) return {exception, false};
-  if (!arch.features().v6m()) {
-    s.hfsr |= exception == exc::kDebugMonitor ? hfsr::kDebugEvt : hfsr::kForced;
-  }
-  return {exc::kHardFault, now <= kPriorityHardFault};
-}
 
 void lock_up(Vcpu& vcpu) {
   ArmState& s = vcpu.state<ArmState>();
@@ -51,167 +22,234 @@ void lock_up(Vcpu& vcpu) {
   vcpu.halt();
 }
 
-/// Makes a fault pending that entry or return has met. False: it can be taken nowhere, and nothing is left to
-/// go on with.
-bool pend_fault(Vcpu& vcpu, unsigned exception) {
-  ArmState& s = vcpu.state<ArmState>();
-  const Taken taken = escalate(arch_of(vcpu), s, exception);
-  if (taken.lockup) return false;
-  s.pending.set(taken.exception, true);
-  update_exceptions(s);
-  return true;
+/// EXC_RETURN for an exception taken now, as far as the frame decides it; Armv8-M adds the handler's part.
+u32 exc_return_of(const ArmArch& arch, const ArmState& s) {
+  using namespace exc_return;
+  u32 value = kPrefix | kOnes | kCalleeNotSaved;
+  if (!arch.has(ext::V8)) {
+    value |= kSecureStack | kSecureHandler | (process_sp_in_use(s) ? kProcessSp : 0);
+  } else if (s.secure == kSecure) {
+    value |= kSecureStack;
+  }
+  const bool fp = arch.has(ext::Vfp) && (s.fp_context & control::kFpca) != 0;
+  return value | (fp ? 0 : kNoFp) | (is_handler(s) ? 0 : kThread);
 }
 
-/// An access to the stack was refused: by the MPU, or by the bus.
-bool stack_fault(Vcpu& vcpu, u32 by_mpu, u32 by_bus) {
-  ArmState& s = vcpu.state<ArmState>();
-  const bool mpu = mpu_active(s);
-  s.cfsr |= mpu ? by_mpu : by_bus;
-  return pend_fault(vcpu, mpu ? exc::kMemManage : exc::kBusFault);
+/// Registers that another security state's handler must not see (DDI 0553, B3.20).
+void hide_registers(const ArmArch& arch, ArmState& s, u32 value, u32 handler) {
+  if (handler == kSecure && !arch.has(ext::V81)) return;
+  const bool callee = handler == kNonSecure && (value & exc_return::kSecureStack) != 0;
+  for (unsigned n = 0; n < 13; ++n)
+    if (n < 4 || n > 11 || callee) s.r[n] = 0;
+  const u32 kept = read_xpsr(s) & (u32{1} << 24 | 0x1ff);
+  write_xpsr(s, kept);
 }
 
-/// Stores the frame below the stack pointer in use. Faults in it are pending afterwards; the pointer has
-/// moved all the same.
-void push_frame(Vcpu& vcpu, u32 return_address, u32* exc_return) {
+/// Completes EXC_RETURN for a handler of that security state; stores r4 to r11 if it must not see them.
+/// False: that failed.
+bool prepare_v8(Vcpu& vcpu, u32 handler, u32* value, bool chained, bool quiet) {
+  using namespace exc_return;
   const ArmArch& arch = arch_of(vcpu);
   ArmState& s = vcpu.state<ArmState>();
-  const bool fp = arch.has(ext::Vfp) && (s.control & control::kFpca) != 0;
-  const bool align = fp || (s.ccr & ccr::kStkAlign) != 0;
-  const u32 skipped = align ? s.r[kSp] & 4 : 0;
-  const u32 at = (s.r[kSp] - (fp ? kFpFrameBytes : kFrameBytes)) & ~(align ? u32{4} : u32{0});
-  const u32 xpsr = (read_xpsr(s) & ~kXpsrAligned) | (skipped != 0 ? kXpsrAligned : 0);
-  const u32 frame[8] = {s.r[0], s.r[1], s.r[2], s.r[3], s.r[12], s.r[kLr], return_address, xpsr};
-  *exc_return = 0xffffffe1 | (fp ? 0 : kReturnNoFp) | (is_handler(s) ? 0 : kReturnThread) |
-                (in_use_is_process(s) ? kReturnProcessSp : 0);
-  if (!vcpu.write_memory(at, frame, sizeof frame)) stack_fault(vcpu, cfsr::kMstkErr, cfsr::kStkErr);
-  // Also after a failure: where the floating-point state would have been is remembered in any case.
-  if (fp) {
-    if ((s.fpccr & fpccr::kLspen) != 0) {
-      reserve_fp_frame(s, at + kFrameBytes);
-    } else if (!fp_accessible(s)) {
-      s.cfsr |= cfsr::kNoCp;
-      pend_fault(vcpu, exc::kUsageFault);
-    } else if (!push_fp_frame(vcpu, at + kFrameBytes)) {
-      stack_fault(vcpu, cfsr::kMstkErr, cfsr::kStkErr);
+  bool stored = true;
+  if (s.has_security != 0 && (*value & kSecureStack) != 0) {
+    const bool saved_before = chained && (*value & kSecureHandler) == 0;
+    if (handler == kSecure) {
+      if (saved_before) *value &= ~kCalleeNotSaved;
+    } else {
+      if ((*value & kCalleeNotSaved) != 0 && !saved_before)
+        stored = push_callee_frame(vcpu, *value, chained, quiet);
+      *value |= kCalleeNotSaved;
     }
   }
-  s.r[kSp] = at;
+  *value &= ~(kSecureHandler | kProcessSp);
+  if (handler == kSecure) *value |= kSecureHandler;
+  if ((s.banks[handler].control & control::kSpsel) != 0) *value |= kProcessSp;
+  if (s.has_security != 0) hide_registers(arch, s, *value, handler);
+  return stored;
 }
 
-/// Enters the handler: everything but the stacking.
-void enter_handler(Vcpu& vcpu, unsigned exception, u32 exc_return) {
+/// The handler's address. False: it cannot be read.
+bool load_vector(Vcpu& vcpu, unsigned slot, u32* vector) {
+  ArmState& s = vcpu.state<ArmState>();
+  const u32 secure = security_of(s, slot), at = s.banks[secure].vtor + 4 * number_of(slot);
+  GuestAddr physical = at;
+  if (!vector_readable(arch_of(vcpu), vcpu, secure, at, &physical)) return false;
+  return vcpu.machine().memory().host_read(physical, vector, 4);
+}
+
+/// ExceptionTaken(): enters the handler of what is pending. `chained`: no frame was stored for it, it is
+/// entered from a return. `quiet`: a fault of stacking has been met already.
+void take_pending(Vcpu& vcpu, u32 value, bool chained, bool quiet) {
+  const ArmArch& arch = arch_of(vcpu);
   ArmState& s = vcpu.state<ArmState>();
   u32 vector = 0;
-  if (!vcpu.machine().memory().host_read(s.vtor + 4 * exception, &vector, 4)) {
+  for (;;) {
+    const unsigned slot = s.pending_exception;
+    const bool stored = !arch.has(ext::V8) || prepare_v8(vcpu, security_of(s, slot), &value, chained, quiet);
+    if (!stored && !quiet) {
+      chained = quiet = true;  // another may be more urgent now
+      continue;
+    }
+    if (load_vector(vcpu, slot, &vector)) break;
     s.hfsr |= hfsr::kVectTbl;
-    if (exception == exc::kHardFault || exception == exc::kNmi) return lock_up(vcpu);
-    s.pending.set(exception, false);
-    return enter_handler(vcpu, exc::kHardFault, exc_return);
+    const unsigned hard =
+        slot_of(s, exc::kHardFault, (s.aircr & aircr::kBfhfnmins) != 0 ? security_of(s, slot) : u32{kSecure});
+    if (exception_priority(s, slot) <= exception_priority(s, hard)) return lock_up(vcpu);
+    if (!arch.has(ext::V8)) s.pending.set(slot, false);
+    s.pending.set(hard, true);
+    update_exceptions(s);
+    chained = quiet = true;
   }
-  if (in_use_is_process(s)) std::swap(s.r[kSp], s.other_sp);
-  s.ipsr = exception;
-  s.control &= ~(control::kSpsel | control::kFpca);
-  s.r[kLr] = exc_return;
+  const unsigned slot = s.pending_exception;
+  const u32 handler = security_of(s, slot);
+  change_stack(s, [&] {
+    s.secure = handler;
+    s.ipsr = number_of(slot);
+    s.bank().control &= ~control::kSpsel;
+  });
+  s.fp_context = 0;
+  s.r[kLr] = value;
   s.it = 0;
   s.thumb = vector & 1;
   s.pc = vector & ~u32{1};
   s.exclusive = 0;
   s.event = 1;
   s.lockup = 0;
-  s.active.set(exception, true);
-  s.pending.set(exception, false);
+  s.active.set(slot, true);
+  s.pending.set(slot, false);
   update_exceptions(s);
 }
 
-/// Entry with stacking. A fault in it is pending beside the exception itself, and whichever is more urgent
-/// goes first, as one does that arrives late; where the fault can be taken nowhere, the exception itself
-/// still can.
-void enter(Vcpu& vcpu, unsigned exception, u32 return_address) {
-  ArmState& s = vcpu.state<ArmState>();
-  s.pending.set(exception, true);
+/// Entry of what is pending, with stacking. A fault in it may be more urgent.
+void enter(Vcpu& vcpu, u32 return_address) {
+  const u32 value = exc_return_of(arch_of(vcpu), vcpu.state<ArmState>());
+  const bool stored = push_frame(vcpu, return_address);
+  take_pending(vcpu, value, false, !stored);
+}
+
+u32 with_prefix(const ArmArch& arch, u32 value) {
+  if (!arch.has(ext::V8)) return 0xf0000000 | (value & 0x0fffffff);
+  return value | exc_return::kPrefix | (arch.has(ext::Vfp) ? 0 : exc_return::kNoFp);
+}
+
+/// A fault of the return itself: the frame stays where it is.
+void bad_return(Vcpu& vcpu, u32 value, const GuestFault& fault) {
+  if (!pend_guest_fault(vcpu, fault)) return lock_up(vcpu);
+  take_pending(vcpu, with_prefix(arch_of(vcpu), value), true, false);
+}
+
+GuestFault invalid_pc(const ArmState& s) {
+  return {fault_cause(exc::kUsageFault, cfsr::kInvPc) | (s.secure == kSecure ? kCauseSecure : 0), 0};
+}
+
+/// Whether an EXC_RETURN value is one of the architecture version's, for where the CPU is.
+bool is_legal(const ArmArch& arch, const ArmState& s, u32 value) {
+  using namespace exc_return;
+  if (arch.has(ext::V8)) {
+    const bool secure_bits = (value & (kSecureStack | kSecureHandler)) != 0 || (value & kCalleeNotSaved) == 0;
+    return (value & 2) == 0 && (s.has_security != 0 || !secure_bits);
+  }
+  const u32 form = arch.has(ext::Vfp) ? value | kNoFp : value;
+  if (form != 0xfffffff1 && form != 0xfffffff9 && form != 0xfffffffd) return false;
+  const bool nested = s.active_priority != kPriorityNone;
+  return (value & kThread) == 0 ? nested : !nested || (s.bank().ccr & ccr::kNonBaseThread) != 0;
+}
+
+/// Deactivates what returns to the security state `secure`'s caller. False: it was not active there.
+bool deactivate(ArmState& s, u32 secure) {
+  const i32 before = s.active_priority;
+  if (s.ipsr != exc::kNmi && (s.has_security == 0 || before >= 0)) s.banks[secure].faultmask = 0;
+  unsigned slot = slot_of(s, s.ipsr, secure);
+  const bool was_active = s.active.has(slot) && (s.has_security == 0 || security_of(s, slot) == secure);
+  if (s.has_security != 0 && before < 0) {
+    // Whatever handler says that it returns, it is this one.
+    slot = before == kPriorityNmi ? unsigned{exc::kNmi}
+           : before == kPriorityHardFault && (s.aircr & aircr::kBfhfnmins) != 0
+               ? unsigned{exc::kHardFault}
+               : kSecureSlots + exc::kHardFault;
+  } else if (!was_active) {
+    return false;
+  }
+  s.active.set(slot, false);
+  if (s.level.has(slot)) s.pending.set(slot, true);
   update_exceptions(s);
-  u32 exc_return = 0;
-  push_frame(vcpu, return_address, &exc_return);
-  enter_handler(vcpu, s.pending_exception, exc_return);
+  return was_active;
 }
 
-/// A fault of the return itself is pending, if it could be: the frame stays where it is.
-void bad_return(Vcpu& vcpu, bool pending, u32 exc_return) {
-  if (!pending) return lock_up(vcpu);
-  enter_handler(vcpu, vcpu.state<ArmState>().pending_exception, exc_return);
-}
-void illegal_return(Vcpu& vcpu, u32 exc_return) {
-  vcpu.state<ArmState>().cfsr |= cfsr::kInvPc;
-  bad_return(vcpu, pend_fault(vcpu, exc::kUsageFault), 0xf0000000 | (exc_return & 0x0fffffff));
-}
-
-bool is_exc_return(const ArmArch& arch, u32 value) {
-  const u32 form = arch.has(ext::Vfp) ? value | kReturnNoFp : value;
-  return form == 0xfffffff1 || form == 0xfffffff9 || form == 0xfffffffd;
+/// FPCCR.CLRONRET. The fault that it meets, if any.
+GuestFault clear_fp_on_return(ArmState& s) {
+  const u32 common = s.banks[fp_common_bank(s)].fpccr;
+  if ((common & fpccr::kClrOnRet) == 0 || (s.fp_context & control::kFpca) == 0) return {};
+  if ((common & fpccr::kLspact) != 0) return {fault_cause(exc::kSecureFault, sfsr::kLsErr), 0};
+  clear_fp_registers(s, kCallerSingles);
+  return {};
 }
 
-void pop_frame(Vcpu& vcpu, u32 exc_return) {
-  ArmState& s = vcpu.state<ArmState>();
-  const bool to_thread = (exc_return & kReturnThread) != 0;
-  const bool process = (exc_return & kReturnProcessSp) != 0;
-  const bool fp = (exc_return & kReturnNoFp) == 0;
-  const u32 at = read_sp(s, process);
-  u32 frame[8] = {};
-  const bool load_fp = fp && (s.fpccr & fpccr::kLspact) == 0;
-  const bool loaded = vcpu.read_memory(at, frame, sizeof frame);
-  if (loaded && load_fp && !fp_accessible(s)) {
-    s.cfsr |= cfsr::kNoCp;
-    return bad_return(vcpu, pend_fault(vcpu, exc::kUsageFault), exc_return);
-  }
-  if (!loaded || (load_fp && !pop_fp_frame(vcpu, at + kFrameBytes)))
-    return bad_return(vcpu, stack_fault(vcpu, cfsr::kMunstkErr, cfsr::kUnstkErr), exc_return);
-  if (fp) s.fpccr &= ~fpccr::kLspact;  // never stored: the registers still hold it
-  const u32 xpsr = frame[7];
-  const bool consistent = to_thread == ((xpsr & 0x1ff) == 0);
-  const bool align = fp || (s.ccr & ccr::kStkAlign) != 0;
-  u32 sp = at + (fp ? kFpFrameBytes : kFrameBytes);
-  if (align && (xpsr & kXpsrAligned) != 0) sp |= 4;
-  write_sp(s, process, sp);
-  for (unsigned i = 0; i < 4; ++i) s.r[i] = frame[i];
-  s.r[12] = frame[4];
-  s.r[kLr] = frame[5];
-  s.pc = frame[6] & ~u32{1};
-  write_xpsr(s, xpsr);
-  if (to_thread && process) {
-    s.control |= control::kSpsel;
-    std::swap(s.r[kSp], s.other_sp);
-  }
-  s.control = fp ? s.control | control::kFpca : s.control & ~control::kFpca;
-  if (consistent) return;
-  // Stacked again, as what was stacked wrongly.
-  u32 ignored = 0;
-  push_frame(vcpu, static_cast<u32>(s.pc), &ignored);
-  illegal_return(vcpu, exc_return);
-}
-
-void exception_return(Vcpu& vcpu) {
+void exception_return(Vcpu& vcpu, u32 value) {
+  using namespace exc_return;
   const ArmArch& arch = arch_of(vcpu);
   ArmState& s = vcpu.state<ArmState>();
-  const u32 value = std::exchange(s.exc_return, 0);
-  const unsigned returning = s.ipsr;
-  if (!s.active.has(returning)) return illegal_return(vcpu, value);
-  const bool to_thread = (value & kReturnThread) != 0;
-  const bool only_one = active_count(s) == 1;
-  const bool legal =
-      is_exc_return(arch, value) && (to_thread ? only_one || (s.ccr & ccr::kNonBaseThread) != 0 : !only_one);
-  s.active.set(returning, false);
-  if (returning != exc::kNmi) s.faultmask = 0;
-  if (s.level.has(returning)) s.pending.set(returning, true);
-  update_exceptions(s);
+  const bool v8 = arch.has(ext::V8);
+  if (v8 && !arch.has(ext::Vfp)) value |= kNoFp;
+  GuestFault fault;
+  if (s.has_security != 0 && s.secure == kNonSecure &&
+      ((value & kSecureHandler) != 0 || (value & kCalleeNotSaved) == 0)) {
+    fault = {fault_cause(exc::kSecureFault, sfsr::kInvEr), 0};
+    value &= ~kSecureHandler;
+  }
+  const u32 handler = s.has_security != 0 && (value & kSecureHandler) != 0 ? kSecure : kNonSecure;
+  const bool was_active = deactivate(s, handler);
   s.exclusive = 0;
   s.event = 1;
-  if (!legal) return illegal_return(vcpu, value);
-  // Tail-chaining: what is pending and would preempt at once needs no unstacking in between.
-  if (s.pending_exception != 0 && s.pending_priority < execution_priority(s)) {
-    return enter_handler(vcpu, s.pending_exception, value);
+  if (!was_active && !v8) return bad_return(vcpu, value, invalid_pc(s));
+  const bool legal = was_active && is_legal(arch, s, value);
+  if (legal || v8) {
+    u32& control = s.banks[handler].control;
+    control = (value & kProcessSp) != 0 ? control | control::kSpsel : control & ~control::kSpsel;
   }
-  pop_frame(vcpu, value);
-  if (to_thread && (s.scr & scr::kSleepOnExit) != 0) vcpu.halt();
+  if (v8) {
+    const GuestFault fp_fault = clear_fp_on_return(s);
+    if (fp_fault.cause != 0) return bad_return(vcpu, value, fp_fault);
+  }
+  if (fault.cause != 0) return bad_return(vcpu, value, fault);
+  if (!legal) return bad_return(vcpu, value, invalid_pc(s));
+  // Tail-chaining: what is pending and would preempt at once needs no unstacking in between.
+  if (s.pending_exception != 0 && s.pending_priority < execution_priority(s))
+    return take_pending(vcpu, value, true, false);
+  if (s.has_security != 0) switch_security(s, (value & kSecureStack) != 0 ? kSecure : kNonSecure);
+  switch (pop_frame(vcpu, value)) {
+    case Popped::Done: break;
+    case Popped::Fault: return take_pending(vcpu, value, true, false);
+    case Popped::LockUp: return lock_up(vcpu);
+    case Popped::BadMode:  // stacked again, as what was stacked wrongly
+      push_frame(vcpu, static_cast<u32>(s.pc));
+      return bad_return(vcpu, value, invalid_pc(s));
+  }
+  if ((value & kThread) != 0 && (s.bank().scr & scr::kSleepOnExit) != 0) vcpu.halt();
+}
+
+/// The return of a Non-secure function that Secure code called (BLXNS).
+void function_return(Vcpu& vcpu) {
+  ArmState& s = vcpu.state<ArmState>();
+  const bool process = !is_handler(s) && (s.banks[kSecure].control & control::kSpsel) != 0;
+  u32& sp = stack_pointer(s, kSecure, process);
+  u32 words[2] = {};
+  GuestFault fault = read_stack(vcpu, {kSecure, is_privileged(s, kSecure)}, sp, words, 2);
+  const u32 ipsr = words[1] & 0x1ff;
+  // In a handler the Non-secure state sees exception number 1.
+  if (fault.cause == 0 && (s.ipsr != 0 || ipsr != 0) && (s.ipsr != 1 || ipsr == 0)) fault = invalid_pc(s);
+  if (fault.cause != 0) {
+    if (!pend_guest_fault(vcpu, fault)) return lock_up(vcpu);
+    return enter(vcpu, static_cast<u32>(s.pc));
+  }
+  sp += 8;
+  switch_security(s, kSecure);
+  s.ipsr = ipsr & (kExceptions - 1);
+  s.fp_context = (s.fp_context & ~control::kSfpa) | ((words[1] >> 20 & 1) != 0 ? control::kSfpa : 0);
+  s.it = 0;
+  s.thumb = words[0] & 1;
+  s.pc = words[0] & ~u32{1};
 }
 
 u64 raise_usage(Vcpu& vcpu, u32 status) {
@@ -221,78 +259,18 @@ u64 raise_usage(Vcpu& vcpu, u32 status) {
 
 }  // namespace
 
-// ---- priorities
-// ------------------------------------------------------------------------------------------------
-
-i32 group_priority(const ArmState& s, i32 priority) {
-  if (priority < 0) return priority;
-  return priority & ~((2 << s.aircr_prigroup) - 1) & 0xff;
-}
-
-i32 exception_priority(const ArmState& s, unsigned exception) {
-  switch (exception) {
-    case exc::kReset: return kPriorityReset;
-    case exc::kNmi: return kPriorityNmi;
-    case exc::kHardFault: return kPriorityHardFault;
-    default: return group_priority(s, s.priority[exception]);
-  }
-}
-
-void update_exceptions(ArmState& s) {
-  s.active_priority = kPriorityNone;
-  s.pending_exception = 0;
-  s.pending_priority = kPriorityNone;
-  i32 best = kPriorityNone;
-  for (unsigned w = 0; w < kExceptionWords; ++w) {
-    for (u32 bits = s.active.words[w]; bits != 0; bits &= bits - 1) {
-      const unsigned n = 32 * w + static_cast<unsigned>(std::countr_zero(bits));
-      s.active_priority = std::min(s.active_priority, exception_priority(s, n));
-    }
-    for (u32 bits = s.pending.words[w] & s.enabled.words[w]; bits != 0; bits &= bits - 1) {
-      const unsigned n = 32 * w + static_cast<unsigned>(std::countr_zero(bits));
-      const i32 priority = n <= exc::kHardFault ? exception_priority(s, n) : s.priority[n];
-      if (priority >= best) continue;
-      best = priority;
-      s.pending_exception = n;
-      s.pending_priority = exception_priority(s, n);
-    }
-  }
-}
-
-i32 execution_priority(const ArmState& s, bool with_primask) {
-  i32 priority = s.active_priority;
-  if (s.basepri != 0) priority = std::min(priority, group_priority(s, static_cast<i32>(s.basepri)));
-  if (s.primask != 0 && with_primask) priority = std::min(priority, 0);
-  if (s.faultmask != 0) priority = std::min(priority, kPriorityHardFault);
-  return priority;
-}
-
-void set_pending(Vcpu& vcpu, unsigned exception, bool on) {
-  ArmState& s = vcpu.state<ArmState>();
-  if (on && !s.pending.has(exception) && (s.scr & scr::kSevOnPend) != 0) s.event = 1;
-  s.pending.set(exception, on);
-  update_exceptions(s);
-  if (on) vcpu.request_exit();
-}
-
 // ---- what the engine calls
 // -------------------------------------------------------------------------------------
 
 void ArmArch::enter_exception(Vcpu& vcpu, const GuestFault& fault) const {
   ArmState& s = vcpu.state<ArmState>();
   const unsigned exception = static_cast<unsigned>(fault.cause & 0xffff);
-  const u32 status = static_cast<u32>(fault.cause >> 32);
-  if (fault.cause == kTakePending) return enter(vcpu, s.pending_exception, static_cast<u32>(s.pc));
   const bool is_call = exception == exc::kSvc;
-  if (!cpu_.v6m()) {
-    if (exception >= exc::kMemManage && exception <= exc::kUsageFault) s.cfsr |= status;
-    if ((status & cfsr::kMmarValid) != 0) s.mmfar = static_cast<u32>(fault.value);
-    if ((status & cfsr::kBfarValid) != 0) s.bfar = static_cast<u32>(fault.value);
-  }
+  if (fault.cause == kTakePending) return enter(vcpu, static_cast<u32>(s.pc));
+  if (is_secure_gateway(fault) && enter_secure_gateway(vcpu)) return;
   if (is_call && s.it != 0) s.it = (s.it & 7) == 0 ? 0 : (s.it & 0xe0) | (s.it << 1 & 0x1f);
-  const Taken taken = escalate(*this, s, exception);
-  if (taken.lockup) return lock_up(vcpu);
-  enter(vcpu, taken.exception, is_call ? static_cast<u32>(fault.value) : static_cast<u32>(s.pc));
+  if (!pend_guest_fault(vcpu, fault)) return lock_up(vcpu);
+  enter(vcpu, is_call ? static_cast<u32>(fault.value) : static_cast<u32>(s.pc));
 }
 
 GuestFault ArmArch::bus_fault(GuestAddr va, Access access) const {
@@ -321,8 +299,11 @@ bool ArmArch::interrupt_pending(const Vcpu& vcpu) const {
 
 void ArmArch::enter_interrupt(Vcpu& vcpu) const {
   ArmState& s = vcpu.state<ArmState>();
-  if (s.exc_return != 0) return exception_return(vcpu);
-  enter(vcpu, s.pending_exception, static_cast<u32>(s.pc));
+  if (s.exc_return != 0) {
+    const u32 value = std::exchange(s.exc_return, 0);
+    return value >= exc_return::kPrefix ? exception_return(vcpu, value) : function_return(vcpu);
+  }
+  enter(vcpu, static_cast<u32>(s.pc));
 }
 
 bool ArmArch::wakes(const Vcpu& vcpu) const {
@@ -340,6 +321,7 @@ u64 undefined_helper(Vcpu& vcpu, u64, u64, u64) { return raise_usage(vcpu, cfsr:
 u64 invalid_state_helper(Vcpu& vcpu, u64, u64, u64) { return raise_usage(vcpu, cfsr::kInvState); }
 u64 unaligned_helper(Vcpu& vcpu, u64, u64, u64) { return raise_usage(vcpu, cfsr::kUnaligned); }
 u64 div_by_zero_helper(Vcpu& vcpu, u64, u64, u64) { return raise_usage(vcpu, cfsr::kDivByZero); }
+u64 stack_limit_helper(Vcpu& vcpu, u64, u64, u64) { return raise_usage(vcpu, cfsr::kStkOf); }
 u64 no_coprocessor_helper(Vcpu& vcpu, u64, u64, u64) { return raise_usage(vcpu, cfsr::kNoCp); }
 
 u64 svc_helper(Vcpu& vcpu, u64 next, u64, u64) {

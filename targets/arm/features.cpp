@@ -9,6 +9,8 @@ using namespace ext;
 
 constexpr u64 kV6m = Thumb;
 constexpr u64 kV7m = kV6m | Main | Div | Base8 | VtorWritable | Unprivileged;
+constexpr u64 kV8Base = kV6m | Div | Base8 | V8 | VtorWritable | Unprivileged | Mpu | Sec;
+constexpr u64 kV8Main = kV7m | V8 | Mpu | Sec;
 
 constexpr Model kModels[] = {
     {"cortex-m0", "Armv6-M", 0x410cc200, kV6m, 2, 0, 6},
@@ -19,6 +21,12 @@ constexpr Model kModels[] = {
      kV7m | Mpu | BitBand | Dsp | Vfp, 8, 8, 7},
     {"cortex-m7", "Armv7E-M with double-precision floating point", 0x411fc272,
      kV7m | Mpu | Dsp | Vfp | VfpD | Vfp5, 8, 8, 7},
+    {"cortex-m23", "Armv8-M Baseline with security extension", 0x411cd200, kV8Base, 2, 16, 8},
+    {"cortex-m33", "Armv8-M Mainline with security extension, DSP and single-precision floating point",
+     0x410fd213, kV8Main | Dsp | Vfp | Vfp5, 8, 16, 8},
+    {"cortex-m55",
+     "Armv8.1-M Mainline with security extension, DSP and half- to double-precision floating point",
+     0x410fd221, kV8Main | V81 | Lob | Dsp | Vfp | VfpD | Vfp5 | Fp16, 8, 16, 8},
 };
 
 struct Feature {
@@ -27,7 +35,8 @@ struct Feature {
   u64 needs;
 };
 constexpr Feature kFeatures[] = {
-    {"dsp", Dsp, Main}, {"vfp", Vfp, Main}, {"vfp-d", VfpD, Vfp}, {"mpu", Mpu, 0}, {"bitband", BitBand, 0},
+    {"dsp", Dsp, Main}, {"vfp", Vfp, Main},      {"vfp-d", VfpD, Vfp},
+    {"mpu", Mpu, 0},    {"bitband", BitBand, 0}, {"security", Sec, V8},
 };
 
 }  // namespace

@@ -25,6 +25,9 @@ inline constexpr u64 Mpu = u64{1} << 11;
 inline constexpr u64 BitBand = u64{1} << 12;
 inline constexpr u64 VtorWritable = u64{1} << 13;
 inline constexpr u64 Unprivileged = u64{1} << 14;
+inline constexpr u64 Sec = u64{1} << 15;  // security extension
+inline constexpr u64 V81 = u64{1} << 16;  // v8.1-M Mainline
+inline constexpr u64 Mve = u64{1} << 17;  // reserved: no CPU has it yet
 }  // namespace ext
 
 struct Model {
@@ -33,7 +36,7 @@ struct Model {
   u32 cpuid;
   u64 features;
   unsigned priority_bits;  // implemented, from bit 7 of a priority down
-  unsigned mpu_regions;    // if it has an MPU
+  unsigned mpu_regions;    // if it has an MPU, in each security state
   unsigned architecture;   // 6, 7 or 8
 };
 
@@ -41,7 +44,8 @@ struct Features {
   const Model* model = nullptr;
   u64 set = 0;
   bool has(u64 needs) const { return (set & needs) == needs; }
-  bool v6m() const { return model->architecture == 6; }
+  /// Armv6-M and v8-M Baseline: all faults are HardFaults, all accesses are aligned, no masks but PRIMASK.
+  bool baseline() const { return !has(ext::Main); }
   /// Model and the features that differ from its default, in a fixed order: equal CPUs have equal texts.
   std::string description() const;
 };

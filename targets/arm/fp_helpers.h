@@ -5,6 +5,8 @@
 namespace hindcast::arm {
 
 u64 fp_activate_helper(Vcpu& vcpu, u64, u64, u64);
+u64 lazy_store_helper(Vcpu& vcpu, u64 address, u64, u64);
+u64 lazy_load_helper(Vcpu& vcpu, u64 address, u64, u64);
 u64 read_fpscr_helper(Vcpu& vcpu, u64, u64, u64);
 u64 write_fpscr_helper(Vcpu& vcpu, u64 value, u64, u64);
 /// b: fraction bits; the fixed-point number's size from bit 8 on; bit 16: signed; bit 17: double precision.

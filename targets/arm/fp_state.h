@@ -1,21 +1,34 @@
-// Floating-point state on exception entry and return (DDI 0403, B1.5.7).
+// Floating-point state on exception entry and return (DDI 0403, B1.5.7; DDI 0553, B3.25).
 #pragma once
+#include "targets/arm/frames.h"
 #include "targets/arm/state.h"
 
 namespace hindcast::arm {
+
+inline constexpr unsigned kCallerSingles = 16, kAllSingles = 32;
 
 /// FPSCR put together from control bits, condition flags and accrued exceptions.
 u32 read_fpscr(const ArmState& s);
 void write_fpscr(ArmState& s, u32 value);
 
-/// Whether CPACR lets the current mode use floating point.
+/// Where the bits of FPCCR are that both security states share.
+inline u32 fp_common_bank(const ArmState& s) { return s.has_security != 0 ? kSecure : kNonSecure; }
+/// Whether NSACR lets the Non-secure state use floating point.
+inline bool fp_allowed_to_non_secure(const ArmState& s) {
+  return s.has_security == 0 || (s.nsacr >> 10 & 1) != 0;
+}
+/// Whether CPACR and NSACR let the current mode use floating point.
 bool fp_accessible(const ArmState& s);
+/// Whether the registers hold the current code's own floating-point state: it may be used at once.
+bool fp_active(const ArmState& s);
 
-/// The part of an extended frame at `at`, S0 to S15 and FPSCR, stored now or loaded. False: it is not
-/// accessible.
-bool push_fp_frame(Vcpu& vcpu, u32 at);
-bool pop_fp_frame(Vcpu& vcpu, u32 at);
-/// Leaves room for it, to be stored by the first floating-point instruction.
-void reserve_fp_frame(ArmState& s, u32 at);
+/// S0 to S(singles - 1) and FPSCR become 0.
+void clear_fp_registers(ArmState& s, unsigned singles);
+
+/// The part of an extended frame at `at`: registers and FPSCR, now (if `store`) or lazily (FPCCR). False: it
+/// could not be stored; the fault is pending.
+bool push_fp_frame(Vcpu& vcpu, u32 at, bool store);
+/// The fault that unstacking meets, if any.
+GuestFault pop_fp_frame(Vcpu& vcpu, const View& view, u32 at);
 
 }  // namespace hindcast::arm

@@ -7,7 +7,7 @@ namespace hindcast::arm {
 struct Helpers {
   // Raise (exceptions.cpp).
   u32 undefined;  // a: instruction bits
-  u32 invalid_state, unaligned, div_by_zero, no_coprocessor;
+  u32 invalid_state, unaligned, div_by_zero, no_coprocessor, stack_limit;
   u32 svc;  // a: pc of the next instruction
   // System (system.cpp, semihosting.cpp).
   u32 bkpt;  // a: immediate, b: pc of the next instruction
@@ -15,8 +15,13 @@ struct Helpers {
   u32 mrs;   // a: SYSm; the register's value
   u32 msr;   // a: SYSm, the mask field above it (bit 8), b: value
   u32 wfe, wfi;
+  // Security extension (security.cpp).
+  u32 test_target;        // a: address, b: bit 0 T, bit 1 A; the answer
+  u32 branch_non_secure;  // a: target; where to go
+  u32 call_non_secure;    // a: target, b: pc of the next instruction; where to go
   // Floating point (fp_state.cpp, fp_helpers.cpp).
   u32 fp_activate;              // makes floating-point state usable, or raises
+  u32 lazy_store, lazy_load;    // VLSTM, VLLDM; a: address
   u32 read_fpscr, write_fpscr;  // a: the value
   /// a: the operand's bits; b: what the function says.
   u32 from_fixed, to_fixed, round_integral, half;

@@ -58,11 +58,13 @@ void move(Emitter& e) {
 template <OperandFn operand>
 void add(Emitter& e) {
   const Value a = e.rn(), b = operand(e).value, v = e.b.add(a, b);
+  if (e.o.d == kSp) e.check_stack(v);
   if (e.o.s) e.set_add_flags(a, b, v);
   e.set_rd(v);
 }
 void difference(Emitter& e, Value a, Value b) {
   const Value v = e.b.sub(a, b);
+  if (e.o.d == kSp) e.check_stack(v);
   if (e.o.s) e.set_sub_flags(a, b, v);
   e.set_rd(v);
 }
@@ -125,9 +127,9 @@ constexpr auto cmn_imm = cmn<operand_imm>, cmn_reg = cmn<operand_reg>;
 constexpr auto adc_imm = adc<operand_imm>, adc_reg = adc<operand_reg>;
 constexpr auto sbc_imm = sbc<operand_imm>, sbc_reg = sbc<operand_reg>;
 
-void mov_wide(Emitter& e) { e.set_rd(e.rm()); }
-void addw(Emitter& e) { e.set_rd(e.b.add(e.rn(), e.imm())); }
-void subw(Emitter& e) { e.set_rd(e.b.sub(e.rn(), e.imm())); }
+void mov_wide(Emitter& e) { e.set_rd_checked(e.rm()); }
+void addw(Emitter& e) { e.set_rd_checked(e.b.add(e.rn(), e.imm())); }
+void subw(Emitter& e) { e.set_rd_checked(e.b.sub(e.rn(), e.imm())); }
 template <bool subtract>
 void adr(Emitter& e) {
   e.set_rd(e.b.i32(subtract ? e.aligned_pc() - e.o.imm : e.aligned_pc() + e.o.imm));

@@ -23,6 +23,7 @@ void store_negative(Emitter& e) {
 template <Type type>
 void store_writeback(Emitter& e) {
   const Value changed = e.b.add(e.rn(), offset(e));
+  if (e.o.n == kSp) e.check_stack(e.o.v ? e.rn() : changed);
   e.store(type, e.o.p ? changed : e.rn(), e.rt(), 0, word_of_stack(e, type));
   e.set_r(e.o.n, changed);
 }
@@ -42,6 +43,7 @@ void load_negative(Emitter& e) {
 template <Type type, bool is_signed>
 void load_writeback(Emitter& e) {
   const Value changed = e.b.add(e.rn(), offset(e));
+  if (e.o.n == kSp) e.check_stack(e.o.v ? e.rn() : changed);
   const Value address = e.o.p ? changed : e.rn();
   const Value v = extended(e, e.load(type, address, 0, word_of_stack(e, type)), is_signed);
   e.set_r(e.o.n, changed);
@@ -71,6 +73,7 @@ void load_two(Emitter& e, Value address) {
 template <bool indexed>
 void load_dual(Emitter& e) {
   const Value changed = e.b.add(e.rn(), offset(e));
+  if (e.o.n == kSp && (!indexed || e.o.w)) e.check_stack(e.o.v ? e.rn() : changed);
   const Value address = indexed ? changed : e.rn();
   const Value first = e.b.load(Type::I32, address, e.always_aligned());
   const Value second = e.load(Type::I32, address, 4, true);
@@ -82,6 +85,7 @@ void load_dual_literal(Emitter& e) { load_two(e, e.b.i32(literal_address(e))); }
 template <bool indexed>
 void store_dual(Emitter& e) {
   const Value changed = e.b.add(e.rn(), offset(e));
+  if (e.o.n == kSp && (!indexed || e.o.w)) e.check_stack(e.o.v ? e.rn() : changed);
   const Value address = indexed ? changed : e.rn();
   const Value first = e.rt(), second = e.r(e.o.u);
   e.b.store(address, first, e.always_aligned());
@@ -89,6 +93,14 @@ void store_dual(Emitter& e) {
   if (!indexed || e.o.w) e.set_r(e.o.n, changed);
 }
 
+template <Type type>
+void load_acquire(Emitter& e) {
+  e.set_r(e.o.t, extended(e, e.b.load(type, e.rn(), e.always_aligned()), false));
+}
+template <Type type>
+void store_release(Emitter& e) {
+  e.b.store(e.rn(), e.b.trunc(type, e.rt()), e.always_aligned());
+}
 template <Type type>
 void load_exclusive(Emitter& e) {
   const Value address = e.b.add(e.rn(), e.imm());

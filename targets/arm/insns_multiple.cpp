@@ -52,6 +52,7 @@ template <bool before>
 void stm(Emitter& e) {
   const i32 bytes = 4 * std::popcount(e.o.list);
   if (bytes < 8 || (e.o.list & (1 << kSp | 1 << kPc)) != 0) return e.undefined();
+  if (e.o.w && e.o.n == kSp) check_stack_move(e, before ? -bytes : bytes);
   store_multiple(e, e.o.n, e.o.list, before ? -bytes : 0);
   if (e.o.w) e.set_aligned(e.o.n, e.b.add(e.rn(), e.b.i32(static_cast<u32>(before ? -bytes : bytes))));
 }
@@ -61,6 +62,7 @@ void ldm(Emitter& e) {
   const i32 bytes = 4 * std::popcount(e.o.list);
   const bool both_links = (e.o.list >> kLr & 3) == 3;
   if (bytes < 8 || (e.o.list & 1 << kSp) != 0 || both_links) return e.undefined();
+  if (e.o.w && e.o.n == kSp) check_stack_move(e, before ? -bytes : bytes);
   load_multiple(e, e.o.n, e.o.list, before ? -bytes : 0, e.o.w ? (before ? -bytes : bytes) : 0);
 }
 

@@ -58,8 +58,8 @@ void t16_logical(Emitter& e) {
 void t16_bic(Emitter& e) { result(e, e.b.band(e.rd(), e.b.bnot(e.rm()))); }
 void t16_mvn(Emitter& e) { result(e, e.b.bnot(e.rm())); }
 void t16_mul(Emitter& e) { result(e, e.b.binary(Op::Mul, e.rd(), e.rm())); }
-void t16_add_high(Emitter& e) { e.set_rd(e.b.add(e.rd(), e.rm())); }
-void t16_mov(Emitter& e) { e.set_rd(e.rm()); }
+void t16_add_high(Emitter& e) { e.set_rd_checked(e.b.add(e.rd(), e.rm())); }
+void t16_mov(Emitter& e) { e.set_rd_checked(e.rm()); }
 
 void t16_ldr_literal(Emitter& e) { load_to_rt<Type::I32, false>(e, e.b.i32(e.aligned_pc() + e.o.imm), true); }
 template <Type type>
@@ -79,8 +79,16 @@ void t16_load_imm(Emitter& e) {
   load_to_rt<type, false>(e, e.b.add(e.rn(), e.imm()), e.o.n == kSp);
 }
 void t16_adr(Emitter& e) { e.set_rd(e.b.i32(e.aligned_pc() + e.o.imm)); }
-void t16_add_sp(Emitter& e) { e.set_aligned(e.o.d, e.b.add(e.rn(), e.imm())); }
-void t16_sub_sp(Emitter& e) { e.set_aligned(e.o.d, e.b.sub(e.rn(), e.imm())); }
+void t16_add_sp(Emitter& e) {
+  const Value v = e.b.add(e.rn(), e.imm());
+  if (e.o.d == kSp) e.check_stack(v);
+  e.set_aligned(e.o.d, v);
+}
+void t16_sub_sp(Emitter& e) {
+  const Value v = e.b.sub(e.rn(), e.imm());
+  e.check_stack(v);
+  e.set_aligned(e.o.d, v);
+}
 
 void t16_stm(Emitter& e) {
   const u32 bytes = 4 * static_cast<u32>(std::popcount(e.o.list));
@@ -97,6 +105,7 @@ void t16_push(Emitter& e) {
   const u32 list = (e.o.list & 0xff) | (e.o.list >> 8 & 1) << kLr;
   const i32 bytes = 4 * std::popcount(list);
   if (bytes == 0) return e.undefined();
+  check_stack_move(e, -bytes);
   store_multiple(e, kSp, list, -bytes);
   e.set_aligned(kSp, e.b.sub(e.r(kSp), e.b.i32(static_cast<u32>(bytes))));
 }
@@ -104,6 +113,7 @@ void t16_pop(Emitter& e) {
   const u32 list = (e.o.list & 0xff) | (e.o.list >> 8 & 1) << kPc;
   const i32 bytes = 4 * std::popcount(list);
   if (bytes == 0) return e.undefined();
+  check_stack_move(e, bytes);
   load_multiple(e, kSp, list, 0, bytes);
 }
 

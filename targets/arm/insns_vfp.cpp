@@ -342,6 +342,7 @@ void multiple(Emitter& e, void (*transfer)(Emitter&, Value, unsigned, unsigned))
   const Value base = e.o.n == kPc ? e.b.i32(e.aligned_pc()) : e.rn();
   const Value by = e.b.i32(4 * e.o.imm);
   const Value lower = before ? e.b.sub(base, by) : base;
+  if (e.o.n == kSp && (before || e.o.w)) e.check_stack(lower);
   transfer(e, lower, first, count);
   if (before || e.o.w) e.set_r(e.o.n, before ? lower : e.b.add(base, by));
 }

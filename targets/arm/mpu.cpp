@@ -1,8 +1,13 @@
-// The protected memory system architecture of Armv6-M and v7-M (DDI 0403, B3.5), and the default memory map.
+// The protected memory system architectures of Armv6-M and v7-M (DDI 0403, B3.5) and of v8-M (DDI 0553,
+// B8.4), the default memory map, and what comes before: security attribution.
+#include "targets/arm/mpu.h"
+
 #include <algorithm>
 
 #include "engine/machine.h"
 #include "targets/arm/exceptions.h"
+#include "targets/arm/frames.h"
+#include "targets/arm/security.h"
 
 namespace hindcast::arm {
 namespace {
@@ -46,11 +51,92 @@ struct Region {
   u64 piece() const { return u64{1} << (bits >= 8 && (rasr >> 8 & 0xff) != 0 ? bits - 3 : bits); }
 };
 
-Region region(const ArmState& s, unsigned n) {
-  const u32 rasr = s.mpu_rasr[n];
+Region region(const Bank& bank, unsigned n) {
+  const u32 rasr = bank.mpu_rasr[n];
   const unsigned bits = std::max(5u, (rasr >> 1 & 31) + 1);
   const u32 mask = bits >= 32 ? 0 : ~((u32{1} << bits) - 1);
-  return {s.mpu_rbar[n] & mask, rasr, bits};
+  return {bank.mpu_rbar[n] & mask, rasr, bits};
+}
+
+Permission background(const Bank& bank, u32 address, bool privileged) {
+  if (!privileged || (bank.mpu_ctrl & mpu_ctrl::kPrivdefena) == 0) return {};
+  return {true, true, default_map_executable(address)};
+}
+
+/// Armv6-M and v7-M: the region with the highest number decides.
+Permission lookup_v7(const Bank& bank, unsigned regions, u32 address, bool privileged, MpuAnswer& answer) {
+  for (unsigned n = 0; n < regions; ++n) {
+    const Region r = region(bank, n);
+    if (!r.enabled()) continue;
+    answer.granule = std::min(answer.granule, r.piece());
+    if (r.contains(address)) answer.region = static_cast<int>(n);
+  }
+  if (answer.region < 0) return background(bank, address, privileged);
+  Permission p = permission_of(bank.mpu_rasr[answer.region], privileged);
+  if (address >= kPrivatePeripherals) p.execute = false;
+  return p;
+}
+
+/// Armv8-M: regions are from a base to a limit, and do not overlap where they are used.
+Permission lookup_v8(const Bank& bank, unsigned regions, u32 address, bool privileged, MpuAnswer& answer) {
+  const u32 page = address & ~u32{AddressSpace::kPage - 1}, page_end = page | (AddressSpace::kPage - 1);
+  unsigned hits = 0;
+  for (unsigned n = 0; n < regions; ++n) {
+    if ((bank.mpu_rasr[n] & 1) == 0) continue;
+    const u32 base = bank.mpu_rbar[n] & ~u32{31}, limit = bank.mpu_rasr[n] | 31;
+    if ((base > page && base <= page_end) || (limit >= page && limit < page_end)) answer.granule = 32;
+    if (address < base || address > limit) continue;
+    answer.region = static_cast<int>(n);
+    ++hits;
+  }
+  if (hits == 0) return background(bank, address, privileged);
+  if (hits > 1) {
+    answer.region = -1;
+    return {};
+  }
+  const u32 rbar = bank.mpu_rbar[answer.region], rlar = bank.mpu_rasr[answer.region];
+  constexpr u32 kXn = 1, kAnyPrivilege = 2, kReadOnly = 4, kPxn = 16;
+  Permission p;
+  p.read = privileged || (rbar & kAnyPrivilege) != 0;
+  p.write = p.read && (rbar & kReadOnly) == 0;
+  p.execute = p.read && (rbar & kXn) == 0 && !(privileged && (rlar & kPxn) != 0);
+  if (address >= kPrivatePeripherals) p.execute = false;
+  return p;
+}
+
+GuestFault memory_fault(u32 address, Access access) {
+  const u32 status = access == Access::Execute ? cfsr::kIaccViol : cfsr::kDaccViol | cfsr::kMmarValid;
+  return {fault_cause(exc::kMemManage, status), address};
+}
+
+/// The private peripheral bus is outside the MPU's reach. One register is open to all where CCR says so: the
+/// software trigger.
+Translation translate_private(const ArmArch& arch, const ArmState& s, u32 address, Access access,
+                              bool privileged) {
+  constexpr u32 kStir = 0xe000ef00;
+  Translation t;
+  t.physical = address;
+  t.granule = privileged ? u64{AddressSpace::kPage} : 4;
+  const bool open = address == kStir && (s.bank().ccr & ccr::kUserSetMpend) != 0;
+  t.ok = access != Access::Execute && (privileged || open);
+  if (t.ok) return t;
+  const GuestFault fault = access == Access::Execute
+                               ? GuestFault{fault_cause(exc::kMemManage, cfsr::kIaccViol), address}
+                               : arch.bus_fault(address, access);
+  t.cause = fault.cause;
+  t.value = fault.value;
+  return t;
+}
+
+/// The fault of an access that the attribution forbids; null cause: none.
+GuestFault security_fault(const Attribution& a, u32 secure, u32 address, Access access) {
+  if (access != Access::Execute) {
+    if (secure == kSecure || a.non_secure) return {};
+    return {fault_cause(exc::kSecureFault, sfsr::kAuViol | sfsr::kSfarValid), address};
+  }
+  if (a.non_secure == (secure == kNonSecure)) return {};
+  if (secure == kSecure) return {fault_cause(exc::kSecureFault, sfsr::kInvTran), 0};
+  return {fault_cause(exc::kSecureFault, sfsr::kInvEp) | (a.callable ? kCauseGateway : 0), 0};
 }
 
 }  // namespace
@@ -59,68 +145,78 @@ bool default_map_executable(u32 address) {
   return address < 0x40000000 || (address >= 0x60000000 && address < 0xa0000000);
 }
 
-bool mpu_active(const ArmState& s) {
-  if ((s.mpu_ctrl & mpu_ctrl::kEnable) == 0) return false;
-  return execution_priority(s) >= 0 || (s.mpu_ctrl & mpu_ctrl::kHfnmiena) != 0;
+bool mpu_active(const ArmState& s, u32 secure, bool negative) {
+  const u32 ctrl = s.banks[secure].mpu_ctrl;
+  return (ctrl & mpu_ctrl::kEnable) != 0 && (!negative || (ctrl & mpu_ctrl::kHfnmiena) != 0);
 }
+bool mpu_active(const ArmState& s, u32 secure) { return mpu_active(s, secure, negative_priority(s, secure)); }
 
-bool mpu_allows(const ArmState& s, unsigned regions, u32 address, unsigned size, Access access,
-                bool privileged, u64* granule) {
-  const u32 last = address + (size - 1);
-  u64 block = AddressSpace::kPage;
-  int found = -1, found_last = -1;
-  for (unsigned n = 0; n < regions; ++n) {
-    const Region r = region(s, n);
-    if (!r.enabled()) continue;
-    block = std::min(block, r.piece());
-    if (r.contains(address)) found = static_cast<int>(n);
-    if (r.contains(last)) found_last = static_cast<int>(n);
+MpuAnswer ask_mpu(const ArmArch& arch, const ArmState& s, u32 secure, u32 address, bool privileged,
+                  bool checked) {
+  MpuAnswer answer;
+  Permission p{true, true, default_map_executable(address)};
+  const Bank& bank = s.banks[secure];
+  const unsigned regions = arch.features().model->mpu_regions;
+  if (checked) {
+    p = arch.has(ext::V8) ? lookup_v8(bank, regions, address, privileged, answer)
+                          : lookup_v7(bank, regions, address, privileged, answer);
   }
-  *granule = block;
-  const auto allows = [&](int n, u32 at) {
-    Permission p;
-    if (n >= 0) {
-      p = permission_of(s.mpu_rasr[n], privileged);
-      if (access == Access::Execute && at >= 0xe0000000) p.execute = false;
-    } else if (privileged && (s.mpu_ctrl & mpu_ctrl::kPrivdefena) != 0) {
-      p = {true, true, default_map_executable(at)};
-    }
-    return access == Access::Read ? p.read : access == Access::Write ? p.write : p.execute;
-  };
-  return allows(found, address) && (found == found_last || allows(found_last, last));
+  answer.read = p.read;
+  answer.write = p.write;
+  answer.execute = p.execute;
+  return answer;
 }
 
-Translation ArmArch::translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access access) const {
+Translation translate_for(const ArmArch& arch, Vcpu& vcpu, const View& view, u32 address, unsigned size,
+                          Access access) {
   const ArmState& s = vcpu.state<ArmState>();
-  const u32 address = static_cast<u32>(va);
   Translation t;
   t.physical = address;
   t.granule = AddressSpace::kPage;
-  const bool privileged = is_privileged(s);
-  if (address >= kPrivatePeripherals && address < kPrivateEnd) {
-    // Outside the MPU's reach. One register is open to all where CCR says so: the software trigger.
-    constexpr u32 kStir = 0xe000ef00;
-    const bool open = address == kStir && (s.ccr & ccr::kUserSetMpend) != 0;
-    t.ok = access != Access::Execute && (privileged || open);
-    if (!privileged) t.granule = 4;
-    if (t.ok) return t;
-    const GuestFault fault = access == Access::Execute
-                                 ? GuestFault{fault_cause(exc::kMemManage, cfsr::kIaccViol), va}
-                                 : bus_fault(va, access);
+  const auto refuse = [&](const GuestFault& fault) {
     t.cause = fault.cause;
     t.value = fault.value;
     return t;
+  };
+  const SecurityMap* map = s.has_security != 0 ? security_map(vcpu) : nullptr;
+  u32 transaction = view.secure;
+  if (s.has_security != 0) {
+    const Attribution a = attribute(s, map, address, view.secure, access == Access::Execute);
+    t.granule = a.granule;
+    const GuestFault fault = security_fault(a, view.secure, address, access);
+    if (fault.cause != 0) return refuse(fault);
+    if (a.non_secure) transaction = kNonSecure;
   }
-  if (mpu_active(s)) {
-    t.ok = mpu_allows(s, cpu_.model->mpu_regions, address, size, access, privileged, &t.granule);
-  } else {
-    t.ok = access != Access::Execute || default_map_executable(address);
-  }
-  if (t.ok) return t;
-  t.cause = fault_cause(exc::kMemManage,
-                        access == Access::Execute ? cfsr::kIaccViol : cfsr::kDaccViol | cfsr::kMmarValid);
-  t.value = va;
+  if (address >= kPrivatePeripherals && address < kPrivateEnd)
+    return translate_private(arch, s, address, access, view.privileged);
+  const auto allows = [&](const MpuAnswer& answer) {
+    return access == Access::Read ? answer.read : access == Access::Write ? answer.write : answer.execute;
+  };
+  const bool negative = view.priority == Priority::AsNow ? negative_priority(s, view.secure)
+                                                         : view.priority == Priority::Negative;
+  const bool checked = mpu_active(s, view.secure, negative);
+  const MpuAnswer first = ask_mpu(arch, s, view.secure, address, view.privileged, checked);
+  t.granule = std::min(t.granule, first.granule);
+  t.ok = allows(first);
+  const u32 last = address + (size - 1);
+  if (t.ok && (last ^ address) >= t.granule)
+    t.ok = allows(ask_mpu(arch, s, view.secure, last, view.privileged, checked));
+  if (!t.ok) return refuse(memory_fault(address, access));
+  if (map == nullptr) return t;
+  t.ok = map->allows(address, transaction);
+  if (!t.ok) return refuse(arch.bus_fault(address, access));
+  t.physical = map->physical(address);
   return t;
+}
+
+Translation ArmArch::translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access access) const {
+  return translate_for(*this, vcpu, current_view(vcpu.state<ArmState>()), static_cast<u32>(va), size, access);
+}
+
+bool ArmArch::debug_translate(Vcpu& vcpu, GuestAddr va, GuestAddr* physical) const {
+  const SecurityMap* map = has(ext::Sec) ? security_map(vcpu) : nullptr;
+  *physical = map != nullptr ? map->physical(static_cast<u32>(va)) : static_cast<u32>(va);
+  return true;
 }
 
 }  // namespace hindcast::arm

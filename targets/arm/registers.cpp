@@ -1,6 +1,9 @@
 // One row per register: general registers, what the condition flags are made from, special registers.
 #include <cstddef>
 #include <cstring>
+#include <stdexcept>
+#include <string>
+#include <utility>
 
 #include "targets/arm/arm.h"
 #include "targets/arm/exceptions.h"
@@ -11,6 +14,7 @@ namespace {
 
 constexpr const char* kCore = "org.gnu.gdb.arm.m-profile";
 constexpr const char* kSystem = "org.gnu.gdb.arm.m-system";
+constexpr const char* kSecext = "org.gnu.gdb.arm.secext";
 constexpr const char* kVfp = "org.gnu.gdb.arm.vfp";
 
 /// Pin orders: how often compiled Thumb code uses the registers.
@@ -22,10 +26,6 @@ constexpr Name kGeneral[] = {{"r0", 3},   {"r1", 5},   {"r2", 4},   {"r3", 1},  
                              {"r5", 7},   {"r6", 8},   {"r7", 9},   {"r8", 12}, {"r9", 13},
                              {"r10", 14}, {"r11", 15}, {"r12", 11}, {"sp", 10}, {"lr", 16}};
 constexpr u8 kNzPinOrder = 2;
-
-/// Special registers in the order of their rows: those that need more than their storage say so by being
-/// here.
-enum Special : unsigned { kXpsr, kMsp, kPsp, kPrimask, kBasepri, kFaultmask, kControl, kFpscr };
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"  // one base class without virtual functions
@@ -52,20 +52,45 @@ constexpr Internal kInternal[] = {
     {"exclusive", ir::Type::I32, AT(exclusive)},
     {"event", ir::Type::I32, AT(event)},
     {"fp_nzcv", ir::Type::I32, AT(fp_nzcv)},
+    {"stack_limit", ir::Type::I32, AT(stack_limit)},
 };
+/// Special registers. Most are put together from several places; their rows' storage is one of them.
+enum class Special : u8 { Xpsr, Msp, Psp, MspLimit, PspLimit, Primask, Basepri, Faultmask, Control, Fpscr };
+constexpr u32 kCurrent = 2;  // the security state that is the current one
 struct SpecialRow {
   const char* name;
+  Special kind;
+  u32 secure;
   u16 offset;
   const char* feature;
+  u64 needs;
   i32 gdb_number;
 };
-/// xPSR and the stack pointers are put together from several places; their rows' storage is one of them.
+#define BANKED(suffix, secure, feature, needs)                                                              \
+  {"msp" suffix, Special::Msp, secure, AT(banks[0].sp[0]), feature, needs, -1},                             \
+      {"psp" suffix, Special::Psp, secure, AT(banks[0].sp[1]), feature, needs, -1},                         \
+      {"primask" suffix, Special::Primask, secure, AT(banks[0].primask), feature, needs, -1},               \
+      {"basepri" suffix, Special::Basepri, secure, AT(banks[0].basepri), feature, needs, -1},               \
+      {"faultmask" suffix, Special::Faultmask, secure, AT(banks[0].faultmask), feature, needs, -1},         \
+      {"control" suffix, Special::Control, secure, AT(banks[0].control), feature, needs, -1},               \
+      {"msplim" suffix, Special::MspLimit, secure, AT(banks[0].sp_limit[0]), feature, needs | ext::V8, -1}, \
+  {                                                                                                         \
+    "psplim" suffix, Special::PspLimit, secure, AT(banks[0].sp_limit[1]), feature, needs | ext::V8, -1      \
+  }
 constexpr SpecialRow kSpecial[] = {
-    {"xpsr", AT(ipsr), kCore, 25},         {"msp", AT(other_sp), kSystem, -1},
-    {"psp", AT(other_sp), kSystem, -1},    {"primask", AT(primask), kSystem, -1},
-    {"basepri", AT(basepri), kSystem, -1}, {"faultmask", AT(faultmask), kSystem, -1},
-    {"control", AT(control), kSystem, -1}, {"fpscr", AT(fpscr), kVfp, -1},
+    {"xpsr", Special::Xpsr, kCurrent, AT(ipsr), kCore, 0, 25},
+    BANKED("", kCurrent, kSystem, 0),
+    BANKED("_ns", kNonSecure, kSecext, ext::Sec),
+    BANKED("_s", kSecure, kSecext, ext::Sec),
+    {"fpscr", Special::Fpscr, kCurrent, AT(fpscr), kVfp, ext::Vfp, -1},
 };
+#undef BANKED
+/// The special register of a row, counted from the first that there is.
+const SpecialRow& special(const ArmArch& arch, unsigned index) {
+  for (const SpecialRow& row : kSpecial)
+    if (arch.has(row.needs) && index-- == 0) return row;
+  throw std::logic_error("no such special register");
+}
 #undef AT
 #pragma GCC diagnostic pop
 
@@ -94,7 +119,7 @@ void ArmArch::build_registers() {
   }
   first_special_row_ = static_cast<unsigned>(registers_.size());
   for (const SpecialRow& row : kSpecial) {
-    if (row.feature == kVfp && !has(ext::Vfp)) continue;
+    if (!has(row.needs)) continue;
     registers_.push_back(
         {row.name, row.name, ir::Type::I32, row.offset, "control", row.feature, row.gdb_number, 0, false});
   }
@@ -113,12 +138,25 @@ void ArmArch::build_registers() {
 u64 ArmArch::read_register(const Vcpu& vcpu, unsigned row) const {
   const ArmState& s = vcpu.state<ArmState>();
   if (row >= first_special_row_ && row < first_s_row_) {
-    switch (row - first_special_row_) {
-      case kXpsr: return read_xpsr(s);
-      case kMsp: return read_sp(s, false);
-      case kPsp: return read_sp(s, true);
-      case kFpscr: return read_fpscr(s);
-      default: break;
+    const SpecialRow& r = special(*this, row - first_special_row_);
+    const u32 secure = r.secure == kCurrent ? s.secure : r.secure;
+    const Bank& bank = s.banks[secure];
+    const auto sp = [&](bool process) {
+      const bool in_use = secure == s.secure && process == process_sp_in_use(s);
+      return in_use ? s.r[kSp] : bank.sp[process ? 1 : 0];
+    };
+    switch (r.kind) {
+      case Special::Xpsr: return read_xpsr(s);
+      case Special::Msp: return sp(false);
+      case Special::Psp: return sp(true);
+      case Special::MspLimit: return bank.sp_limit[0];
+      case Special::PspLimit: return bank.sp_limit[1];
+      case Special::Primask: return bank.primask;
+      case Special::Basepri: return bank.basepri;
+      case Special::Faultmask: return bank.faultmask;
+      case Special::Control:
+        return bank.control | (secure == kSecure ? s.fp_context : s.fp_context & control::kFpca);
+      case Special::Fpscr: return read_fpscr(s);
     }
   }
   const RegisterRow& r = registers_[row];
@@ -130,6 +168,43 @@ u64 ArmArch::read_register(const Vcpu& vcpu, unsigned row) const {
   std::memcpy(&value, reinterpret_cast<const u8*>(&vcpu.header()) + r.offset, ir::bits_of(r.type) / 8);
   return value;
 }
+
+namespace {
+
+bool write_special(ArmState& s, Special kind, u32 secure, u32 word) {
+  Bank& bank = s.banks[secure];
+  switch (kind) {
+    case Special::Xpsr: {
+      // The mode, and with it the stack pointer in use, stays: it hangs together with the active
+      // exceptions.
+      const u32 ipsr = s.ipsr;
+      write_xpsr(s, word);
+      s.ipsr = ipsr;
+      return (word & 0x1ff) == ipsr;
+    }
+    case Special::Msp: stack_pointer(s, secure, false) = word & ~u32{3}; return true;
+    case Special::Psp: stack_pointer(s, secure, true) = word & ~u32{3}; return true;
+    case Special::MspLimit:
+    case Special::PspLimit:
+      bank.sp_limit[kind == Special::PspLimit ? 1 : 0] = word & ~u32{7};
+      update_stack_limit(s);
+      return true;
+    case Special::Primask: bank.primask = word & 1; return true;
+    case Special::Basepri: bank.basepri = word & 0xff; return true;
+    case Special::Faultmask: bank.faultmask = word & 1; return true;
+    case Special::Control: {
+      const u32 mask = control::kFpca | (secure == kSecure ? control::kSfpa : 0);
+      if (is_handler(s)) word = (word & ~control::kSpsel) | (bank.control & control::kSpsel);
+      change_stack(s, [&] { bank.control = word & (control::kNpriv | control::kSpsel); });
+      s.fp_context = (s.fp_context & ~mask) | (word & mask);
+      return true;
+    }
+    case Special::Fpscr: write_fpscr(s, word); return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 bool ArmArch::write_register(Vcpu& vcpu, unsigned row, u64 value) const {
   ArmState& s = vcpu.state<ArmState>();
@@ -143,26 +218,8 @@ bool ArmArch::write_register(Vcpu& vcpu, unsigned row, u64 value) const {
     return true;
   }
   if (row >= first_special_row_ && row < first_s_row_) {
-    switch (row - first_special_row_) {
-      case kXpsr: {
-        // The mode, and with it the stack pointer in use, stays: it hangs together with the active
-        // exceptions.
-        const u32 ipsr = s.ipsr;
-        write_xpsr(s, word);
-        s.ipsr = ipsr;
-        return (word & 0x1ff) == ipsr;
-      }
-      case kMsp: write_sp(s, false, word); return true;
-      case kPsp: write_sp(s, true, word); return true;
-      case kPrimask: s.primask = word & 1; return true;
-      case kBasepri: s.basepri = word & 0xff; return true;
-      case kFaultmask: s.faultmask = word & 1; return true;
-      case kControl:
-        if (!is_handler(s)) select_sp(s, (word & control::kSpsel) != 0);
-        s.control = (s.control & control::kSpsel) | (word & (control::kNpriv | control::kFpca));
-        return true;
-      default: write_fpscr(s, word); return true;
-    }
+    const SpecialRow& r = special(*this, row - first_special_row_);
+    return write_special(s, r.kind, r.secure == kCurrent ? s.secure : r.secure, word);
   }
   const RegisterRow& r = registers_[row];
   if (row >= first_s_row_ + 32) {
@@ -175,30 +232,65 @@ bool ArmArch::write_register(Vcpu& vcpu, unsigned row, u64 value) const {
   return true;
 }
 
+namespace {
+
+void bank_state(Bank& b, Archive& ar, const char* prefix) {
+  const auto word = [&](const char* name, u32& value) {
+    ar.field((std::string(prefix) + name).c_str(), value);
+  };
+  const std::pair<const char*, u32*> words[] = {{"msp", &b.sp[0]},
+                                                {"psp", &b.sp[1]},
+                                                {"msplim", &b.sp_limit[0]},
+                                                {"psplim", &b.sp_limit[1]},
+                                                {"control", &b.control},
+                                                {"primask", &b.primask},
+                                                {"faultmask", &b.faultmask},
+                                                {"basepri", &b.basepri},
+                                                {"vtor", &b.vtor},
+                                                {"prigroup", &b.prigroup},
+                                                {"scr", &b.scr},
+                                                {"ccr", &b.ccr},
+                                                {"cpacr", &b.cpacr},
+                                                {"cfsr", &b.cfsr},
+                                                {"mmfar", &b.mmfar},
+                                                {"fpccr", &b.fpccr},
+                                                {"fpcar", &b.fpcar},
+                                                {"fpdscr", &b.fpdscr},
+                                                {"mpu_ctrl", &b.mpu_ctrl},
+                                                {"mpu_rnr", &b.mpu_rnr},
+                                                {"mpu_mair0", &b.mpu_mair[0]},
+                                                {"mpu_mair1", &b.mpu_mair[1]}};
+  for (const auto& [name, value] : words) word(name, *value);
+  ar.field((std::string(prefix) + "mpu_rbar").c_str(), b.mpu_rbar);
+  ar.field((std::string(prefix) + "mpu_rasr").c_str(), b.mpu_rasr);
+}
+
+}  // namespace
+
 void ArmArch::state(Vcpu& vcpu, Archive& ar) const {
   ArmState& s = vcpu.state<ArmState>();
   const auto word = [&](const char* name, u32& value) { ar.field(name, value); };
   if (!has(ext::Vfp)) word("fpscr", s.fpscr);
+  word("fp_context", s.fp_context);
   word("waits_for_event", s.waits_for_event);
   word("lockup", s.lockup);
-  word("vtor", s.vtor);
-  word("prigroup", s.aircr_prigroup);
-  word("scr", s.scr);
-  word("ccr", s.ccr);
-  word("cpacr", s.cpacr);
-  word("shcsr", s.shcsr_enable);
-  word("cfsr", s.cfsr);
   word("hfsr", s.hfsr);
   word("dfsr", s.dfsr);
-  word("mmfar", s.mmfar);
   word("bfar", s.bfar);
-  word("fpccr", s.fpccr);
-  word("fpcar", s.fpcar);
-  word("fpdscr", s.fpdscr);
-  word("mpu_ctrl", s.mpu_ctrl);
-  word("mpu_rnr", s.mpu_rnr);
-  ar.field("mpu_rbar", s.mpu_rbar);
-  ar.field("mpu_rasr", s.mpu_rasr);
+  bank_state(s.banks[kNonSecure], ar, "");
+  if (has(ext::Sec)) {
+    bank_state(s.banks[kSecure], ar, "s_");
+    word("secure", s.secure);
+    word("aircr", s.aircr);
+    word("sfsr", s.sfsr);
+    word("sfar", s.sfar);
+    word("nsacr", s.nsacr);
+    word("sau_ctrl", s.sau_ctrl);
+    word("sau_rnr", s.sau_rnr);
+    ar.field("sau_rbar", s.sau_rbar);
+    ar.field("sau_rlar", s.sau_rlar);
+    ar.field("targets_non_secure", s.targets_non_secure.words);
+  }
   ar.field("enabled", s.enabled.words);
   ar.field("pending", s.pending.words);
   ar.field("active", s.active.words);
@@ -207,10 +299,17 @@ void ArmArch::state(Vcpu& vcpu, Archive& ar) const {
   if (!ar.loading()) return;
   // A hostile file may say anything: what is used as an index stays within bounds.
   s.ipsr &= kExceptions - 1;
-  s.aircr_prigroup &= 7;
-  s.mpu_rnr &= 15;
+  s.secure &= 1;
+  for (Bank& b : s.banks) {
+    b.prigroup &= 7;
+    b.mpu_rnr &= kMostRegions - 1;
+  }
+  s.sau_rnr &= kSauRegions - 1;
+  for (ExceptionSet* set : {&s.enabled, &s.pending, &s.active, &s.level, &s.targets_non_secure})
+    set->words[kExceptionWords - 1] &= (u32{1} << (kSlots % 32)) - 1;
   s.it &= 0xff;
   s.r[kSp] &= ~u32{3};
+  update_stack_limit(s);
   update_exceptions(s);
 }
 

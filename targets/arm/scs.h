@@ -1,8 +1,11 @@
-// The system control space (DDI 0403, B3.2 to B3.5): system control block, SysTick, NVIC, MPU registers. What
-// exceptions need of it is in the CPU's state; this is the view through memory, and the timer.
+// The system control space (DDI 0403, B3.2 to B3.5; DDI 0553, D1): system control block, SysTick, NVIC, MPU
+// registers. What exceptions need of it is in the CPU's state; this is the view through memory, and the
+// timer.
 #pragma once
 #include "engine/machine.h"
 #include "targets/arm/arm.h"
+#include "targets/arm/exceptions.h"
+#include "targets/arm/systick.h"
 
 namespace hindcast::devices {
 struct DeviceSite;
@@ -12,13 +15,10 @@ namespace hindcast::arm {
 
 class Scs final : public Device, public MmioHandler, public IrqSink {
  public:
-  struct Clocks {
-    u64 core_hz = 0;
-    u64 reference_hz = 0;  // SysTick's other source; 0: there is none
-  };
+  using Clocks = arm::Clocks;
   Scs(std::string name, Machine& machine, Clocks clocks, unsigned interrupts);
 
-  static constexpr GuestAddr kBase = 0xe000e000;
+  static constexpr GuestAddr kBase = 0xe000e000, kNonSecureBase = 0xe002e000;
   static constexpr u64 kSize = 0x1000;
 
   void reset() override;
@@ -26,45 +26,69 @@ class Scs final : public Device, public MmioHandler, public IrqSink {
   u64 mmio_read(u64 offset, unsigned size) override;
   void mmio_write(u64 offset, unsigned size, u64 value) override;
   void set_irq(unsigned line, bool level) override;
+  /// Where Secure code finds the Non-secure state's registers.
+  MmioHandler& non_secure_alias() { return alias_; }
 
  private:
+  class Alias final : public MmioHandler {
+   public:
+    explicit Alias(Scs& scs) : scs_(scs) {}
+    u64 mmio_read(u64 offset, unsigned size) override;
+    void mmio_write(u64 offset, unsigned size, u64 value) override;
+
+   private:
+    Scs& scs_;
+  };
+
   ArmState& cpu() const;
   const ArmArch& arch() const;
+  bool main() const { return arch().has(ext::Main); }
+
+  // Every access is one of a security state, secure_, and sees what that one may.
+  u64 read_as(u32 secure, u64 offset, unsigned size);
+  void write_as(u32 secure, u64 offset, unsigned size, u64 value);
+  Bank& bank() const { return cpu().banks[secure_]; }
+  /// Whether the access sees registers that are the Secure state's if there is one.
+  bool owner() const { return secure_ == kSecure || cpu().has_security == 0; }
+  /// BusFault, HardFault, NMI: where AIRCR.BFHFNMINS says.
+  bool owns_faults() const { return owner() || (cpu().aircr & aircr::kBfhfnmins) != 0; }
+  unsigned slot(unsigned exception) const { return slot_of(cpu(), exception, secure_); }
 
   u32 read_word(u32 offset);
   /// `mask`: the bits that the access covers.
   void write_word(u32 offset, u32 value, u32 mask);
   u32 read_system(u32 offset);
-  bool write_system(u32 offset, u32 value, u32 mask);
+  u32 read_main(u32 offset);
+  void write_system(u32 offset, u32 value, u32 mask);
+  void write_main(u32 offset, u32 value, u32 mask);
   u32 read_icsr() const;
   void write_icsr(u32 value);
+  u32 read_aircr() const;
+  void write_aircr(u32 value);
+  u32 ccr_bits() const;
+  u32 read_fpccr() const;
+  void write_fpccr(u32 value);
   u32 read_shcsr() const;
   void write_shcsr(u32 value);
+  u32 read_cfsr() const;
+  void clear_cfsr(u32 value);
   u32 read_identification(u32 offset) const;
   u32 read_mpu(u32 offset) const;
   void write_mpu(u32 offset, u32 value);
+  u32 read_sau(u32 offset) const;
+  void write_sau(u32 offset, u32 value);
   u32 read_nvic(u32 offset) const;
-  void write_nvic(u32 offset, u32 value, u32 mask);
+  void write_nvic(u32 offset, u32 value);
   u32 read_priorities(unsigned first) const;
   void write_priorities(unsigned first, u32 value, u32 mask);
-  bool has_exception(unsigned n) const { return n < exc::kFirstIrq + interrupts_; }
-
-  // SysTick. Counts down from a value at an anchor, in ticks of its clock.
-  u64 systick_hz() const;
-  u64 now_ticks() const;
-  u32 systick_value() const;
-  void systick_restart(u32 value);
-  void systick_arm();
-  void systick_fired();
+  /// Whether the access may see the exception.
+  bool sees(unsigned exception) const;
 
   Machine& machine_;
-  Clocks clocks_;
   unsigned interrupts_;
-  VirtualClock::TimerId timer_;
-  u32 tick_control_ = 0, tick_reload_ = 0;
-  u32 tick_value_ = 0;   // at the anchor
-  u64 tick_anchor_ = 0;  // ticks since the machine was switched on
-  bool tick_flag_ = false;
+  Alias alias_{*this};
+  SysTick tick_, secure_tick_;
+  u32 secure_ = kNonSecure;  // of the access being made
   u32 demcr_ = 0, actlr_ = 0;
 };
 

@@ -15,9 +15,12 @@ inline constexpr u32 kSign = 2;  // C: bit 31 of `cc_c`
 }  // namespace flag_kind
 
 inline constexpr unsigned kExceptions = 256;  // 16 of the system and up to 240 interrupts
-inline constexpr unsigned kExceptionWords = kExceptions / 32;
+/// Exceptions have a slot each, which is their number; the Secure instance of one that both security states
+/// have lies kSecureSlots above it.
+inline constexpr unsigned kSecureSlots = kExceptions, kSlots = kExceptions + 16;
+inline constexpr unsigned kExceptionWords = (kSlots + 31) / 32;
 
-/// A set of exception numbers.
+/// A set of exceptions, by their slots.
 struct ExceptionSet {
   u32 words[kExceptionWords];
   bool has(unsigned n) const { return (words[n / 32] >> (n % 32) & 1) != 0; }
@@ -27,9 +30,30 @@ struct ExceptionSet {
   }
 };
 
+/// The security states, as indices of what exists once for each. CPUs without the security extension have
+/// the Non-secure one.
+inline constexpr unsigned kNonSecure = 0, kSecure = 1;
+inline constexpr unsigned kMostRegions = 16, kSauRegions = 8;
+
+/// Registers that each security state has its own of.
+struct Bank {
+  u32 sp[2];        // main and process stack pointer; that in use is in ArmState::r
+  u32 sp_limit[2];  // of them
+  u32 control;      // nPRIV, SPSEL
+  u32 primask, faultmask, basepri;
+  u32 vtor, prigroup, scr, ccr, cpacr;
+  u32 cfsr;  // the part for bus faults is in the Non-secure bank
+  u32 mmfar;
+  u32 fpccr, fpcar, fpdscr;  // what FPCCR has once is in the Secure bank, if there is one
+  // Memory protection unit.
+  u32 mpu_ctrl, mpu_rnr;
+  u32 mpu_rbar[kMostRegions], mpu_rasr[kMostRegions];  // Armv8-M: RLAR
+  u32 mpu_mair[2];
+};
+
 struct ArmState : CpuHeader {
-  u32 r[15];  // r[13]: the stack pointer in use
-  u32 unused0;
+  u32 r[15];   // r[13]: the stack pointer in use
+  u32 secure;  // the security state: kSecure or kNonSecure
   // Condition flags (flags.h).
   u64 nz;
   u32 cc_x, cc_y, cc_kind, cc_c;
@@ -44,30 +68,35 @@ struct ArmState : CpuHeader {
   u32 fp_nzcv;                       // in bits 31 to 28
   u32 exclusive_address, exclusive;  // local monitor: marked address, and whether one is
   // Special registers.
-  u32 ipsr;      // number of the exception being handled; 0: Thread mode
-  u32 other_sp;  // the stack pointer that is not in use
-  u32 control;   // nPRIV, SPSEL, FPCA
-  u32 primask, faultmask, basepri;
-  u32 exc_return;       // an exception return waits for the run loop: the EXC_RETURN value, else 0
+  u32 ipsr;             // number of the exception being handled; 0: Thread mode
+  u32 fp_context;       // CONTROL.FPCA and SFPA, in their places there
+  u32 stack_limit;      // of the stack pointer in use (update_stack_limit())
+  u32 exc_return;       // an exception or function return waits for the run loop: the value, else 0
   u32 event;            // the event register of WFE
   u32 waits_for_event;  // the wait is a WFE's
   u32 lockup;           // 0 or 1
-  // The system control block.
-  u32 vtor, aircr_prigroup, scr, ccr, cpacr;
-  u32 shcsr_enable;  // bits 16 to 18 of SHCSR
-  u32 cfsr, hfsr, dfsr, mmfar, bfar;
-  u32 fpccr, fpcar, fpdscr;
-  // Memory protection unit.
-  u32 mpu_ctrl, mpu_rnr;
-  u32 mpu_rbar[16], mpu_rasr[16];
+  u32 has_security;     // the CPU has the security extension
+  u32 uses_shadows;     // memory's second addresses are in use: no flat accesses any more (speed only)
+  Bank banks[2];
+  // The system control block, as far as it is not banked.
+  u32 hfsr, dfsr, bfar;
+  // Security extension.
+  u32 aircr;  // PRIS, BFHFNMINS, SYSRESETREQS
+  u32 sfsr, sfar, nsacr;
+  u32 sau_ctrl, sau_rnr;
+  u32 sau_rbar[kSauRegions], sau_rlar[kSauRegions];
+  ExceptionSet targets_non_secure;  // interrupts of the Non-secure state (NVIC_ITNS)
   // Exceptions: what the system control block and the NVIC keep.
   ExceptionSet enabled, pending, active, level;
-  u8 priority[kExceptions];  // of those with a programmable one
+  u8 priority[kSlots];  // of those with a programmable one
   // Derived from the above, kept for speed (update_exceptions()): group priority of the most urgent active
   // exception, and the pending exception to be taken next with its group priority.
   i32 active_priority;
   i32 pending_priority;
-  u32 pending_exception;
+  u32 pending_exception;  // its slot; 0: none
+
+  Bank& bank() { return banks[secure]; }
+  const Bank& bank() const { return banks[secure]; }
 };
 
 /// Exception numbers.
@@ -78,14 +107,16 @@ inline constexpr unsigned kReset = 1, kNmi = 2, kHardFault = 3, kMemManage = 4, 
 }  // namespace exc
 
 /// Lower is more urgent. Programmable priorities are 0 to 255.
-inline constexpr i32 kPriorityNone = 256, kPriorityHardFault = -1, kPriorityNmi = -2, kPriorityReset = -4;
+inline constexpr i32 kPriorityNone = 256, kPriorityHardFault = -1, kPriorityNmi = -2,
+                     kPrioritySecureHardFault = -3, kPriorityReset = -4;
 
 namespace control {
-inline constexpr u32 kNpriv = 1, kSpsel = 2, kFpca = 4;
+inline constexpr u32 kNpriv = 1, kSpsel = 2, kFpca = 4, kSfpa = 8;
 }
 namespace ccr {
 inline constexpr u32 kNonBaseThread = 1 << 0, kUserSetMpend = 1 << 1, kUnalignTrap = 1 << 3,
-                     kDiv0Trap = 1 << 4, kBfhfnmign = 1 << 8, kStkAlign = 1 << 9;
+                     kDiv0Trap = 1 << 4, kBfhfnmign = 1 << 8, kStkAlign = 1 << 9, kStkOfHfNmiGn = 1 << 10,
+                     kTrd = 1 << 20;
 }
 namespace cfsr {
 inline constexpr u32 kIaccViol = 1 << 0, kDaccViol = 1 << 1, kMunstkErr = 1 << 3, kMstkErr = 1 << 4,
@@ -101,6 +132,19 @@ inline constexpr u32 kVectTbl = 1 << 1, kForced = u32{1} << 30, kDebugEvt = u32{
 namespace fpccr {
 inline constexpr u32 kLspact = 1, kUser = 2, kThread = 8, kHfrdy = 16, kMmrdy = 32, kBfrdy = 64,
                      kMonrdy = 256, kLspen = u32{1} << 30, kAspen = u32{1} << 31;
+// Armv8-M.
+inline constexpr u32 kSecure = 4, kSfrdy = 128, kSplimViol = 512, kUfrdy = 1024, kTs = 1 << 26,
+                     kClrOnRetS = 1 << 27, kClrOnRet = 1 << 28, kLspenS = 1 << 29;
+}  // namespace fpccr
+namespace sfsr {
+inline constexpr u32 kInvEp = 1, kInvIs = 2, kInvEr = 4, kAuViol = 8, kInvTran = 16, kLsPerr = 32,
+                     kSfarValid = 64, kLsErr = 128;
+}
+namespace aircr {
+inline constexpr u32 kSysResetReqS = 1 << 3, kBfhfnmins = 1 << 13, kPris = 1 << 14;
+}
+namespace sau_ctrl {
+inline constexpr u32 kEnable = 1, kAllNs = 2;
 }
 namespace fpscr {
 inline constexpr u32 kRmodeShift = 22, kFz = 1 << 24, kDn = 1 << 25, kAhp = 1 << 26;
@@ -125,15 +169,29 @@ inline constexpr u64 kChecked = u64{1} << 13;   // accesses go through translate
 inline constexpr u64 kFpActive = u64{1} << 15;  // floating-point state is in the registers and in use
 inline constexpr unsigned kRmodeShift = 16;     // as in FPSCR
 inline constexpr u64 kFz = u64{1} << 18, kDn = u64{1} << 19;
+inline constexpr u64 kFz16 = u64{1} << 20;
+inline constexpr u64 kSecure = u64{1} << 21;
+inline constexpr u64 kMpuActive = u64{1} << 22;   // the memory protection unit has its say
+inline constexpr u64 kStackLimit = u64{1} << 23;  // the stack pointer in use has a limit that is checked
 }  // namespace context
 
-/// GuestFault::cause: the exception's number, the CFSR or HFSR bits that it sets above.
+/// GuestFault::cause: the exception's number, the CFSR, SFSR or HFSR bits that it sets above.
 constexpr u64 fault_cause(unsigned exception, u32 status) { return exception | u64{status} << 32; }
+/// Beside it: the fault is the Secure state's whatever the current one.
+inline constexpr u64 kCauseSecure = u64{1} << 16;
 
 /// No fault of the instruction's own: what is pending is to be taken before it.
 constexpr u64 kTakePending = 0;
 
 inline bool is_handler(const ArmState& s) { return s.ipsr != 0; }
-inline bool is_privileged(const ArmState& s) { return is_handler(s) || (s.control & control::kNpriv) == 0; }
+/// Whether code of security state `secure` has privileges in the current mode.
+inline bool is_privileged(const ArmState& s, u32 secure) {
+  return is_handler(s) || (s.banks[secure].control & control::kNpriv) == 0;
+}
+inline bool is_privileged(const ArmState& s) { return is_privileged(s, s.secure); }
+/// Whether the process stack pointer is in use.
+inline bool process_sp_in_use(const ArmState& s) {
+  return !is_handler(s) && (s.bank().control & control::kSpsel) != 0;
+}
 
 }  // namespace hindcast::arm

@@ -6,14 +6,13 @@
 #include "engine/machine.h"
 #include "targets/arm/exceptions.h"
 #include "targets/arm/flags.h"
+#include "targets/arm/fp_state.h"
 
 namespace hindcast::arm {
 namespace {
 
 constexpr u32 kQ = 1 << 27, kT = 1 << 24, kGeShift = 16;
 constexpr u32 kGeMask = 0xf << kGeShift;
-
-bool process_sp_in_use(const ArmState& s) { return !is_handler(s) && (s.control & control::kSpsel) != 0; }
 
 }  // namespace
 
@@ -31,37 +30,93 @@ void write_xpsr(ArmState& s, u32 value) {
   s.ipsr = value & 0x1ff & (kExceptions - 1);
 }
 
-u32 read_sp(const ArmState& s, bool process) {
-  return process_sp_in_use(s) == process ? s.r[kSp] : s.other_sp;
-}
-
-void write_sp(ArmState& s, bool process, u32 value) {
-  (process_sp_in_use(s) == process ? s.r[kSp] : s.other_sp) = value & ~u32{3};
+u32& stack_pointer(ArmState& s, u32 secure, bool process) {
+  if (secure == s.secure && process == process_sp_in_use(s)) return s.r[kSp];
+  return s.banks[secure].sp[process ? 1 : 0];
 }
 
 void select_sp(ArmState& s, bool process) {
-  const bool before = process_sp_in_use(s);
-  s.control = process ? s.control | control::kSpsel : s.control & ~control::kSpsel;
-  if (process_sp_in_use(s) != before) std::swap(s.r[kSp], s.other_sp);
+  change_stack(s, [&] {
+    u32& control = s.bank().control;
+    control = process ? control | control::kSpsel : control & ~control::kSpsel;
+  });
 }
 
-u64 mrs_helper(Vcpu& vcpu, u64 sysm, u64, u64) {
-  const ArmState& s = vcpu.state<ArmState>();
+void switch_security(ArmState& s, u32 secure) {
+  change_stack(s, [&] { s.secure = secure; });
+}
+
+namespace {
+
+/// MRS and MSR reach the Non-secure state's registers from the Secure one by numbers with this bit.
+constexpr u32 kNonSecureAlias = 0x80;
+
+u32 read_control(const ArmState& s, u32 secure) {
+  return s.banks[secure].control | (secure == kSecure ? s.fp_context : s.fp_context & control::kFpca);
+}
+
+/// The security state whose register is meant. False: there is none.
+bool resolve_alias(const ArmState& s, u32* sysm, u32* secure) {
+  *secure = s.secure;
+  if ((*sysm & kNonSecureAlias) == 0) return true;
+  *sysm &= ~kNonSecureAlias;
+  *secure = kNonSecure;
+  return s.secure == kSecure;
+}
+
+void write_control(const ArmArch& arch, ArmState& s, u32 secure, u32 value) {
+  Bank& bank = s.banks[secure];
   const bool privileged = is_privileged(s);
+  if (privileged) {
+    if (arch.has(ext::Unprivileged))
+      bank.control = (bank.control & ~control::kNpriv) | (value & control::kNpriv);
+    const u32 spsel = value & control::kSpsel;
+    if (arch.has(ext::V8) || !is_handler(s)) {
+      change_stack(s, [&] { bank.control = (bank.control & ~control::kSpsel) | spsel; });
+    }
+  }
+  if (!arch.has(ext::Vfp)) return;
+  if (s.secure == kSecure && secure == kSecure)
+    s.fp_context = (s.fp_context & ~control::kSfpa) | (value & control::kSfpa);
+  if (privileged && (secure == kSecure || fp_allowed_to_non_secure(s)))
+    s.fp_context = (s.fp_context & ~control::kFpca) | (value & control::kFpca);
+}
+
+void write_stack_limit(const ArmArch& arch, ArmState& s, u32 secure, bool process, u32 value) {
+  // Baseline has limits in the Secure state only.
+  if (!arch.has(ext::V8) || (arch.features().baseline() && secure == kNonSecure)) return;
+  s.banks[secure].sp_limit[process ? 1 : 0] = value & ~u32{7};
+  update_stack_limit(s);
+}
+
+}  // namespace
+
+u64 mrs_helper(Vcpu& vcpu, u64 sysm64, u64, u64) {
+  const ArmState& s = vcpu.state<ArmState>();
+  u32 sysm = static_cast<u32>(sysm64), secure = 0;
   if (sysm < 8) {  // APSR, IPSR and EPSR, which reads as 0, together
     const ArmArch& arch = arch_of(vcpu);
     u32 apsr = read_nzcv(s) | (s.q != 0 ? kQ : 0) | (arch.has(ext::Dsp) ? s.ge << kGeShift : 0);
     return ((sysm & 4) == 0 ? apsr : 0) | ((sysm & 1) != 0 ? s.ipsr : 0);
   }
-  if (sysm == 20) return s.control;
-  if (!privileged) return 0;
+  if (!resolve_alias(s, &sysm, &secure)) return 0;
+  if (sysm == 20) return read_control(s, secure);
+  if (!is_privileged(s)) return 0;
+  const Bank& bank = s.banks[secure];
+  const auto sp = [&](bool process) {
+    const bool in_use = secure == s.secure && process == process_sp_in_use(s);
+    return in_use ? s.r[kSp] : bank.sp[process ? 1 : 0];
+  };
   switch (sysm) {
     case 8:
-    case 9: return read_sp(s, sysm == 9);
-    case 16: return s.primask;
+    case 9: return sp(sysm == 9);
+    case 10:
+    case 11: return bank.sp_limit[sysm - 10];
+    case 16: return bank.primask;
     case 17:
-    case 18: return s.basepri;
-    case 19: return s.faultmask;
+    case 18: return bank.basepri;
+    case 19: return bank.faultmask;
+    case 24: return secure != s.secure ? sp(!is_handler(s) && (bank.control & control::kSpsel) != 0) : 0;
     default: return 0;
   }
 }
@@ -69,8 +124,8 @@ u64 mrs_helper(Vcpu& vcpu, u64 sysm, u64, u64) {
 u64 msr_helper(Vcpu& vcpu, u64 sysm_and_mask, u64 value64, u64) {
   ArmState& s = vcpu.state<ArmState>();
   const ArmArch& arch = arch_of(vcpu);
-  const u32 sysm = sysm_and_mask & 0xff, mask = static_cast<u32>(sysm_and_mask >> 8);
-  const u32 value = static_cast<u32>(value64);
+  u32 sysm = sysm_and_mask & 0xff, secure = 0;
+  const u32 mask = static_cast<u32>(sysm_and_mask >> 8), value = static_cast<u32>(value64);
   const bool main = arch.has(ext::Main);
   if (sysm < 8) {
     if ((sysm & 4) != 0) return 0;
@@ -81,26 +136,41 @@ u64 msr_helper(Vcpu& vcpu, u64 sysm_and_mask, u64 value64, u64) {
     }
     return 0;
   }
+  if (!resolve_alias(s, &sysm, &secure)) return 0;
+  if (sysm == 20) {
+    write_control(arch, s, secure, value);
+    return 0;
+  }
   if (!is_privileged(s)) return 0;
+  Bank& bank = s.banks[secure];
   const u32 basepri = value & 0xff & ~((u32{1} << (8 - arch.features().model->priority_bits)) - 1);
   switch (sysm) {
     case 8:
-    case 9: write_sp(s, sysm == 9, value); break;
-    case 16: s.primask = value & 1; break;
+    case 9: stack_pointer(s, secure, sysm == 9) = value & ~u32{3}; break;
+    case 10:
+    case 11: write_stack_limit(arch, s, secure, sysm == 11, value); break;
+    case 16: bank.primask = value & 1; break;
     case 17:
-      if (main) s.basepri = basepri;
+      if (main) bank.basepri = basepri;
       break;
     case 18:
-      if (main && basepri != 0 && (basepri < s.basepri || s.basepri == 0)) s.basepri = basepri;
+      if (main && basepri != 0 && (basepri < bank.basepri || bank.basepri == 0)) bank.basepri = basepri;
       break;
     case 19:
-      if (main && ((value & 1) == 0 || execution_priority(s) > kPriorityHardFault)) s.faultmask = value & 1;
+      if (main && (value == 0 || arch.has(ext::V8) || execution_priority(s) > kPriorityHardFault))
+        bank.faultmask = value & 1;
       break;
-    case 20:
-      if (arch.has(ext::Unprivileged)) s.control = (s.control & ~control::kNpriv) | (value & control::kNpriv);
-      if (!is_handler(s)) select_sp(s, (value & control::kSpsel) != 0);
-      if (arch.has(ext::Vfp)) s.control = (s.control & ~control::kFpca) | (value & control::kFpca);
+    case 24: {  // SP_NS, whose limit counts
+      if (secure == s.secure) break;
+      const bool process = !is_handler(s) && (bank.control & control::kSpsel) != 0;
+      const u32 sp = value & ~u32{3};
+      if (sp < bank.sp_limit[process ? 1 : 0]) {
+        vcpu.raise({fault_cause(exc::kUsageFault, cfsr::kStkOf), 0});
+      } else {
+        bank.sp[process ? 1 : 0] = sp;
+      }
       break;
+    }
     default: break;
   }
   return 0;
@@ -110,10 +180,10 @@ u64 cps_helper(Vcpu& vcpu, u64 disable, u64 which, u64) {
   ArmState& s = vcpu.state<ArmState>();
   if (!is_privileged(s)) return 0;
   const u32 value = disable != 0 ? 1 : 0;
-  if ((which & 2) != 0) s.primask = value;
+  if ((which & 2) != 0) s.bank().primask = value;
   if ((which & 1) != 0 && arch_of(vcpu).has(ext::Main) &&
       (value == 0 || execution_priority(s) > kPriorityHardFault)) {
-    s.faultmask = value;
+    s.bank().faultmask = value;
   }
   return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "engine/registry.h"
 #include "targets/arm/scs.h"
+#include "targets/arm/sse.h"
 #include "targets/devices/nrf51.h"
 
 namespace hindcast::devices {
@@ -32,6 +33,8 @@ const DeviceModel kModels[] = {
      {"arm,v8m-nvic", "arm,v7m-nvic", "arm,v6m-nvic"},
      kNoChannel,
      arm::build_scs},
+    {"sse", "Security controller of Arm's SSE subsystems", {"arm,sse-security"}, kNoChannel, arm::build_sse},
+    {"mpc", "Arm TrustZone memory protection controller", {"arm,tz-mpc"}, kNoChannel, arm::build_mpc},
     {"uart", "PL011 serial port", {"arm,pl011", "ti,stellaris-uart"}, kSerialChannels, build_pl011},
     {"uart", "CMSDK APB serial port", {"arm,cmsdk-uart"}, kSerialChannels, build_cmsdk_uart},
     {"uart",

@@ -9,12 +9,15 @@
 #include "engine/registry.h"
 #include "semihost/service.h"
 #include "targets/arm/arm.h"
+#include "targets/arm/security.h"
 #include "targets/loader/device_tree.h"
 #include "targets/machines/board.h"
 #include "targets/machines/boot.h"
 #include "targets/machines/lm3s6965evb_dts.h"
 #include "targets/machines/microbit_dts.h"
 #include "targets/machines/mps2_an385_dts.h"
+#include "targets/machines/mps2_an505_dts.h"
+#include "targets/machines/mps3_an547_dts.h"
 #include "targets/machines/stm32f405_dts.h"
 
 namespace hindcast::machines {
@@ -23,6 +26,7 @@ namespace {
 constexpr unsigned kElfArm = 40;
 constexpr unsigned kPhysicalBits = 32;
 constexpr GuestAddr kStm32Flash = 0x08000000;
+constexpr GuestAddr kSecureCode = 0x10000000;
 
 struct ArmBoard {
   const char* name;
@@ -47,6 +51,10 @@ const ArmBoard kBoards[] = {
     {"mps2-an385", "Arm MPS2 board, Cortex-M3 (AN385)", kMps2An385Dts, nullptr, 0, nullptr, true},
     {"mps2-an386", "Arm MPS2 board, Cortex-M4 (AN386)", kMps2An385Dts, "cortex-m4", 0, nullptr, false},
     {"mps2-an500", "Arm MPS2 board, Cortex-M7 (AN500)", kMps2An385Dts, "cortex-m7", 0, adjust_an500, false},
+    {"mps2-an505", "Arm MPS2 board, Cortex-M33 (AN505)", kMps2An505Dts, nullptr, kSecureCode, nullptr, false},
+    {"mps2-an521", "Arm MPS2 board, Cortex-M33 (AN521), the first of its two CPUs", kMps2An505Dts,
+     "cortex-m33,dsp=off,vfp=off", kSecureCode, nullptr, false},
+    {"mps3-an547", "Arm MPS3 board, Cortex-M55 (AN547)", kMps3An547Dts, nullptr, 0, nullptr, false},
     {"lm3s6965evb", "Stellaris LM3S6965 evaluation board, Cortex-M3", kLm3s6965evbDts, nullptr, 0, nullptr,
      false},
     {"netduinoplus2", "Netduino Plus 2, Cortex-M4 (STM32F405)", kStm32F405Dts, nullptr, kStm32Flash, nullptr,
@@ -145,6 +153,14 @@ void add_semihosting(Machine& machine, const MachineConfig& config, const BootPl
   machine.set_extension("semihosting", std::shared_ptr<void>(std::shared_ptr<void>(), &service));
 }
 
+/// Memories that show at two addresses; images may be linked for the second.
+void place_shadowed(Machine& machine, BootPlan& plan) {
+  arm::SecurityMap* map = arm::security_map(machine.vcpu(0));
+  if (map == nullptr) return;
+  map->add_shadows();
+  for (Placed& p : plan.placed) p.segment.address = map->physical(static_cast<u32>(p.segment.address));
+}
+
 void settle(MachineConfig& config) {
   if (config.smp != 1)
     throw Fatal(fmt::format("--smp: machine '{}' has 1 CPU, not {}", config.machine, config.smp));
@@ -174,9 +190,8 @@ std::unique_ptr<Machine> build_arm_board(MachineConfig& config, const EngineOpti
                                          InputPort& port) {
   const auto [tree, board] = board_source(config);
   settle(config);
-  const bool names_cpu = board != nullptr && board->cpu != nullptr;
-  const arm::ArmArch& arch =
-      shared_arch(arm::parse_cpu(config.cpu, names_cpu ? board->cpu : cortex_m_of(tree)));
+  if (config.cpu.empty() && board != nullptr && board->cpu != nullptr) config.cpu = board->cpu;
+  const arm::ArmArch& arch = shared_arch(arm::parse_cpu(config.cpu, cortex_m_of(tree)));
   config.cpu = arch.cpu_description();
 
   const GuestAddr vectors = board != nullptr ? board->vectors : find_vectors(tree);
@@ -192,6 +207,7 @@ std::unique_ptr<Machine> build_arm_board(MachineConfig& config, const EngineOpti
   add_memory(*machine, tree, {});
   add_devices(*machine, tree);
   add_stubs(*machine, tree);
+  place_shadowed(*machine, *plan);
   if (config.semihosting) add_semihosting(*machine, config, *plan, ram);
   machine->set_extension("loader.symbols", std::shared_ptr<void>(plan, &plan->symbols));
   machine->finish();

@@ -11,6 +11,8 @@ namespace {
 /// The board whose image has this CPU.
 const char* board_of(const std::string& cpu) {
   if (cpu == "cortex-m4") return "mps2-an386";
+  if (cpu == "cortex-m23" || cpu == "cortex-m33") return "mps2-an505";
+  if (cpu == "cortex-m55") return "mps3-an547";
   return cpu == "cortex-m7" ? "mps2-an500" : "mps2-an385";
 }
 
@@ -56,7 +58,7 @@ TEST_P(ArmGuest, ARecordingReplaysToTheSameHashesInBothEngines) {
   const std::string rec = ::testing::TempDir() + "/arm-rec-" + GetParam();
   std::filesystem::remove_all(rec);
   CommandResult recorded = run_command({HINDCAST_COMMAND, "record", "-o", rec, "--summary", "-M",
-                                        "mps2-an385", "--cpu", GetParam(), kernels, "--", "sha256"});
+                                        board_of(GetParam()), "--cpu", GetParam(), kernels, "--", "sha256"});
   EXPECT_EQ(recorded.status, 0) << recorded.err;
   for (const char* engine : {"jit", "interp"}) {
     CommandResult replayed = run_command({HINDCAST_COMMAND, "replay", "--engine", engine, "--summary", rec});
@@ -78,7 +80,7 @@ TEST(ArmBoard, AUsersTreeIsABoardOfTheCpuThatItNames) {
 
 INSTANTIATE_TEST_SUITE_P(Models, ArmGuest,
                          ::testing::Values("cortex-m0", "cortex-m0plus", "cortex-m3", "cortex-m4",
-                                           "cortex-m7"),
+                                           "cortex-m7", "cortex-m23", "cortex-m33"),
                          [](const auto& info) {
                            std::string name = info.param;
                            name.erase(name.find('-'), 1);

@@ -75,10 +75,10 @@ TEST_P(Exceptions, ThreadsMayUseTheProcessStack) {
   EXPECT_EQ(m.r(14), 0xfffffffd);
   EXPECT_EQ(m.r(13), kStackTop);
   EXPECT_EQ(read_sp(m.state(), true), kData + 0x1000 - 32);
-  EXPECT_EQ(m.state().control, 0u);
+  EXPECT_EQ(m.state().bank().control, 0u);
   m.run(2);
   EXPECT_EQ(m.r(13), kData + 0x1000);
-  EXPECT_EQ(m.state().control, control::kSpsel);
+  EXPECT_EQ(m.state().bank().control, control::kSpsel);
 }
 
 TEST_P(Exceptions, MoreUrgentInterruptsPreempt) {
@@ -127,19 +127,19 @@ TEST_P(Exceptions, ALevelThatStaysHighComesAgain) {
 TEST_P(Exceptions, MasksHoldBackAndGroupsDecide) {
   m.system(kIpr, 0x40);
   m.system(kIser, 1);
-  m.state().primask = 1;
+  m.state().bank().primask = 1;
   m.vcpu().set_irq(0, true);
   m.run(1);
   EXPECT_EQ(m.pc(), kCode);
-  m.state().primask = 0;
-  m.state().basepri = 0x40;
+  m.state().bank().primask = 0;
+  m.state().bank().basepri = 0x40;
   m.run(1);
   EXPECT_EQ(m.pc(), kCode);
-  m.state().basepri = 0x60;
+  m.state().bank().basepri = 0x60;
   m.run(1);
   EXPECT_EQ(m.state().ipsr, 16u);
   // Another of the same group but more urgent inside it does not preempt.
-  m.state().basepri = 0;
+  m.state().bank().basepri = 0;
   m.system(kAircr, 0x05fa0500);  // group priority: bits 7 and 6
   m.system(kIpr, 0x0040007f);
   m.system(kIser, 5);
@@ -252,7 +252,7 @@ TEST_P(Exceptions, TheTickTimerInterrupts) {
 
 TEST_P(Exceptions, WaitsEndWithAnInterruptEvenIfMasked) {
   m.put(kCode, {0xbf30, 0x2001});  // wfi; movs r0, #1
-  m.state().primask = 1;
+  m.state().bank().primask = 1;
   m.system(kIser, 1);
   EXPECT_EQ(m.run(10), StopReason::Idle);
   EXPECT_EQ(m.pc(), kCode + 2);
@@ -283,7 +283,7 @@ TEST_P(Exceptions, SleepOnExitReturnsToSleep) {
 TEST_P(Exceptions, UnprivilegedCodeCannotReachTheSystem) {
   m.system(kShcsr, 7 << 16);
   m.put(kCode, {0x6808, 0x6008});  // ldr r0, [r1]; str r0, [r1]
-  m.state().control = control::kNpriv;
+  m.state().bank().control = control::kNpriv;
   m.r(1) = kVtor;
   m.run(1);
   EXPECT_EQ(m.state().ipsr, 5u);

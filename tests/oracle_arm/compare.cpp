@@ -176,9 +176,9 @@ ProgramResult Qemu::run(const Target& target, const Program& program) const {
     throw std::runtime_error("cannot write " + image);
   const std::string command = fmt::format(
       "timeout 60 qemu-system-arm -M {},memory-backend=ram -object "
-      "memory-backend-file,id=ram,size=16M,share=on,mem-path={} -semihosting -display none -serial none "
+      "memory-backend-file,id=ram,size={},share=on,mem-path={} -semihosting -display none -serial none "
       "-monitor none -nic none -kernel {} </dev/null >/dev/null 2>&1",
-      target.board, memory, image);
+      target.board, target.data_size, memory, image);
   if (std::system(command.c_str()) != 0) throw std::runtime_error("failed: " + command);
   const int fd = open(memory.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw std::runtime_error("no memory file from qemu-system-arm");

@@ -21,11 +21,13 @@ bool syntax_has(const InsnRow& row, const char* text) { return std::strstr(row.s
 
 /// Rows that a stream cannot hold: they wait, mask exceptions, call, or depend on what the board is.
 bool left_out(const InsnRow& row) {
-  for (const char* name : {"cps", "bkpt", "svc", "wfe", "wfi", "sev", "wfe.w", "wfi.w", "sev.w"})
+  for (const char* name :
+       {"cps", "bkpt", "svc", "wfe", "wfi", "sev", "wfe.w", "wfi.w", "sev.w", "bxns", "blxns"})
     if (is(row, name)) return true;
   return false;
 }
-bool is_branch(const InsnRow& row) { return row.insn_class == InsnClass::Branch; }
+bool stores_exclusive(const InsnRow& row) { return begins(row, "strex") || begins(row, "stlex"); }
+bool is_branch(const InsnRow& row) { return row.insn_class == InsnClass::Branch && !is(row, "sg"); }
 
 bool set_field(const InsnRow& row, u32& bits, char letter, u32 value) {
   for (unsigned i = 0; i < row.field_count; ++i) {
@@ -114,7 +116,7 @@ bool Generator::suits(const InsnRow& row, const Operands& o, bool in_it) const {
   const bool writes_back = syntax_has(row, "%A") || syntax_has(row, "%D");
   if (writes_back && (o.n == o.t || (syntax_has(row, "%u") && o.n == o.u))) return false;
   if (syntax_has(row, "%t, %u") && o.t == o.u) return false;
-  if (begins(row, "strex") && (o.d == o.n || o.d == o.t)) return false;
+  if (stores_exclusive(row) && (o.d == o.n || o.d == o.t)) return false;
   if (begins(row, "bf") && o.imm2 < o.imm) return false;
   if ((begins(row, "sbfx") || begins(row, "ubfx")) && o.imm + o.imm2 > 32) return false;
   if ((is(row, "ssat") || is(row, "usat")) && o.shift != 0 && o.imm == 0) return false;
@@ -148,6 +150,7 @@ bool Generator::suits(const InsnRow& row, const Operands& o, bool in_it) const {
     return false;
   if (is(row, "mrs")) {
     const u32 n = o.imm;
+    if (n == 10 || n == 11) return arch_.has(arm::ext::V8);
     if (n == 4 || n == 7 || (n > 3 && n < 5) || (n > 9 && n != 16 && n != 17 && n != 20)) return false;
     if (n == 6 || n == 8) return false;
     if (!arch_.has(arm::ext::Main) && n == 17) return false;
@@ -255,7 +258,7 @@ bool Generator::add_if_then(Item& item, const InsnRow& row) {
     const u16 index = rows_[random_.below(static_cast<u32>(rows_.size()))];
     const InsnRow& inner = *arm::all_rows()[index];
     if (is_branch(inner) || inner.insn_class == InsnClass::IfThen || begins(inner, "udf")) continue;
-    if (begins(inner, "strex")) continue;
+    if (stores_exclusive(inner)) continue;
     Item::Piece piece;
     if (!encode(inner, true, piece)) continue;
     item.pieces.push_back(piece);
@@ -271,8 +274,9 @@ Item::Piece Generator::before_store_exclusive(const InsnRow& row, const Item::Pi
   constexpr Item::Piece kClrex{0xf3bf8f2f, 4};
   if (random_.chance(30)) return kClrex;
   const u32 registers = base_ << 16 | kFillerReg << 12;
-  if (is(row, "strexb")) return {0xe8d00f4f | registers, 4};
-  if (is(row, "strexh")) return {0xe8d00f5f | registers, 4};
+  if (is(row, "strexb") || is(row, "stlexb")) return {0xe8d00f4f | registers, 4};
+  if (is(row, "strexh") || is(row, "stlexh")) return {0xe8d00f5f | registers, 4};
+  if (is(row, "stlex")) return {0xe8d00fef | registers, 4};
   return {0xe8500f00 | registers | (store.bits & 0xff), 4};
 }
 
@@ -289,7 +293,7 @@ bool Generator::add(Block& block, u16 index) {
     if (!encode(row, false, piece)) return false;
     // Whether a store-exclusive that fails looks at its address first is the implementation's choice, and
     // QEMU's is another: bic base, base, #3 goes before it.
-    if (begins(row, "strex")) {
+    if (stores_exclusive(row)) {
       item.pieces.push_back({0xf0200003 | base_ << 16 | base_ << 8, 4});
       item.pieces.push_back(before_store_exclusive(row, piece));
     }
@@ -308,9 +312,10 @@ Block Generator::block() {
   Inputs& in = block.inputs;
   for (u32& r : in.r) r = static_cast<u32>(oracle::integer_operand(random_));
   const u32 scratch = static_cast<u32>(target_.data) + kScratchAt;
-  const bool aligned = random_.chance(85) || arch_.features().v6m();
+  const bool aligned = random_.chance(85) || arch_.features().baseline();
   in.r[base_] = scratch + kScratchBytes / 4 + random_.below(0x400) * 4 + (aligned ? 0 : random_.below(4));
-  if (random_.chance(3)) in.r[base_] = 0x68000000 + random_.below(64) * 4;  // nothing there
+  if (random_.chance(3))
+    in.r[base_] = static_cast<u32>(target_.hole) + random_.below(64) * 4;  // nothing there
   in.r[index_] = aligned ? random_.below(64) * 4 : random_.below(256);
   in.r[13] = scratch + kScratchBytes / 4 * 3 + random_.below(64) * 8;
   in.xpsr = static_cast<u32>(random_.next()) & (arch_.has(arm::ext::Main) ? 0xf8000000 : 0xf0000000);

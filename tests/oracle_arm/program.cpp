@@ -92,6 +92,8 @@ constexpr u32 kCpacr = 0xe000ed88, kShcsr = 0xe000ed24, kCfsr = 0xe000ed28;
 // Variables: input, result, loops left, blocks left.
 constexpr u32 kInputVar = 0, kResultVar = 1, kLoopsVar = 2, kBlocksVar = 3;
 
+u32 variables(const Target& target) { return static_cast<u32>(target.ram) + kVariables; }
+
 /// Starts the block at the input variable, r0 holds the variables' address.
 void emit_start(Assembler& a, const Target& target) {
   a.ldr(1, 0, kInputVar);
@@ -122,7 +124,7 @@ void emit_start(Assembler& a, const Target& target) {
 }
 
 void emit_svc(Assembler& a, const Target& target, unsigned loops) {
-  a.li(0, kVariables);
+  a.li(0, variables(target));
   a.ldr(1, 0, kResultVar);
   a.stm(1, 0xf0);
   for (u32 r = 4; r < 8; ++r) a.mov(r, r + 4);
@@ -166,9 +168,9 @@ void emit_svc(Assembler& a, const Target& target, unsigned loops) {
 }
 
 /// Logs the fault in the block's result and goes on behind the instruction, outside any IT block.
-void emit_fault(Assembler& a, bool main) {
+void emit_fault(Assembler& a, const Target& target, bool main) {
   a.mrs(0, kPsp);
-  a.li(1, kVariables);
+  a.li(1, variables(target));
   a.ldr(1, 1, kResultVar);
   a.li(2, kCountAt * 4);
   a.add_reg(1, 1, 2);
@@ -231,7 +233,7 @@ Bytes make_elf(const std::vector<Segment>& segments) {
   put(elf, 2, 2);   // an executable
   put(elf, 40, 2);  // for Arm
   put(elf, 1, 4);
-  put(elf, kCode + 0x41, 4);
+  put(elf, segments.front().at + 0x41, 4);
   put(elf, 52, 4);
   put(elf, 0, 4);
   put(elf, 0x05000000, 4);
@@ -265,15 +267,16 @@ u32 get(ByteView data, u64 at) {
 
 Bytes build_image(const Target& target, const Program& program) {
   if (program.blocks.size() > kMostBlocks) throw std::logic_error("too many blocks for one image");
-  const bool main = std::string(target.cpu).find("m0") == std::string::npos;
+  const std::string cpu = target.cpu;
+  const bool main = cpu.find("m0") == std::string::npos && cpu.find("m23") == std::string::npos;
   constexpr u32 kVectorBytes = 64;
-  Assembler a(kCode);
+  Assembler a(target.code);
   for (u32 i = 0; i < kVectorBytes / 4; ++i) a.word(0);
   std::map<unsigned, u32> vectors;
   vectors[1] = a.pc();
   if (main) {
     a.li(0, kShcsr);
-    a.li(1, 7 << 16);
+    a.li(1, 15 << 16);
     a.str(1, 0, 0);
     if (target.fp) {
       a.li(0, kCpacr);
@@ -284,7 +287,7 @@ Bytes build_image(const Target& target, const Program& program) {
       a.str(1, 0, 0);
     }
   }
-  a.li(0, kVariables);
+  a.li(0, variables(target));
   const u32 data = static_cast<u32>(target.data);
   a.li(1, data + kInputsAt);
   a.str(1, 0, kInputVar);
@@ -302,14 +305,14 @@ Bytes build_image(const Target& target, const Program& program) {
   a.half(0x43c0);  // mvns r0, r0
   a.cmp(0, 6);     // 0xfffffff9
   const std::size_t from_block = a.skip_if(kNe);
-  a.li(0, kVariables);
+  a.li(0, variables(target));
   emit_start(a, target);
   a.flush();
   a.land(from_block);
   emit_svc(a, target, program.loops);
   const u32 fault = a.pc();
-  emit_fault(a, main);
-  for (const unsigned n : {3u, 4u, 5u, 6u}) vectors[n] = fault;
+  emit_fault(a, target, main);
+  for (const unsigned n : {3u, 4u, 5u, 6u, 7u}) vectors[n] = fault;
 
   Bytes inputs;
   for (const Block& block : program.blocks) {
@@ -330,10 +333,10 @@ Bytes build_image(const Target& target, const Program& program) {
   const auto set = [&](u32 at, u32 value) {
     for (unsigned i = 0; i < 4; ++i) code[at + i] = static_cast<u8>(value >> (8 * i));
   };
-  set(0, kMainStack);
+  set(0, static_cast<u32>(target.ram) + kMainStack);
   for (const auto& [n, address] : vectors) set(4 * n, address | 1);
   return make_elf(
-      {{kCode, code}, {target.data + kInputsAt, inputs}, {target.data + kScratchAt, program.scratch}});
+      {{target.code, code}, {target.data + kInputsAt, inputs}, {target.data + kScratchAt, program.scratch}});
 }
 
 ProgramResult read_results(const Program& program, ByteView data) {

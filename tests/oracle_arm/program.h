@@ -12,9 +12,8 @@
 
 namespace hindcast::oracle_arm {
 
-/// Addresses on the MPS2 boards: code in the first memory, everything else in the large one, whose place
-/// differs.
-inline constexpr GuestAddr kCode = 0, kMainStack = 0x20008000, kVariables = 0x20010000;
+/// Offsets in the memory that holds the stack; and in the large one, which holds everything but code.
+inline constexpr u32 kMainStack = 0x6000, kVariables = 0x7000;
 inline constexpr u32 kInputsAt = 0, kResultsAt = 0x400000, kScratchAt = 0xc00000;
 inline constexpr u32 kScratchBytes = 0x8000;
 inline constexpr u64 kDataBytes = 0x1000000;
@@ -26,6 +25,10 @@ struct Target {
   const char* board;  // "mps2-an386"
   GuestAddr data;     // where the large memory is
   bool fp = false;
+  GuestAddr code = 0;             // where vectors and code are
+  GuestAddr ram = 0x20000000;     // and the stack
+  GuestAddr hole = 0x68000000;    // there is nothing
+  const char* data_size = "16M";  // as QEMU wants to hear it
 };
 
 /// One instruction under test with those that it needs around it.

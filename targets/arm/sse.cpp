@@ -1,0 +1,219 @@
+// Security on boards with Arm's SSE subsystems (IoT Kit, SSE-200, SSE-300): bit 28 of an address says whose
+// it is, memory shows again at a second address, and controllers gate memory and peripherals (DDI 0574,
+// chapters 3 and 5; DDI 0571 for the memory protection controller).
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "targets/arm/security.h"
+#include "targets/arm/sse.h"
+#include "targets/devices/mmio.h"
+
+namespace hindcast::arm {
+namespace {
+
+using devices::DeviceSite;
+using devices::low_mask;
+
+/// A memory protection controller: whose each block of a memory is.
+class Gate final : public Device, public MmioHandler {
+ public:
+  Gate(std::string name, Machine& machine, u32 base, u64 size)
+      : Device(std::move(name)), machine_(machine), base_(base), size_(size) {
+    lut_.resize((size / kBlock + 31) / 32);
+  }
+
+  void reset() override {
+    control_ = kAutoIncrement;
+    index_ = enable_ = 0;
+    std::fill(lut_.begin(), lut_.end(), 0);
+  }
+  void state(Archive& ar) override {
+    ar.field("control", control_);
+    ar.field("index", index_);
+    ar.field("enable", enable_);
+    for (std::size_t i = 0; i < lut_.size(); ++i) ar.field(("lut" + std::to_string(i)).c_str(), lut_[i]);
+    if (index_ >= lut_.size()) index_ = 0;
+  }
+
+  u64 mmio_read(u64 offset, unsigned size) override {
+    return u64{read(static_cast<u32>(offset) & ~u32{3})} >> (8 * (offset & 3)) & low_mask(size);
+  }
+  void mmio_write(u64 offset, unsigned, u64 value64) override {
+    const u32 value = static_cast<u32>(value64);
+    switch (offset & ~u64{3}) {
+      case 0x00: control_ = value; break;
+      case 0x18: index_ = value % static_cast<u32>(lut_.size()); return;
+      case 0x1c:
+        lut_[index_] = value;
+        if ((control_ & kAutoIncrement) != 0) index_ = (index_ + 1) % static_cast<u32>(lut_.size());
+        break;
+      case 0x28: enable_ = value & 1; return;
+      default: return;
+    }
+    machine_.flush_translations();
+  }
+
+  /// Refuses only where it has been told to answer with an error; else such accesses are let through.
+  bool allows(GuestAddr physical, u32 secure) const {
+    if (physical - base_ >= size_ || (control_ & kRespondsWithError) == 0) return true;
+    const u64 block = (physical - base_) / kBlock;
+    const bool non_secure = (lut_[block / 32] >> (block % 32) & 1) != 0;
+    return non_secure == (secure == kNonSecure);
+  }
+
+ private:
+  static constexpr u64 kBlock = 0x1000;
+  static constexpr u32 kRespondsWithError = 1 << 4, kAutoIncrement = 1 << 8;
+  u32 read(u32 offset) {
+    switch (offset) {
+      case 0x00: return control_;
+      case 0x10: return static_cast<u32>(lut_.size() - 1);
+      case 0x14: return 7;  // 2^(7 + 5) bytes a block
+      case 0x18: return index_;
+      case 0x1c: {
+        const u32 value = lut_[index_];
+        if ((control_ & kAutoIncrement) != 0) index_ = (index_ + 1) % static_cast<u32>(lut_.size());
+        return value;
+      }
+      case 0x28: return enable_;
+      default: return 0;
+    }
+  }
+
+  Machine& machine_;
+  u32 base_;
+  u64 size_;
+  u32 control_ = kAutoIncrement, index_ = 0, enable_ = 0;
+  std::vector<u32> lut_;
+};
+
+/// The security control block, and what it and the wiring say about addresses.
+class Sse final : public Device, public MmioHandler, public SecurityMap {
+ public:
+  struct Shadow {
+    u32 base, at, size;  // what is at `at` shows at `base` too
+  };
+  Sse(std::string name, Machine& machine, std::vector<Shadow> shadows)
+      : Device(std::move(name)), machine_(machine), shadows_(std::move(shadows)) {}
+
+  void add_gate(Gate* gate) { gates_.push_back(gate); }
+
+  void add_shadows() override {
+    struct Range {
+      GuestAddr base;
+      u64 size;
+    };
+    std::vector<Range> there;
+    AddressSpace& memory = machine_.memory();
+    for (const auto& block : memory.ram_blocks()) there.push_back({block->base, block->size});
+    for (const auto& device : memory.devices()) there.push_back({device.base, device.size});
+    for (const Range& r : there) {
+      for (const Shadow& s : shadows_) {
+        if (r.base - s.at >= s.size) continue;
+        const GuestAddr base = r.base - s.at + s.base;
+        views_.push_back(std::make_unique<View>(*this, r.base));
+        memory.add_device(name() + ".shadow" + std::to_string(views_.size()), base, r.size,
+                          views_.back().get());
+      }
+    }
+  }
+
+  void reset() override { words_.fill(0); }
+  void state(Archive& ar) override { ar.field("words", words_); }
+
+  u64 mmio_read(u64 offset, unsigned size) override {
+    return u64{word(offset)} >> (8 * (offset & 3)) & low_mask(size);
+  }
+  void mmio_write(u64 offset, unsigned size, u64 value) override {
+    if (offset / 4 >= words_.size() || offset < kFirst || size != 4) return;
+    words_[offset / 4] = static_cast<u32>(value);
+    machine_.flush_translations();
+  }
+
+  Attributes attributes(u32 address) const override {
+    Attributes a;
+    const u32 region = address >> 28;
+    a.valid = true;
+    a.region = static_cast<u8>(region);
+    a.non_secure = (region & 1) == 0;
+    const u32 callable = words_[kCallable / 4];
+    a.callable = (region == 1 && (callable & 1) != 0) || (region == 3 && (callable & 2) != 0);
+    return a;
+  }
+  GuestAddr physical(u32 address) const override {
+    for (const Shadow& s : shadows_)
+      if (address - s.base < s.size) return address - s.base + s.at;
+    return address;
+  }
+  bool allows(u32 address, u32 secure) const override {
+    const GuestAddr at = physical(address);
+    for (const Gate* gate : gates_)
+      if (!gate->allows(at, secure)) return false;
+    return true;
+  }
+
+ private:
+  /// Where contexts without translation find shadowed memory. They are given up for those with it then: this
+  /// way is slow.
+  class View final : public MmioHandler {
+   public:
+    View(Sse& sse, GuestAddr at) : sse_(sse), at_(at) {}
+    u64 mmio_read(u64 offset, unsigned size) override {
+      u64 value = 0;
+      sse_.machine_.memory().read(at_ + offset, size, &value);
+      leave_flat_memory();
+      return value;
+    }
+    void mmio_write(u64 offset, unsigned size, u64 value) override {
+      sse_.machine_.memory().write(at_ + offset, size, value);
+      leave_flat_memory();
+    }
+
+   private:
+    void leave_flat_memory() {
+      Vcpu& vcpu = sse_.machine_.vcpu(0);
+      vcpu.state<ArmState>().uses_shadows = 1;
+      vcpu.request_exit();
+    }
+    Sse& sse_;
+    GuestAddr at_;
+  };
+
+  static constexpr u32 kFirst = 0x10, kCallable = 0x14;
+  u32 word(u64 offset) const { return offset / 4 < words_.size() ? words_[offset / 4] : 0; }
+
+  Machine& machine_;
+  std::vector<Shadow> shadows_;
+  std::vector<std::unique_ptr<View>> views_;
+  std::vector<Gate*> gates_;
+  std::array<u32, 64> words_{};
+};
+
+}  // namespace
+
+IrqSink* build_sse(const DeviceSite& site) {
+  std::vector<Sse::Shadow> shadows;
+  const std::vector<u32> cells = site.node.cells("hindcast,shadows");
+  if (cells.size() % 3 != 0) site.fail("has hindcast,shadows that are no triples of address, place and size");
+  for (std::size_t i = 0; i < cells.size(); i += 3) shadows.push_back({cells[i], cells[i + 1], cells[i + 2]});
+  const loader::DtRange& reg = site.reg(0, 0x100);
+  auto& sse = site.machine.add_device<Sse>(site.name, site.machine, std::move(shadows));
+  site.machine.memory().add_device(site.name, reg.base, reg.size, &sse);
+  site.machine.set_extension(kSecurityMap,
+                             std::shared_ptr<void>(std::shared_ptr<void>(), static_cast<SecurityMap*>(&sse)));
+  return nullptr;
+}
+
+IrqSink* build_mpc(const DeviceSite& site) {
+  auto* sse = dynamic_cast<Sse*>(security_map(site.machine.vcpu(0)));
+  if (sse == nullptr) site.fail("belongs behind the security controller of the subsystem");
+  const std::vector<u32> gated = site.node.cells("hindcast,gates");
+  if (gated.size() != 2 || gated[1] == 0) site.fail("needs hindcast,gates = <address size>");
+  auto& gate = site.machine.add_device<Gate>(site.name, site.machine, gated[0], u64{gated[1]});
+  site.machine.memory().add_device(site.name, site.reg(0, 0x100).base, site.reg(0, 0x100).size, &gate);
+  sse->add_gate(&gate);
+  return nullptr;
+}
+
+}  // namespace hindcast::arm
