@@ -60,6 +60,7 @@ Command add_debug(CLI::App& app) {
   command->add_flag("--force", state->record.force, "replace an existing recording");
   auto run = [state, command](const std::vector<std::string>& arguments) {
     DebuggerOptions debugger = state->debugger;
+    debugger.semihosting = parse_semihosting_target(state->machine.semihosting_target());
     if (debugger.start_gdb) debugger.gdb_args = arguments;
     Log log(state->log);
     int status = 0;

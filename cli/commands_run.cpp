@@ -28,6 +28,7 @@ struct Common {
 struct ListenText {
   DebuggerOptions options;
   ListenText() { options.wait = false; }
+  DebuggerOptions debugger(const MachineText& machine) const;
   void add_to(CLI::App& command) {
     auto* listen =
         command.add_option("--listen", options.listen, "a gdb server on the run; port 0: a free one")
@@ -36,6 +37,14 @@ struct ListenText {
         ->needs(listen);
   }
 };
+
+DebuggerOptions ListenText::debugger(const MachineText& machine) const {
+  DebuggerOptions out = options;
+  out.semihosting = parse_semihosting_target(machine.semihosting_target());
+  if (out.listen.empty() && out.semihosting == DebuggerOptions::Semihosting::Gdb)
+    throw Fatal("--semihosting: target=gdb needs a gdb: add --listen HOST:PORT, or use 'hindcast debug'");
+  return out;
+}
 
 std::string hex(const std::array<u8, 16>& hash) {
   std::string text;
@@ -115,7 +124,7 @@ Command add_run(CLI::App& app) {
     host.progress = status.callback();
     host.engine.note = noter(status, log);
     const MachineConfig config = state->machine.config();
-    const DebuggerOptions& debugger = state->listen.options;
+    const DebuggerOptions debugger = state->listen.debugger(state->machine);
     const auto plugins = state->plugins.host(log, config.files);
     if (plugins && !debugger.listen.empty()) throw Fatal(kNotBoth);
     host.observer = plugins.get();
@@ -166,7 +175,7 @@ Command add_record(CLI::App& app) {
     host.engine.note = noter(status, log);
     state->options.notice = noter(status, log);
     const MachineConfig config = state->machine.config();
-    const DebuggerOptions& debugger = state->listen.options;
+    const DebuggerOptions debugger = state->listen.debugger(state->machine);
     const auto plugins = state->plugins.host(log, config.files);
     if (plugins && !debugger.listen.empty()) throw Fatal(kNotBoth);
     host.observer = plugins.get();

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "cli/commands.h"
+#include "cli/gdb_files.h"
 #include "cli/values.h"
 #include "gdb/client_console.h"
 #include "gdb/serve.h"
@@ -164,11 +165,13 @@ std::unique_ptr<gdb::Listener> open_listener(const DebuggerOptions& options) {
 }
 
 /// Serves clients until it is over. gdb's status if it was started.
-std::optional<int> serve(replay::Timeline& timeline, gdb::ClientConsole& console, gdb::Listener* listener,
-                         const Bytes& elf, const DebuggerOptions& options, Log& log) {
+std::optional<int> serve(replay::Timeline& timeline, gdb::ClientConsole& console, GdbFiles* files,
+                         gdb::Listener* listener, const Bytes& elf, const DebuggerOptions& options,
+                         Log& log) {
   gdb::Session session(timeline, {&timeline, elf});
   session.on_notice([&log](const std::string& line) { log.line(printable(line)); });
   console.attach(&session);
+  if (files != nullptr) files->attach(&session);
   std::optional<int> status;
   if (listener == nullptr) {
     status = run_gdb(session, elf, options.gdb_args);
@@ -179,12 +182,18 @@ std::optional<int> serve(replay::Timeline& timeline, gdb::ClientConsole& console
     gdb::serve(session, *listener, g_stop_fd, how);
   }
   console.attach(nullptr);
+  if (files != nullptr) files->attach(nullptr);
   const bool killed = session.killed() || session.request() == gdb::Session::Request::Kill;
   if (timeline.has_present()) timeline.finish(killed ? SIGKILL : 0);
   return status;
 }
 
 }  // namespace
+
+DebuggerOptions::Semihosting parse_semihosting_target(const std::string& text) {
+  using Semihosting = DebuggerOptions::Semihosting;
+  return text == "gdb" ? Semihosting::Gdb : text == "auto" ? Semihosting::Auto : Semihosting::Native;
+}
 
 int debug_recording(const std::string& path, const EngineOptions& engine, const DebuggerOptions& options,
                     Log& log) {
@@ -195,7 +204,8 @@ int debug_recording(const std::string& path, const EngineOptions& engine, const 
   branches.engine = engine;
   branches.console = console;
   const auto timeline = replay::Timeline::open(path, branches);
-  const auto status = serve(*timeline, *console, listener.get(), elf_of(timeline->config()), options, log);
+  const auto status =
+      serve(*timeline, *console, nullptr, listener.get(), elf_of(timeline->config()), options, log);
   return status.value_or(0);
 }
 
@@ -204,13 +214,21 @@ replay::RunResult debug_live(const MachineConfig& config, replay::HostOptions ho
                              std::optional<int>* gdb_status) {
   prepare_signals(options);
   const auto listener = open_listener(options);
-  auto console = std::make_shared<gdb::ClientConsole>();
+  using Semihosting = DebuggerOptions::Semihosting;
+  auto console = std::make_shared<gdb::ClientConsole>(options.semihosting == Semihosting::Gdb);
+  std::shared_ptr<GdbFiles> files;
+  if (options.semihosting != Semihosting::Native) {
+    auto& service = host.services[InputKind::Semihost];
+    service = files =
+        std::make_shared<GdbFiles>(options.semihosting == Semihosting::Auto ? service : nullptr);
+  }
+  if (options.semihosting == Semihosting::Gdb && !host.semihosting_console) host.semihosting = console;
   // gdb has the terminal.
   if (options.start_gdb && host.serial.kind == replay::ConsoleOptions::Kind::Stdio) host.console = console;
   std::optional<TempFolder> folder;
   if (record.path.empty()) record.path = folder.emplace() / "recording";
   const auto timeline = replay::Timeline::start(config, std::move(host), record);
-  const auto status = serve(*timeline, *console, listener.get(), elf_of(config), options, log);
+  const auto status = serve(*timeline, *console, files.get(), listener.get(), elf_of(config), options, log);
   if (gdb_status != nullptr) *gdb_status = status;
   return timeline->finish();
 }

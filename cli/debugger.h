@@ -16,8 +16,14 @@ struct DebuggerOptions {
   std::string listen;  // HOST:PORT or unix:PATH; not looked at with start_gdb
   bool start_gdb = false;
   std::vector<std::string> gdb_args;
+  /// --semihosting target=: whether gdb's host serves the guest's files, and its console is the guest's;
+  /// Auto: files while gdb lets the guest run.
+  enum class Semihosting : u8 { Native, Gdb, Auto } semihosting = Semihosting::Native;
   bool wait = true;  // live runs: the guest does not start before gdb says so
 };
+
+/// "native", "gdb" or "auto" (MachineText::semihosting_target()).
+DebuggerOptions::Semihosting parse_semihosting_target(const std::string& text);
 
 /// Serves gdb on a recording until a client kills it or a signal comes. Returns 0; what a run that branched
 /// off ended with; or, when gdb was started, its status.

@@ -40,6 +40,7 @@ struct SemihostingText {
   bool enabled = true;
   std::vector<std::string> words;  // for the guest's command line
   std::optional<replay::ConsoleOptions> console;
+  std::string target = "native";
 };
 
 SemihostingText parse_semihosting(const std::string& text) {
@@ -57,11 +58,11 @@ SemihostingText parse_semihosting(const std::string& text) {
       out.console = parse_console("--semihosting chardev", value);
     } else if (key == "target" && value == "chardev") {
       needs_console = true;
-    } else if (key == "target" && value == "gdb") {
-      throw Fatal("--semihosting: target=gdb is not in this version; use target=native");
-    } else if (key != "target" || (value != "native" && value != "auto")) {
+    } else if (key == "target" && (value == "native" || value == "gdb" || value == "auto")) {
+      out.target = value;
+    } else {
       throw Fatal(
-          fmt::format("--semihosting: '{}' is not known; use target=native, target=chardev, "
+          fmt::format("--semihosting: '{}' is not known; use target=native/gdb/auto/chardev, "
                       "chardev=CONSOLE, enable=on/off, arg=WORD",
                       printable(part)));
     }
@@ -144,9 +145,10 @@ void MachineText::add_to(CLI::App& command) {
                   "shares it, and has stdio beside file and none)")
       ->capture_default_str();
   command
-      .add_option("--semihosting", semihosting,
-                  "on, off, or target=native,arg=WORD,chardev=CONSOLE (as for --serial); on by default for "
-                  "bare-metal ELF")
+      .add_option(
+          "--semihosting,--semihosting-config", semihosting,
+          "on, off, or target=native/gdb/auto,arg=WORD,chardev=CONSOLE (as for --serial); on by default for "
+          "bare-metal ELF")
       ->type_name("[=TEXT]");
   command.add_option("--semihost-root", semihost_root,
                      "folder whose files the guest may use through semihosting");
@@ -214,6 +216,10 @@ MachineConfig MachineText::config() const {
   // Otherwise a bare-metal program would never see it.
   if (config.guest_args.size() == 1 && !append.empty()) config.guest_args.push_back(append);
   return config;
+}
+
+std::string MachineText::semihosting_target() const {
+  return semihosting.empty() ? "native" : parse_semihosting(semihosting).target;
 }
 
 replay::HostOptions MachineText::host() const {

@@ -26,6 +26,8 @@ struct MachineText {
   void add_to(CLI::App& command);
   MachineConfig config() const;
   replay::HostOptions host() const;
+  /// "native", "gdb" or "auto".
+  std::string semihosting_target() const;
 };
 
 /// Options that belong to this command but are not in this version: each is refused with one line that says

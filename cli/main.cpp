@@ -38,9 +38,20 @@ constexpr const char* kStatusHelp =
     "  125     hindcast itself failed, or could not tell; one line on stderr says why\n"
     "  128+N   run, record and replay: ended by signal N (130: Ctrl-C, 141: nobody reads the console)";
 
-/// "--semihosting" may stand alone, and must not take the image for its value.
-std::string normalized(const std::string& argument) {
-  return argument == "--semihosting" ? "--semihosting=on" : argument;
+/// "--semihosting" may stand alone, and must not take the image for its value: only what can be one.
+void join_semihosting(std::vector<std::string>& words) {
+  const auto is_value = [](const std::string& word) {
+    const std::string key = word.substr(0, word.find_first_of(",="));
+    return key == "on" || key == "off" ||
+           (word.find('=') != std::string::npos &&
+            (key == "enable" || key == "target" || key == "chardev" || key == "arg" || key == "userspace"));
+  };
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] != "--semihosting") continue;
+    const bool valued = i + 1 < words.size() && is_value(words[i + 1]);
+    words[i] += '=' + (valued ? words[i + 1] : "on");
+    if (valued) words.erase(words.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+  }
 }
 
 int usage_error(const std::string& message) {
@@ -76,7 +87,7 @@ int run(const std::vector<std::string>& arguments) {
       guest_args.insert(guest_args.begin(), gdb + 1, own.end());
       own.erase(gdb + 1, own.end());
     }
-  std::transform(own.begin(), own.end(), own.begin(), normalized);
+  join_semihosting(own);
   std::reverse(own.begin(), own.end());  // CLI11 takes them from the back
   try {
     app.parse(own);

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 namespace hindcast::gdb {
@@ -103,6 +104,9 @@ class Connection {
   bool run() {
     session_.begin();
     session_.on_packet([this](const std::string& payload) { send(frame(payload)); });
+    session_.file_io().connect(
+        [this](const std::string& request, const FileIo::Serve& serve) { return converse(request, serve); });
+    session_.file_io().on_interrupt([this] { session_.interrupt(); });
     bool go_on = true;
     while (open_ && session_.request() == Session::Request::None && go_on) {
       while (open_ && session_.request() == Session::Request::None) {
@@ -115,6 +119,7 @@ class Connection {
       if (go_on) receive();
     }
     session_.on_packet(nullptr);
+    session_.file_io().connect(nullptr);
     return go_on;
   }
 
@@ -125,8 +130,8 @@ class Connection {
   }
   std::string read_some() {
     std::array<char, 65536> buffer;
-    const ssize_t got = ::recv(fd_, buffer.data(), buffer.size(), 0);
-    if (got < 0 && errno == EINTR) return {};
+    const ssize_t got = ::recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) return {};
     if (got <= 0) {
       open_ = false;
       return {};
@@ -181,6 +186,8 @@ class Connection {
       if (fds[0].revents != 0) return;
       if ((fds[2].revents | fds[3].revents) != 0) interrupted = true;
       if (fds[1].revents != 0) {
+        // In a conversation the other thread takes what comes.
+        const std::lock_guard reading(reading_);
         const std::string bytes = read_some();
         if (!open_) interrupted = true;
         for (char c : bytes)
@@ -190,6 +197,29 @@ class Connection {
             arrived += c;
       }
       if (interrupted) session_.interrupt();
+    }
+  }
+
+  /// FileIo::Converse: on the thread that moves, while the other listens.
+  std::optional<std::string> converse(const std::string& request, const FileIo::Serve& serve) {
+    const std::lock_guard reading(reading_);
+    const auto end = ending_.fds();
+    answer(request);
+    for (;;) {
+      while (const auto item = reader_.next()) {
+        if (item->kind == Item::Kind::Interrupt) session_.interrupt();
+        if (item->kind == Item::Kind::Nack && !session_.no_ack()) send(last_);
+        if (item->kind == Item::Kind::Damaged) send("-");
+        if (item->kind != Item::Kind::Packet) continue;
+        if (!session_.no_ack()) send("+");
+        if (item->data.starts_with('F')) return item->data;
+        answer(serve(item->data));
+      }
+      if (!open_) return std::nullopt;
+      std::array<pollfd, 3> fds{{{fd_, POLLIN, 0}, end[0], end[1]}};
+      if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+      if ((fds[1].revents | fds[2].revents) != 0) return std::nullopt;
+      receive();
     }
   }
 
@@ -218,6 +248,7 @@ class Connection {
   const Ending& ending_;
   PacketReader reader_;
   std::string last_;
+  std::mutex reading_;  // held while bytes are taken from the client
   std::atomic<bool> open_ = true;
 };
 

@@ -195,6 +195,7 @@ std::string Session::start_over(Icount at) {
 std::string Session::resume(unsigned vcpu, const std::function<Outcome()>& move) {
   tracing_.leave_frame();
   moving_ = true;
+  file_io_.set_running(true);
   console(std::exchange(unsaid_, {}));
   try {
     last_ = move();
@@ -207,6 +208,7 @@ std::string Session::resume(unsigned vcpu, const std::function<Outcome()>& move)
   using Kind = replay::NavStop::Kind;
   if (last_.stop.kind == Kind::End) say_how_it_ended();
   moving_ = false;
+  file_io_.set_running(false);
   const bool at_point = last_.stop.kind == Kind::Breakpoint || last_.stop.kind == Kind::Watchpoint;
   current_ = reported_ = at_point ? last_.stop.vcpu : vcpu;
   return stop_reply(last_);

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "gdb/branch_trace.h"
+#include "gdb/file_io.h"
 #include "gdb/image_file.h"
 #include "gdb/memory.h"
 #include "gdb/monitor.h"
@@ -48,6 +49,9 @@ class Session {
   void interrupt() { motion_.interrupt(); }
   /// Null: there is no live run, and there cannot be one.
   replay::Timeline* timeline() const { return options_.timeline; }
+  /// What the guest asks of gdb's host while it runs.
+  FileIo& file_io() { return file_io_; }
+  Machine& machine() { return navigator_.machine(); }
   /// Text from the guest: shown by gdb now if something runs, else as soon as something does.
   void guest_output(ByteView text);
 
@@ -94,7 +98,6 @@ class Session {
   std::string thread_info(Fields fields);
   std::string monitor_command(std::string_view hex);
 
-  Machine& machine() { return navigator_.machine(); }
   /// The selected one; in a trace frame, the one that the frame is of.
   unsigned selected() const { return tracing_.frame_vcpu().value_or(current_); }
   Vcpu& vcpu() { return machine().vcpu(selected()); }
@@ -114,6 +117,7 @@ class Session {
   BranchTrace branch_trace_;
   std::optional<std::string> btrace_, osdata_;  // the last documents that were asked for
   ImageFile image_;
+  FileIo file_io_;
   unsigned current_ = 0;             // the selected vCPU
   unsigned reported_ = 0;            // the vCPU of the last stop
   std::optional<unsigned> resumed_;  // the vCPU that Hc named
