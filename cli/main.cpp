@@ -38,6 +38,20 @@ constexpr const char* kStatusHelp =
     "  125     hindcast itself failed, or could not tell; one line on stderr says why\n"
     "  128+N   run, record and replay: ended by signal N (130: Ctrl-C, 141: nobody reads the console)";
 
+/// Options as QEMU's users have them in their fingers. "-d plugin" asks for what is shown here anyway.
+void take_qemu_spelling(std::vector<std::string>& words) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == "-plugin" || words[i] == "-smp" || words[i].starts_with("-semihosting")) {
+      words[i].insert(0, 1, '-');
+    } else if (words[i] == "-d" && i + 1 < words.size() &&
+               (words[i + 1] == "plugin" || words[i + 1] == "plugin,nochain")) {
+      const auto at = words.begin() + static_cast<std::ptrdiff_t>(i);
+      words.erase(at, at + 2);
+      --i;
+    }
+  }
+}
+
 /// "--semihosting" may stand alone, and must not take the image for its value: only what can be one.
 void join_semihosting(std::vector<std::string>& words) {
   const auto is_value = [](const std::string& word) {
@@ -87,6 +101,7 @@ int run(const std::vector<std::string>& arguments) {
       guest_args.insert(guest_args.begin(), gdb + 1, own.end());
       own.erase(gdb + 1, own.end());
     }
+  take_qemu_spelling(own);
   join_semihosting(own);
   std::reverse(own.begin(), own.end());  // CLI11 takes them from the back
   try {
