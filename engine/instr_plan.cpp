@@ -10,15 +10,13 @@ namespace hindcast {
 namespace {
 
 constexpr unsigned kMostDrops = 16;
+constexpr u64 kMostFailedChecks = 1000;
 
 bool overlap(const u8* a, std::size_t a_size, const u8* b, std::size_t b_size) {
   return a < b + b_size && b < a + a_size;
 }
-
-bool as_it_was(const InstrForeseen::Read& read) {
-  u64 value = 0;
-  std::memcpy(&value, read.at, read.size);
-  return value == read.value;
+bool same_place(const InstrForeseen::Read& a, const InstrForeseen::Read& b) {
+  return a.at == b.at && a.size == b.size && a.value == b.value && a.differs == b.differs;
 }
 
 }  // namespace
@@ -42,19 +40,25 @@ std::vector<InstrPlanner::Site> InstrPlanner::sites(const InstrBlock& block, con
 }
 
 InstrPlan InstrPlanner::attempt(const std::vector<Site>& sites, unsigned vcpu,
-                                std::vector<InstrForeseen::Read>& reads) const {
+                                std::vector<SiteRead>& reads) const {
   InstrPlan out;
-  for (const Site& site : sites) {
+  std::vector<InstrEffect> before;
+  for (std::size_t k = 0; k < sites.size(); ++k) {
+    const Site& site = sites[k];
     const InstrOp& op = *site.op;
-    if (op.kind != InstrOp::Kind::Call) continue;
+    if (op.kind != InstrOp::Kind::Call) {
+      happens({op.counter.of(vcpu), op.imm, 8, op.kind == InstrOp::Kind::Store}, site, before);
+      continue;
+    }
     if (op.when != InstrOp::When::Always) {
       out.conditional = true;
       continue;
     }
     InstrForeseen foreseen;
-    if (observer_.foresee(op, vcpu, site.word, foreseen) && (may_read_ || foreseen.reads.empty())) {
+    if (observer_.foresee(op, vcpu, site.word, before, foreseen) && (may_read_ || foreseen.reads.empty())) {
+      for (const InstrForeseen::Read& read : foreseen.reads) reads.push_back({k, read});
+      for (const InstrEffect& effect : foreseen.effects) happens(effect, site, before);
       out.known[{site.op, site.access}] = std::move(foreseen.effects);
-      reads.insert(reads.end(), foreseen.reads.begin(), foreseen.reads.end());
     } else {
       out.calls = true;
     }
@@ -62,33 +66,64 @@ InstrPlan InstrPlanner::attempt(const std::vector<Site>& sites, unsigned vcpu,
   return out;
 }
 
-InstrPlan InstrPlanner::plan(const InstrBlock& block, const ir::Unit& unit, unsigned vcpu, jit::Lanes* lanes,
-                             bool& stale) {
-  const std::vector<Site> all = sites(block, unit);
-  std::vector<InstrForeseen::Read> reads;
-  InstrPlan out = attempt(all, vcpu, reads);
-  for (const Site& site : all) {
+/// What is known to be in memory after the effect. An access may be left out.
+void InstrPlanner::happens(const InstrEffect& effect, const Site& site, std::vector<InstrEffect>& before) {
+  std::erase_if(before, [&](const InstrEffect& b) { return overlap(b.at, b.size, effect.at, effect.size); });
+  if (effect.set && site.access == ir::kNoValue) before.push_back(effect);
+}
+
+void InstrPlanner::note_all(const std::vector<Site>& sites, const InstrPlan& plan, unsigned vcpu,
+                            GuestAddr block, jit::Lanes* lanes, bool& stale) {
+  for (const Site& site : sites) {
     const InstrOp& op = *site.op;
     const bool conditional = op.kind == InstrOp::Kind::Call && op.when != InstrOp::When::Always;
     if (op.kind != InstrOp::Kind::Call || conditional)
-      note({op.counter.of(vcpu), 0, 8, false}, block.pc, conditional || op.kind == InstrOp::Kind::Store,
-           lanes, stale);
-    else if (const auto* effects = out.foreseen(op, site.access))
-      for (const InstrEffect& effect : *effects) note(effect, block.pc, effect.set, lanes, stale);
+      note({op.counter.of(vcpu), 0, 8, false}, block, conditional || op.kind == InstrOp::Kind::Store, lanes,
+           stale);
+    else if (const auto* effects = plan.foreseen(op, site.access))
+      for (const InstrEffect& effect : *effects) note(effect, block, effect.set, lanes, stale);
   }
-  if (!may_read_) return out;
-  // Calls that are made may change anything; so may what is done instead of others.
-  reads.insert(reads.end(), reads_.begin(), reads_.end());
-  may_read_ = !out.calls && !out.conditional &&
-              std::none_of(reads.begin(), reads.end(), [this](const auto& read) { return written(read); });
-  if (may_read_) {
-    for (const InstrForeseen::Read& read : reads) {
-      const auto same = [&](const auto& known) { return known.at == read.at && known.size == read.size; };
-      if (std::none_of(reads_.begin(), reads_.end(), same)) reads_.push_back(read);
+}
+
+/// Where each read is looked after: what nobody writes, whenever code is entered (reads_); what calls write
+/// too, when the block begins. False: it cannot be, since something in the block writes there before.
+bool InstrPlanner::place_reads(const std::vector<Site>& sites, const std::vector<SiteRead>& reads,
+                               unsigned vcpu, InstrPlan& plan) {
+  for (const SiteRead& at : reads) {
+    const InstrForeseen::Read& read = at.read;
+    auto overlaps = [&](const InstrEffect& e) { return overlap(e.at, e.size, read.at, read.size); };
+    for (std::size_t k = 0; k < at.site; ++k) {
+      if (const std::vector<InstrEffect>* effects = plan.foreseen(*sites[k].op, sites[k].access)) {
+        if (std::any_of(effects->begin(), effects->end(), overlaps)) return false;
+      } else if (overlaps({sites[k].op->counter.of(vcpu), 0, 8, false})) {
+        return false;
+      }
     }
+    std::vector<InstrForeseen::Read>& place = written(read) ? plan.checks : reads_;
+    if (std::none_of(place.begin(), place.end(), [&](const auto& r) { return same_place(r, read); }))
+      place.push_back(read);
+  }
+  return true;
+}
+
+InstrPlan InstrPlanner::plan(const InstrBlock& block, const ir::Unit& unit, unsigned vcpu, jit::Lanes* lanes,
+                             bool& stale) {
+  const std::vector<Site> all = sites(block, unit);
+  std::vector<SiteRead> reads;
+  InstrPlan out = attempt(all, vcpu, reads);
+  note_all(all, out, vcpu, block.pc, lanes, stale);
+  if (!may_read_) return out;
+  // What was nobody's to write before: code relies on it.
+  const auto now_written = [this](const auto& read) { return written(read); };
+  if (std::erase_if(reads_, now_written) != 0) stale = true;
+  // Calls that are made may change anything.
+  if (!out.calls && !out.conditional && place_reads(all, reads, vcpu, out)) {
+    for (const InstrForeseen::Read& read : out.checks)
+      note({const_cast<u8*>(read.at), 0, read.size, false}, block.pc, true, lanes, stale);
     return out;
   }
-  stale |= !reads_.empty();
+  may_read_ = false;
+  stale = true;
   reads_.clear();
   reads.clear();
   return attempt(all, vcpu, reads);
@@ -136,13 +171,22 @@ bool InstrPlanner::written(const InstrForeseen::Read& read) const {
   return false;
 }
 
-bool InstrPlanner::holds() const { return std::all_of(reads_.begin(), reads_.end(), as_it_was); }
+bool InstrPlanner::holds() const {
+  return std::all_of(reads_.begin(), reads_.end(), [](const auto& read) { return hindcast::holds(read); });
+}
+
+bool InstrPlanner::check_failed() {
+  if (++failed_checks_ < kMostFailedChecks) return false;
+  may_read_ = false;
+  return true;
+}
 
 void InstrPlanner::forget() {
   counters_.clear();
   reads_.clear();
   may_read_ = true;
   drops_ = 0;
+  failed_checks_ = 0;
 }
 
 void InstrPlanner::dropped() {

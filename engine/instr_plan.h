@@ -22,6 +22,8 @@ struct InstrPlan {
     return it == known.end() ? nullptr : &it->second;
   }
   std::map<std::pair<const InstrOp*, ir::Value>, std::vector<InstrEffect>> known;
+  /// What must hold for this when the block begins; else the interpreter executes it.
+  std::vector<InstrForeseen::Read> checks;
   bool calls = false;        // one is made always
   bool conditional = false;  // one is made under a condition
 };
@@ -39,6 +41,8 @@ class InstrPlanner {
   bool holds() const;
   /// It is not, and all code has been dropped.
   void dropped();
+  /// One of a plan's checks has failed. True: too often, and all code must be dropped.
+  bool check_failed();
   /// The operations of all blocks are dropped; what they name may go away.
   void forget();
 
@@ -55,8 +59,16 @@ class InstrPlanner {
     u32 word;
   };
   static std::vector<Site> sites(const InstrBlock& block, const ir::Unit& unit);
-  InstrPlan attempt(const std::vector<Site>& sites, unsigned vcpu,
-                    std::vector<InstrForeseen::Read>& reads) const;
+  struct SiteRead {
+    std::size_t site;  // index
+    InstrForeseen::Read read;
+  };
+  InstrPlan attempt(const std::vector<Site>& sites, unsigned vcpu, std::vector<SiteRead>& reads) const;
+  static void happens(const InstrEffect& effect, const Site& site, std::vector<InstrEffect>& before);
+  bool place_reads(const std::vector<Site>& sites, const std::vector<SiteRead>& reads, unsigned vcpu,
+                   InstrPlan& plan);
+  void note_all(const std::vector<Site>& sites, const InstrPlan& plan, unsigned vcpu, GuestAddr block,
+                jit::Lanes* lanes, bool& stale);
   void note(const InstrEffect& effect, GuestAddr block, bool looked_at, jit::Lanes* lanes, bool& stale);
   bool written(const InstrForeseen::Read& read) const;
 
@@ -65,6 +77,7 @@ class InstrPlanner {
   std::vector<InstrForeseen::Read> reads_;
   bool may_read_ = true;  // plans may rely on the observer's memory: nothing in translated code changes it
   unsigned drops_ = 0;
+  u64 failed_checks_ = 0;
 };
 
 }  // namespace hindcast

@@ -12,6 +12,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "engine/types.h"
@@ -59,12 +60,13 @@ struct InstrEffect {
   bool set = false;
 };
 
-/// What a call is known to do, and nothing else, as long as the memory that it reads is what it is now.
+/// What a call is known to do, and nothing else, as long as all of `reads` hold; they do now.
 struct InstrForeseen {
   struct Read {
     const u8* at = nullptr;
     u64 value = 0;
     u8 size = 8;
+    bool differs = false;  // holds if anything else is there
   };
   std::vector<InstrEffect> effects;
   std::vector<Read> reads;
@@ -115,8 +117,10 @@ class Instrumentation {
   virtual void resumed(Vcpu& vcpu) = 0;
   /// Whether it is known what a call of `op` by the vCPU does (`access`: its word, if it is an access's), so
   /// that translated code may do that instead, together with what other calls do, before anybody can see it.
-  virtual bool foresee(const InstrOp& op, unsigned vcpu, u32 access, InstrForeseen& out) {
-    (void)op, (void)vcpu, (void)access, (void)out;
+  /// `before`: what will be in some places by then, whatever is there now.
+  virtual bool foresee(const InstrOp& op, unsigned vcpu, u32 access, std::span<const InstrEffect> before,
+                       InstrForeseen& out) {
+    (void)op, (void)vcpu, (void)access, (void)before, (void)out;
     return false;
   }
   /// All blocks have been forgotten (Machine::forget_observed()): those that run again are announced again.

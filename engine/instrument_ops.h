@@ -23,6 +23,12 @@ inline void apply(const InstrEffect& effect) {
   std::memcpy(effect.at, &value, effect.size);
 }
 
+inline bool holds(const InstrForeseen::Read& read) {
+  u64 value = 0;
+  std::memcpy(&value, read.at, read.size);
+  return (value == read.value) != read.differs;
+}
+
 inline bool holds(InstrOp::When when, u64 value, u64 imm) {
   switch (when) {
     case InstrOp::When::Always: return true;

@@ -371,6 +371,8 @@ bool Instrumented::leave_jit(Vcpu& vcpu, Context& context, jit::Exit exit) {
   if (exit.kind == ExitKind::Dispatch) return false;
   if (exit.kind == ExitKind::Budget) {
     header.pc = jit_->block(exit.index).pc;
+    if (header.budget >= jit_->block(exit.index).insns && planner_.check_failed())
+      executor_.drop_all(nullptr);
     return interpret(vcpu, context, static_cast<u32>(std::min<i64>(header.budget, InstrBlock::kMaxInsns)));
   }
   // A site: the exact state is that of its instruction.

@@ -89,7 +89,8 @@ struct Value {
 /// One call, followed from its beginning.
 class Walk {
  public:
-  Walk(Foresight& reader, InstrForeseen& out) : reader_(reader), out_(out) {}
+  Walk(Foresight& reader, std::span<const InstrEffect> before, InstrForeseen& out)
+      : reader_(reader), before_(before), out_(out) {}
   bool run(u64 at, const Foresight::Arguments& arguments);
 
  private:
@@ -99,8 +100,11 @@ class Walk {
 
   bool execute(const Step& step, u64 next);
   bool arithmetic(const Step& step);
+  bool compare(const Step& step);
+  void set_flags(u64 a, u64 b, unsigned size);
+  std::optional<bool> equality();
   bool jump(const Step& step, u64 next);
-  std::optional<bool> condition(unsigned id) const;
+  std::optional<bool> condition(unsigned id);
   /// A constant where there was a value: what memory it came from must stay as it is. False: unknown.
   bool settle(Value& value);
   bool address(const Operand& o, Value& out);
@@ -111,15 +115,18 @@ class Walk {
   bool finish();
 
   Foresight& reader_;
+  std::span<const InstrEffect> before_;
   InstrForeseen& out_;
   std::array<Value, 16> regs_;
   std::map<u64, Value> stack_;    // by offset; 8 bytes each
   std::map<u64, Value> written_;  // by address; a value's own `size` says how many bytes
   std::map<u64, u8> sizes_;       // of written_
   struct Flags {
-    bool known = false, test = false;
+    bool known = false;
     u64 a = 0, b = 0;  // compared, extended
     u64 ua = 0, ub = 0;
+    Value content;         // instead of `a` until somebody must know, if it is not Unknown
+    bool swapped = false;  // it was `b`
   } flags_;
   u64 pc_ = 0;
   bool returned_ = false;
@@ -182,6 +189,12 @@ bool Walk::load(const Value& at, unsigned size, Value& out) {
       return true;
     }
     if (where < at.n + size && at.n < where + sizes_[where]) return false;
+  }
+  for (const InstrEffect& effect : before_) {
+    const u64 where = reinterpret_cast<u64>(effect.at);
+    if (where >= at.n + size || at.n >= where + effect.size) continue;
+    out = Value::constant(low_bits(effect.amount, size));
+    return where == at.n && effect.size == size;
   }
   if (reader_.memory(at.n, size) == Foresight::Memory::None) return false;
   out = {Kind::Content, 0, at.n, static_cast<u8>(size)};
@@ -272,8 +285,59 @@ bool Walk::arithmetic(const Step& step) {
   return put(to, a);
 }
 
-std::optional<bool> Walk::condition(unsigned id) const {
+void Walk::set_flags(u64 a, u64 b, unsigned size) {
+  flags_ = {true, extended(a, size), extended(b, size), low_bits(a, size), low_bits(b, size), {}, false};
+}
+
+bool Walk::compare(const Step& step) {
+  const Operand &to = step.operands[0], &from = step.operands[1];
+  const bool test = step.id == X86_INS_TEST;
+  Value a, b;
+  flags_ = {};
+  if (!get(to, a) || !get(from, b)) return false;
+  if (from.kind == Operand::Kind::Immediate) b.n = extended(b.n, from.size);
+  // A register with itself: with zero.
+  const bool itself =
+      test && to.kind == Operand::Kind::Register && from.kind == to.kind && to.reg == from.reg;
+  if (itself) b = Value::constant(0);
+  const bool swapped = !test && b.kind == Kind::Content && a.is_constant();
+  if (swapped) std::swap(a, b);
+  if (a.kind == Kind::Content && b.is_constant() && (!test || itself)) {
+    set_flags(0, b.n, a.size);
+    flags_.content = a;
+    flags_.swapped = swapped;
+    return true;
+  }
+  if (!settle(a) || !settle(b)) return false;
+  if (itself) b = a;
+  test ? set_flags(a.n & b.n, 0, to.size) : set_flags(a.n, b.n, to.size);
+  return true;
+}
+
+/// Of what is in memory with something: that it differs is less to rely on than what it is.
+std::optional<bool> Walk::equality() {
+  Value now = flags_.content;
+  const std::size_t before = out_.reads.size();
+  if (!settle(now)) return std::nullopt;
+  const bool equal = now.n == flags_.ub;
+  if (out_.reads.size() != before && !equal) {
+    out_.reads.back().value = low_bits(flags_.ub - flags_.content.n, flags_.content.size);
+    out_.reads.back().differs = true;
+  }
+  return equal;
+}
+
+std::optional<bool> Walk::condition(unsigned id) {
   if (!flags_.known) return std::nullopt;
+  if (flags_.content.kind == Kind::Content) {
+    if (id == X86_INS_JE || id == X86_INS_JNE) {
+      const std::optional<bool> equal = equality();
+      return equal ? std::optional(*equal == (id == X86_INS_JE)) : std::nullopt;
+    }
+    Value now = flags_.content;
+    if (flags_.swapped || !settle(now)) return std::nullopt;
+    set_flags(now.n, flags_.ub, flags_.content.size);
+  }
   const Flags& f = flags_;
   const i64 a = static_cast<i64>(f.a), b = static_cast<i64>(f.b);
   switch (id) {
@@ -340,19 +404,7 @@ bool Walk::execute(const Step& step, u64 next) {
       regs_[kRsp].n += 8;
       return put(to, value);
     case X86_INS_CMP:
-    case X86_INS_TEST: {
-      Value b;
-      if (!get(to, value) || !get(from, b) || !settle(value) || !settle(b)) return false;
-      const u64 y = from.kind == Operand::Kind::Immediate ? extended(b.n, from.size) : b.n;
-      const u64 x = step.id == X86_INS_TEST ? value.n & y : value.n, z = step.id == X86_INS_TEST ? 0 : y;
-      flags_ = {true,
-                false,
-                extended(x, to.size),
-                extended(z, to.size),
-                low_bits(x, to.size),
-                low_bits(z, to.size)};
-      return true;
-    }
+    case X86_INS_TEST: return compare(step);
     case X86_INS_RET:
       returned_ = true;
       return to.kind == Operand::Kind::None && regs_[kRsp].kind == Kind::Stack && regs_[kRsp].n == 0;
@@ -449,9 +501,10 @@ Foresight::Memory Foresight::memory(u64 at, unsigned size) {
   return range->writable ? Memory::Variable : Memory::Constant;
 }
 
-bool Foresight::foresee(const void* function, const Arguments& arguments, InstrForeseen& out) {
+bool Foresight::foresee(const void* function, const Arguments& arguments, std::span<const InstrEffect> before,
+                        InstrForeseen& out) {
   if (capstone_ == 0) return false;
-  return Walk(*this, out).run(reinterpret_cast<u64>(function), arguments);
+  return Walk(*this, before, out).run(reinterpret_cast<u64>(function), arguments);
 }
 
 }  // namespace hindcast::plugins

@@ -22,10 +22,11 @@ class Foresight {
   Foresight& operator=(const Foresight&) = delete;
 
   using Arguments = std::array<std::optional<u64>, 4>;
-  /// The function's effects when it is called with these arguments (none: not known), if it ends before
-  /// long and does nothing but read and write memory. Not for functions in which somebody has set a
-  /// breakpoint.
-  bool foresee(const void* function, const Arguments& arguments, InstrForeseen& out);
+  /// The function's effects when it is called with these arguments (none: not known) after what is `before`,
+  /// if it ends before long and does nothing but read and write memory. Not for functions in which somebody
+  /// has set a breakpoint.
+  bool foresee(const void* function, const Arguments& arguments, std::span<const InstrEffect> before,
+               InstrForeseen& out);
 
   // For the reader of code (foresight.cpp).
   struct Operand {

@@ -204,12 +204,13 @@ void PluginHost::translated(Vcpu& vcpu, InstrBlock& block) {
   }
 }
 
-bool PluginHost::foresee(const InstrOp& op, unsigned vcpu, u32 access, InstrForeseen& out) {
+bool PluginHost::foresee(const InstrOp& op, unsigned vcpu, u32 access, std::span<const InstrEffect> before,
+                         InstrForeseen& out) {
   const u64 data = reinterpret_cast<u64>(op.data);
   if (op.access == nullptr)
-    return foresight_.foresee(reinterpret_cast<const void*>(op.exec), {vcpu, data}, out);
+    return foresight_.foresee(reinterpret_cast<const void*>(op.exec), {vcpu, data}, before, out);
   return foresight_.foresee(reinterpret_cast<const void*>(op.access), {vcpu, access, std::nullopt, data},
-                            out);
+                            before, out);
 }
 
 void PluginHost::discontinuity(Vcpu& vcpu, Discontinuity kind, GuestAddr from, GuestAddr to) {

@@ -78,7 +78,8 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   void discontinuity(Vcpu& vcpu, Discontinuity kind, GuestAddr from, GuestAddr to) override;
   void idle(Vcpu& vcpu) override { for_all(Event::VcpuIdle, vcpu); }
   void resumed(Vcpu& vcpu) override { for_all(Event::VcpuResume, vcpu); }
-  bool foresee(const InstrOp& op, unsigned vcpu, u32 access, InstrForeseen& out) override;
+  bool foresee(const InstrOp& op, unsigned vcpu, u32 access, std::span<const InstrEffect> before,
+               InstrForeseen& out) override;
   void forgotten() override;
 
   // For the interface's functions, on the machine's thread.

@@ -34,6 +34,12 @@ x86::Mem low_mem(const u8* at, unsigned size) {
 
 void flush_lanes(Lanes* lanes) { lanes->flush(); }
 
+/// The low `size` bytes as instructions of that size extend their immediate.
+u64 as_immediate(u64 value, unsigned size) {
+  const unsigned unused = 64 - 8 * size;
+  return static_cast<u64>(static_cast<i64>(value << unused) >> unused);
+}
+
 bool calls_always(const InstrOp& op) {
   return op.kind == InstrOp::Kind::Call && op.when == InstrOp::When::Always;
 }
@@ -79,11 +85,7 @@ bool Emitter::has_lane(const InstrEffect& effect) const {
 void Emitter::pay_in_memory(const InstrEffect& o) {
   const u32 locked = locked_;
   const Mem counter = counter_mem(o.at, o.size);
-  u64 amount = o.amount;
-  if (o.size < 8) {  // as its immediate is extended
-    const unsigned unused = 64 - 8 * o.size;
-    amount = static_cast<u64>(static_cast<i64>(amount << unused) >> unused);
-  }
+  const u64 amount = as_immediate(o.amount, o.size);
   if (fits_i32(amount, Type::I64)) {
     o.set ? a_.mov(counter, imm_of(amount)) : a_.add(counter, imm_of(amount));
   } else {
@@ -229,6 +231,22 @@ void Emitter::emit_callback(const InstrOp& op, const AccessOps* access) {
     }
     a_.jmp(back);
   });
+}
+
+void Emitter::emit_checks(const Label& fails) {
+  for (const InstrForeseen::Read& check : env_.instr->plan->checks) {
+    const Mem at = counter_mem(check.at, check.size);
+    const u64 value = as_immediate(check.value, check.size);
+    if (fits_i32(value, Type::I64)) {
+      a_.cmp(at, imm_of(value));
+    } else {
+      const u8 r = alloc_gpr();
+      mov_imm(r, value);
+      a_.cmp(at, x86::gpq(r));
+    }
+    check.differs ? a_.je(fails) : a_.jne(fails);
+    unlock_all();
+  }
 }
 
 /// `ops`: of the access that it belongs to, if it does.

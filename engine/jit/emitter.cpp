@@ -27,6 +27,7 @@ bool Emitter::emit(const ir::Unit& unit, Emitted& out) {
   Label budget = a_.newLabel();
   a_.sub(x86::gpq(kBudgetGpr), unit.insn_count);
   a_.jb(budget);
+  if (env_.instr != nullptr) emit_checks(budget);
   cold([this, budget, n = unit.insn_count] {
     a_.bind(budget);
     a_.add(x86::gpq(kBudgetGpr), n);

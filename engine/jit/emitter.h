@@ -208,6 +208,8 @@ class Emitter {
   bool quick_exit() const { return calling() && !floats_ready_; }
   /// Of the instruction that has just begun.
   void emit_begin_ops();
+  /// The block is the interpreter's if a check of the plan fails.
+  void emit_checks(const asmjit::Label& fails);
   /// For an access of the current instruction: whether it has operations, and whether they call.
   struct AccessOps {
     Value access = ir::kNoValue;

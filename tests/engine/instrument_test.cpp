@@ -18,6 +18,7 @@ enum class Style : u8 {
   Conditional,  // additions, and a call whenever a counter has reached a bound, which resets it
   Mixed,        // calls for some instructions and loads only, counters for the rest
   Foreseen,     // calls whose effects are known, as long as something does not change that changes at times
+  Sequence,     // calls of which each does what depends on the one before
 };
 
 class Observer final : public Instrumentation {
@@ -29,7 +30,7 @@ class Observer final : public Instrumentation {
   void translated(Vcpu& vcpu, InstrBlock& block) override {
     note(1, vcpu.index(), block.pc, block.insns.size());
     const bool calls = style_ == Style::Callbacks;
-    if (style_ == Style::Foreseen) return hang_foreseen(block);
+    if (style_ == Style::Foreseen || style_ == Style::Sequence) return hang_foreseen(block);
     block.entry.push_back(calls ? call(on_entry, block.pc) : add(0, 1));
     if (style_ == Style::Conditional) {
       block.entry.push_back(call(on_bound, block.pc));
@@ -49,14 +50,26 @@ class Observer final : public Instrumentation {
   }
   void discontinuity(Vcpu& vcpu, Discontinuity kind, GuestAddr from, GuestAddr to) override {
     note(2 + static_cast<u64>(kind) * 16, vcpu.index(), from, to);
-    if (style_ != Style::Foreseen) return;
+    if (style_ != Style::Foreseen && style_ != Style::Sequence) return;
     note(10, value(0, 0), value(1, 0), value(3, 0) ^ value(2, 0) << 32);
     if (++discontinuities_ % 5 == 0) ++mode_;
   }
-  bool foresee(const InstrOp& op, unsigned vcpu, u32 access, InstrForeseen& out) override {
+  bool foresee(const InstrOp& op, unsigned vcpu, u32 access, std::span<const InstrEffect> before,
+               InstrForeseen& out) override {
     if (op.exec == on_mode) {
       out.effects.push_back(effect_of_mode(*static_cast<Data*>(op.data), vcpu));
       out.reads.push_back({reinterpret_cast<const u8*>(&mode_), mode_, 8});
+      return true;
+    }
+    if (op.exec == on_next) {
+      const Data& d = *static_cast<Data*>(op.data);
+      u64 last = value(4, vcpu);
+      for (const InstrEffect& effect : before)
+        if (effect.at == counter(4).of(vcpu)) last = effect.amount;
+      const bool again = last == d.pc;
+      out.effects = {{counter(1).of(vcpu), again ? u64{1} << 32 : 1, 8, false},
+                     {counter(4).of(vcpu), d.pc, 8, true}};
+      if (before.empty()) out.reads.push_back({counter(4).of(vcpu), d.pc, 8, !again});
       return true;
     }
     if (op.access == on_counted_access) out.effects.push_back(effect_of_access(vcpu, access));
@@ -75,7 +88,7 @@ class Observer final : public Instrumentation {
   std::vector<u64> counters() const {
     std::vector<u64> all;
     for (unsigned v = 0; v < kVcpus; ++v)
-      for (unsigned c = 0; c < 4; ++c) all.push_back(value(c, v));
+      for (unsigned c = 0; c < 5; ++c) all.push_back(value(c, v));
     return all;
   }
 
@@ -143,7 +156,7 @@ class Observer final : public Instrumentation {
   void hang_foreseen(InstrBlock& block) {
     block.entry.push_back(add(0, 1));
     for (InstrInsn& insn : block.insns) {
-      insn.exec.push_back(call(on_mode, insn.pc));
+      insn.exec.push_back(call(style_ == Style::Sequence ? on_next : on_mode, insn.pc));
       insn.access.push_back(call(nullptr, insn.pc));
       insn.access.back().access = on_counted_access;
       insn.access.back().on_load = insn.access.back().on_store = true;
@@ -162,6 +175,12 @@ class Observer final : public Instrumentation {
   static void on_mode(unsigned vcpu, void* data) {
     const Data& d = *static_cast<Data*>(data);
     apply(d.self->effect_of_mode(d, vcpu));
+  }
+  /// Counts instructions, and those executed twice in turn elsewhere.
+  static void on_next(unsigned vcpu, void* data) {
+    const Data& d = *static_cast<Data*>(data);
+    apply({d.self->counter(1).of(vcpu), d.self->value(4, vcpu) == d.pc ? u64{1} << 32 : 1, 8, false});
+    apply({d.self->counter(4).of(vcpu), d.pc, 8, true});
   }
   static void on_counted_access(unsigned vcpu, u32 word, u64, void* data) {
     apply(static_cast<Data*>(data)->self->effect_of_access(vcpu, word));
@@ -276,6 +295,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"mixed32", "rv32", kMixed32, Style::Mixed},
                     Case{"foreseen64", "rv64", kMixed64, Style::Foreseen},
                     Case{"foreseen32", "rv32", kMixed32, Style::Foreseen},
+                    Case{"sequence64", "rv64", kMixed64, Style::Sequence},
+                    Case{"sequence_protected", "rv64", protected_program, Style::Sequence},
                     Case{"foreseen_protected", "rv64", protected_program, Style::Foreseen}),
     [](const auto& info) { return std::string(info.param.name); });
 

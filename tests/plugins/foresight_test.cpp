@@ -42,6 +42,11 @@ CODE(by_flag,
 CODE(signed_test, "mov eax, -5; cmp eax, 3; jl 1f; add qword ptr [rsi], 7; 1: add qword ptr [rsi], 1; ret");
 CODE(unsigned_test, "mov eax, -5; cmp eax, 3; jb 1f; add qword ptr [rsi], 7; 1: add qword ptr [rsi], 1; ret");
 CODE(zero_test, "test esi, esi; je 1f; add qword ptr [rsi], 7; ret; 1: add qword ptr [rsi], 1; ret");
+CODE(by_last, "mov rax, [rsi]; cmp rax, rdi; je 1f; add qword ptr [rsi + 8], 1; 1: mov [rsi], rdi; ret");
+CODE(by_small,
+     "mov eax, [rip + hindcast_test_pointer]; test eax, eax; je 1f; add qword ptr [rsi], 1; 1: ret");
+CODE(by_order, "cmp dword ptr [rsi + 8], 100; jg 1f; add qword ptr [rsi], 1; 1: ret");
+CODE(swapped, "mov eax, 3; cmp eax, [rsi + 8]; jne 1f; add qword ptr [rsi], 1; 1: ret");
 CODE(stores, "mov qword ptr [rsi], -1; mov byte ptr [rsi + 9], 200; mov word ptr [rsi + 12], 513; ret");
 CODE(copies, "mov rax, [rip + hindcast_test_pointer]; mov [rsi], rax; ret");
 CODE(wraps, "add dword ptr [rsi], -1; ret");
@@ -87,9 +92,9 @@ class ForesightTest : public testing::TestWithParam<Case> {
     for (unsigned k = 0; k < std::size(hindcast_test_memory); ++k)
       hindcast_test_memory[k] = 0x1111'2222'0000'0000u * k + 0x80;
   }
-  bool foresee(Function function, InstrForeseen& out) {
+  bool foresee(Function function, InstrForeseen& out, std::span<const InstrEffect> before = {}) {
     return foresight_.foresee(reinterpret_cast<const void*>(function), {kVcpu, reinterpret_cast<u64>(data())},
-                              out);
+                              before, out);
   }
   static void* data() { return hindcast_test_memory + 4; }
   Foresight foresight_{[](const void* at) { return at >= __executable_start && at < etext; }};
@@ -106,11 +111,7 @@ TEST_P(Foreseen, DoesTheSame) {
     fill();
     InstrForeseen foreseen;
     ASSERT_TRUE(foresee(GetParam().function, foreseen));
-    for (const InstrForeseen::Read& read : foreseen.reads) {
-      u64 now = 0;
-      std::memcpy(&now, read.at, read.size);
-      EXPECT_EQ(now, read.value);
-    }
+    for (const InstrForeseen::Read& read : foreseen.reads) EXPECT_TRUE(holds(read));
     for (const InstrEffect& effect : foreseen.effects) apply(effect);
     EXPECT_EQ(memory(), called);
   }
@@ -131,13 +132,33 @@ TEST_F(ForesightTest, NamesWhatItReads) {
   ASSERT_EQ(pointer.reads.size(), 1u);
   EXPECT_EQ(pointer.reads[0].at, reinterpret_cast<const u8*>(&hindcast_test_pointer));
   EXPECT_TRUE(none.reads.empty());
+  fill();
+  InstrForeseen last;
+  ASSERT_TRUE(foresee(by_last, last));
+  ASSERT_EQ(last.reads.size(), 1u);
+  EXPECT_TRUE(last.reads[0].differs);
+  EXPECT_EQ(last.reads[0].value, u64{kVcpu});
+}
+
+/// What an earlier call leaves counts, not what is there.
+TEST_F(ForesightTest, KnowsWhatWasBefore) {
+  fill();
+  u8* const last = static_cast<u8*>(data());
+  InstrForeseen same, other, partly;
+  ASSERT_TRUE(foresee(by_last, same, std::array{InstrEffect{last, kVcpu, 8, true}}));
+  EXPECT_TRUE(same.reads.empty());
+  EXPECT_EQ(same.effects.size(), 1u);
+  ASSERT_TRUE(foresee(by_last, other, std::array{InstrEffect{last, kVcpu + 1, 8, true}}));
+  EXPECT_TRUE(other.reads.empty());
+  EXPECT_EQ(other.effects.size(), 2u);
+  EXPECT_FALSE(foresee(by_last, partly, std::array{InstrEffect{last, kVcpu, 4, true}}));
 }
 
 /// Only plugins' code is read.
 TEST_F(ForesightTest, OtherCodeIsNotRead) {
   Foresight none{[](const void*) { return false; }};
   InstrForeseen foreseen;
-  EXPECT_FALSE(none.foresee(reinterpret_cast<const void*>(nothing), {}, foreseen));
+  EXPECT_FALSE(none.foresee(reinterpret_cast<const void*>(nothing), {}, {}, foreseen));
 }
 
 INSTANTIATE_TEST_SUITE_P(Forms, Foreseen,
@@ -145,7 +166,8 @@ INSTANTIATE_TEST_SUITE_P(Forms, Foreseen,
                                          CASE(decrement), CASE(subtract), CASE(by_steps), CASE(by_lea),
                                          CASE(twice), CASE(by_vcpu), CASE(by_pointer), CASE(saving),
                                          CASE(by_flag), CASE(signed_test), CASE(unsigned_test),
-                                         CASE(zero_test), CASE(stores), CASE(copies), CASE(wraps)),
+                                         CASE(zero_test), CASE(by_last), CASE(by_small), CASE(by_order),
+                                         CASE(swapped), CASE(stores), CASE(copies), CASE(wraps)),
                          [](const auto& info) { return std::string(info.param.name); });
 INSTANTIATE_TEST_SUITE_P(Forms, NotForeseen,
                          testing::Values(CASE(calls), CASE(goes_elsewhere), CASE(never_ends), CASE(long_loop),
