@@ -15,8 +15,17 @@ namespace hindcast::plugins {
 
 class Foresight {
  public:
+  /// What a function of the interface does with eight bytes; callbacks may call such a one.
+  struct Known {
+    enum class Does : u8 { ReturnsAddress, Returns, Adds, Sets } does;  // the latter two: its fourth argument
+    unsigned arguments;
+    /// Where they are for the arguments; none: the call is wrong.
+    std::function<std::optional<u64>(const std::array<u64, 4>&)> where;
+  };
+  using Interface = std::map<const void*, Known>;
+
   /// `is_code`: whether an address is in a plugin's code, which is all that is read.
-  explicit Foresight(std::function<bool(const void*)> is_code);
+  explicit Foresight(std::function<bool(const void*)> is_code, Interface interface = {});
   ~Foresight();
   Foresight(const Foresight&) = delete;
   Foresight& operator=(const Foresight&) = delete;
@@ -28,7 +37,7 @@ class Foresight {
   bool foresee(const void* function, const Arguments& arguments, std::span<const InstrEffect> before,
                InstrForeseen& out);
 
-  // For the reader of code (foresight.cpp).
+  // For the walk through it (foresight_walk.cpp).
   struct Operand {
     enum class Kind : u8 { None, Register, Immediate, Memory } kind = Kind::None;
     u8 size = 0;
@@ -43,6 +52,8 @@ class Foresight {
     std::array<Operand, 2> operands;
   };
   const Step& step(u64 at);
+  /// The function of the interface that begins there, or null.
+  const Known* known(u64 at) const;
   enum class Memory : u8 { None, Constant, Variable };
   /// What is mapped there; Constant if it cannot be written to.
   Memory memory(u64 at, unsigned size);
@@ -56,6 +67,7 @@ class Foresight {
   const Range* mapped(u64 at, unsigned size) const;
 
   std::function<bool(const void*)> is_code_;
+  Interface interface_;
   std::size_t capstone_ = 0;  // its handle; 0: it cannot be had
   std::unordered_map<u64, Step> steps_;
   std::vector<Range> maps_;

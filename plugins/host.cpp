@@ -16,7 +16,7 @@ PluginHost* PluginHost::current_ = nullptr;
 PluginHost::PluginHost(HostSetup setup)
     : setup_(std::move(setup)),
       thread_(std::this_thread::get_id()),
-      foresight_([this](const void* address) { return owner(address) != nullptr; }) {
+      foresight_([this](const void* address) { return owner(address) != nullptr; }, interface()) {
   // Ids mean nothing, and must not be taken for small numbers.
   constexpr u64 kFirstId = 0x9e3779b97f4a7c15;
   for (const PluginSpec& spec : setup_.plugins)
@@ -202,6 +202,27 @@ void PluginHost::translated(Vcpu& vcpu, InstrBlock& block) {
     for (u32 i = 0; i < block.insns.size(); ++i) tb.insns.push_back({&tb, i});
     call(*plugin, &vcpu, [&] { plugin->call_translated(&tb); });
   }
+}
+
+/// What callbacks count with.
+Foresight::Interface PluginHost::interface() {
+  using Does = Foresight::Known::Does;
+  auto entry = [this](const std::array<u64, 4>& arguments) -> std::optional<u64> {
+    const auto* const board = reinterpret_cast<const qemu_plugin_scoreboard*>(arguments[0]);
+    const unsigned vcpu = static_cast<unsigned>(arguments[2]);
+    if (!is_scoreboard(board, arguments[1]) || vcpu >= vcpu_count_) return std::nullopt;
+    return reinterpret_cast<u64>(board->data) + vcpu * board->element_size + arguments[1];
+  };
+  auto element = [this](const std::array<u64, 4>& arguments) -> std::optional<u64> {
+    const auto* const board = reinterpret_cast<const qemu_plugin_scoreboard*>(arguments[0]);
+    const unsigned vcpu = static_cast<unsigned>(arguments[1]);
+    if (!is_scoreboard(board, 0) || vcpu >= vcpu_count_) return std::nullopt;
+    return reinterpret_cast<u64>(board->data) + vcpu * board->element_size;
+  };
+  return {{reinterpret_cast<const void*>(&qemu_plugin_u64_add), {Does::Adds, 4, entry}},
+          {reinterpret_cast<const void*>(&qemu_plugin_u64_get), {Does::Returns, 3, entry}},
+          {reinterpret_cast<const void*>(&qemu_plugin_u64_set), {Does::Sets, 4, entry}},
+          {reinterpret_cast<const void*>(&qemu_plugin_scoreboard_find), {Does::ReturnsAddress, 2, element}}};
 }
 
 bool PluginHost::foresee(const InstrOp& op, unsigned vcpu, u32 access, std::span<const InstrEffect> before,

@@ -118,6 +118,7 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   template <typename Fn>
   void call(Plugin& plugin, Vcpu* vcpu, Fn fn);
   void for_all(Event event, Vcpu& vcpu);
+  Foresight::Interface interface();
   void install();
   void detach();
 

@@ -62,14 +62,13 @@ class Observer final : public Instrumentation {
       return true;
     }
     if (op.exec == on_next) {
-      const Data& d = *static_cast<Data*>(op.data);
       u64 last = value(4, vcpu);
       for (const InstrEffect& effect : before)
         if (effect.at == counter(4).of(vcpu)) last = effect.amount;
-      const bool again = last == d.pc;
-      out.effects = {{counter(1).of(vcpu), again ? u64{1} << 32 : 1, 8, false},
-                     {counter(4).of(vcpu), d.pc, 8, true}};
-      if (before.empty()) out.reads.push_back({counter(4).of(vcpu), d.pc, 8, !again});
+      const bool odd = last == 1;
+      out.effects = {{counter(1).of(vcpu), odd ? u64{1} << 32 : 1, 8, false},
+                     {counter(4).of(vcpu), odd ? 0u : 1u, 8, true}};
+      if (before.empty()) out.reads.push_back({counter(4).of(vcpu), 1, 8, !odd});
       return true;
     }
     if (op.access == on_counted_access) out.effects.push_back(effect_of_access(vcpu, access));
@@ -176,11 +175,12 @@ class Observer final : public Instrumentation {
     const Data& d = *static_cast<Data*>(data);
     apply(d.self->effect_of_mode(d, vcpu));
   }
-  /// Counts instructions, and those executed twice in turn elsewhere.
+  /// Counts every other instruction elsewhere.
   static void on_next(unsigned vcpu, void* data) {
     const Data& d = *static_cast<Data*>(data);
-    apply({d.self->counter(1).of(vcpu), d.self->value(4, vcpu) == d.pc ? u64{1} << 32 : 1, 8, false});
-    apply({d.self->counter(4).of(vcpu), d.pc, 8, true});
+    const bool odd = d.self->value(4, vcpu) == 1;
+    apply({d.self->counter(1).of(vcpu), odd ? u64{1} << 32 : 1, 8, false});
+    apply({d.self->counter(4).of(vcpu), odd ? 0u : 1u, 8, true});
   }
   static void on_counted_access(unsigned vcpu, u32 word, u64, void* data) {
     apply(static_cast<Data*>(data)->self->effect_of_access(vcpu, word));

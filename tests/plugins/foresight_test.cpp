@@ -15,6 +15,22 @@ std::uint64_t* hindcast_test_pointer = hindcast_test_memory + 2;
 std::uint8_t hindcast_test_flag;
 }
 
+// Functions as the interface has them, for the memory above; not among the code that is read.
+extern "C" {
+[[gnu::noinline]] void hindcast_test_add(unsigned, std::uint64_t place, std::uint64_t, std::uint64_t n) {
+  hindcast_test_memory[place] += n;
+}
+[[gnu::noinline]] void hindcast_test_set(unsigned, std::uint64_t place, std::uint64_t, std::uint64_t n) {
+  hindcast_test_memory[place] = n;
+}
+[[gnu::noinline]] std::uint64_t hindcast_test_get(unsigned, std::uint64_t place) {
+  return hindcast_test_memory[place];
+}
+[[gnu::noinline]] std::uint64_t* hindcast_test_find(unsigned, std::uint64_t place) {
+  return hindcast_test_memory + place;
+}
+}
+
 // A function for each form; in assembler, since a compiler's choice would differ from one to the next.
 #define CODE(name, text)                           \
   extern "C" void name(unsigned vcpu, void* data); \
@@ -51,7 +67,18 @@ CODE(stores, "mov qword ptr [rsi], -1; mov byte ptr [rsi + 9], 200; mov word ptr
 CODE(copies, "mov rax, [rip + hindcast_test_pointer]; mov [rsi], rax; ret");
 CODE(wraps, "add dword ptr [rsi], -1; ret");
 
-CODE(calls, "sub rsp, 8; call nothing; add rsp, 8; ret");
+CODE(calls, "sub rsp, 8; call add_data; add rsp, 8; ret");
+CODE(ends_with, "mov esi, 5; xor edx, edx; mov ecx, 9; jmp hindcast_test_add");
+CODE(by_element,
+     "push rbx; mov rbx, rsi; mov esi, 3; call hindcast_test_find; inc qword ptr [rax]; inc qword ptr [rbx]; "
+     "pop rbx; ret");
+CODE(by_value, "push rsi; mov esi, 1; call hindcast_test_get; pop rsi; mov [rsi], rax; ret");
+CODE(sets, "sub rsp, 8; mov esi, 2; xor edx, edx; mov ecx, 77; call hindcast_test_set; add rsp, 8; ret");
+CODE(keeps_lost,
+     "push rsi; mov esi, 5; xor edx, edx; mov ecx, 1; mov r8d, 1; call hindcast_test_add; pop rsi; mov "
+     "[rsi], r8; ret");
+CODE(wrong, "mov esi, 99; xor edx, edx; mov ecx, 1; jmp hindcast_test_add");
+CODE(calls_itself, "sub rsp, 8; call calls_itself; add rsp, 8; ret");
 CODE(goes_elsewhere, "jmp rsi");
 CODE(never_ends, "1: jmp 1b");
 CODE(long_loop, "mov eax, 1000; 1: sub eax, 1; test eax, eax; jne 1b; ret");
@@ -97,7 +124,18 @@ class ForesightTest : public testing::TestWithParam<Case> {
                               before, out);
   }
   static void* data() { return hindcast_test_memory + 4; }
-  Foresight foresight_{[](const void* at) { return at >= __executable_start && at < etext; }};
+  static Foresight::Interface interface() {
+    using Does = Foresight::Known::Does;
+    auto where = [](const std::array<u64, 4>& arguments) -> std::optional<u64> {
+      if (arguments[1] >= std::size(hindcast_test_memory)) return std::nullopt;
+      return reinterpret_cast<u64>(hindcast_test_memory + arguments[1]);
+    };
+    return {{reinterpret_cast<const void*>(hindcast_test_add), {Does::Adds, 4, where}},
+            {reinterpret_cast<const void*>(hindcast_test_set), {Does::Sets, 4, where}},
+            {reinterpret_cast<const void*>(hindcast_test_get), {Does::Returns, 2, where}},
+            {reinterpret_cast<const void*>(hindcast_test_find), {Does::ReturnsAddress, 2, where}}};
+  }
+  Foresight foresight_{[](const void* at) { return at >= __executable_start && at < etext; }, interface()};
 };
 class Foreseen : public ForesightTest {};
 class NotForeseen : public ForesightTest {};
@@ -167,10 +205,12 @@ INSTANTIATE_TEST_SUITE_P(Forms, Foreseen,
                                          CASE(twice), CASE(by_vcpu), CASE(by_pointer), CASE(saving),
                                          CASE(by_flag), CASE(signed_test), CASE(unsigned_test),
                                          CASE(zero_test), CASE(by_last), CASE(by_small), CASE(by_order),
-                                         CASE(swapped), CASE(stores), CASE(copies), CASE(wraps)),
+                                         CASE(swapped), CASE(stores), CASE(copies), CASE(wraps), CASE(calls),
+                                         CASE(ends_with), CASE(by_element), CASE(by_value), CASE(sets)),
                          [](const auto& info) { return std::string(info.param.name); });
 INSTANTIATE_TEST_SUITE_P(Forms, NotForeseen,
-                         testing::Values(CASE(calls), CASE(goes_elsewhere), CASE(never_ends), CASE(long_loop),
+                         testing::Values(CASE(calls_itself), CASE(keeps_lost), CASE(wrong),
+                                         CASE(goes_elsewhere), CASE(never_ends), CASE(long_loop),
                                          CASE(tells_time), CASE(of_thread), CASE(atomic), CASE(parameters),
                                          CASE(from_two), CASE(overlapping), CASE(nowhere), CASE(into_code),
                                          CASE(own_return), CASE(pops_more), CASE(breakpoint)),
