@@ -33,7 +33,7 @@ void Scs::state(Archive& ar) {
 }
 
 void Scs::set_irq(unsigned line, bool level) {
-  if (line < interrupts_) machine_.vcpu(0).set_irq(line, level);
+  if (line < interrupts_ || line == ArmArch::kNmiLine) machine_.vcpu(0).set_irq(line, level);
 }
 
 // ---- accesses
@@ -283,6 +283,12 @@ IrqSink* build_scs(const devices::DeviceSite& site) {
   if (arch->has(ext::Sec))
     site.machine.memory().add_device(site.name + ".ns", Scs::kNonSecureBase, Scs::kSize,
                                      &scs.non_secure_alias());
+  if (arch->has(ext::Main)) {
+    const bool to_serial = site.machine.extension<bool>(kItmToSerial) != nullptr;
+    const Channel channel = to_serial ? devices::kSerialChannels : devices::kNoChannel;
+    scs.set_trace_units(
+        add_trace_units(site.machine, clocks.core_hz, channel, [&scs] { return scs.tracing(); }));
+  }
   return &scs;
 }
 

@@ -6,6 +6,7 @@
 #include "targets/arm/arm.h"
 #include "targets/arm/exceptions.h"
 #include "targets/arm/systick.h"
+#include "targets/arm/trace_units.h"
 
 namespace hindcast::devices {
 struct DeviceSite;
@@ -28,6 +29,9 @@ class Scs final : public Device, public MmioHandler, public IrqSink {
   void set_irq(unsigned line, bool level) override;
   /// Where Secure code finds the Non-secure state's registers.
   MmioHandler& non_secure_alias() { return alias_; }
+  /// DEMCR.TRCENA.
+  bool tracing() const { return (demcr_ >> 24 & 1) != 0; }
+  void set_trace_units(TraceUnits units) { trace_ = units; }
 
  private:
   class Alias final : public MmioHandler {
@@ -90,6 +94,7 @@ class Scs final : public Device, public MmioHandler, public IrqSink {
   SysTick tick_, secure_tick_;
   u32 secure_ = kNonSecure;  // of the access being made
   u32 demcr_ = 0, actlr_ = 0;
+  TraceUnits trace_;
 };
 
 /// "arm,v7m-nvic" and its kin: the whole space, and the sink of the board's interrupts.

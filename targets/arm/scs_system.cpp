@@ -252,6 +252,7 @@ void Scs::write_main(u32 offset, u32 value, u32 mask) {
       if (secure_ == kSecure && vfp) s.nsacr = merge(s.nsacr, value, mask) & 0xc00;
       return;
     case 0xdfc:
+      if (trace_.dwt != nullptr) trace_.dwt->settle();
       demcr_ = merge(demcr_, value, mask) & 0x010f07f1;
       s.enabled.set(exc::kDebugMonitor, (demcr_ & kMonEnable) != 0);
       return;

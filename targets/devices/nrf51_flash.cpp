@@ -96,11 +96,13 @@ IrqSink* build_nrf_information(const DeviceSite& site) {
   put(factory, 0x0a4, 0x12345678);
   put(factory, 0x0a8, 0x0000c09a);
   AddressSpace& memory = site.machine.memory();
-  const loader::DtRange &ficr = site.reg(0, AddressSpace::kPage), &uicr = site.reg(1, AddressSpace::kPage);
+  const loader::DtRange& ficr = site.reg(0, AddressSpace::kPage);
   memory.add_rom(site.name + ".factory", ficr.base, AddressSpace::kPage);
+  memory.host_write(ficr.base, factory.data(), factory.size());
+  if (site.regs.size() == 1) return nullptr;  // Zephyr's trees have a node for each page
+  const loader::DtRange& uicr = site.reg(1, AddressSpace::kPage);
   memory.add_rom(site.name + ".user", uicr.base, AddressSpace::kPage);
   memory.add_rom(site.name + ".table", site.reg(2, AddressSpace::kPage).base, AddressSpace::kPage);
-  memory.host_write(ficr.base, factory.data(), factory.size());
   memory.host_write(uicr.base, user.data(), user.size());
   return nullptr;
 }

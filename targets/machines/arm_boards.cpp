@@ -9,7 +9,9 @@
 #include "engine/registry.h"
 #include "semihost/service.h"
 #include "targets/arm/arm.h"
+#include "targets/arm/bit_band.h"
 #include "targets/arm/security.h"
+#include "targets/arm/trace_units.h"
 #include "targets/loader/device_tree.h"
 #include "targets/machines/board.h"
 #include "targets/machines/boot.h"
@@ -25,6 +27,8 @@ namespace {
 
 constexpr unsigned kElfArm = 40;
 constexpr unsigned kPhysicalBits = 32;
+/// Where the ITM's first port prints: "log" (the user is told), or "serial" (the console of the first port).
+constexpr const char* kItmOption = "itm";
 constexpr GuestAddr kStm32Flash = 0x08000000;
 constexpr GuestAddr kSecureCode = 0x10000000;
 
@@ -45,6 +49,7 @@ void adjust_an500(loader::DeviceTree& tree) {
   loader::DtNode& memory = tree.root().add_child("memory@60000000");
   memory.set_string("device_type", "memory");
   memory.set_cells("reg", {0x60000000, 0x1000000});
+  tree.find("/soc/ethernet@40200000")->set_cells("reg", {0xa0000000, 0x10000});
 }
 
 const ArmBoard kBoards[] = {
@@ -166,9 +171,12 @@ void settle(MachineConfig& config) {
     throw Fatal(fmt::format("--smp: machine '{}' has 1 CPU, not {}", config.machine, config.smp));
   if (config.memory_bytes != 0)
     throw Fatal(fmt::format("--memory: machine '{}' has the memory that its tree says", config.machine));
-  if (!config.machine_options.empty())
-    throw Fatal(fmt::format("machine '{}' has no option '{}'", config.machine,
-                            config.machine_options.begin()->first));
+  for (const auto& [option, value] : config.machine_options) {
+    if (option != kItmOption)
+      throw Fatal(fmt::format("machine '{}' has no option '{}'", config.machine, option));
+    if (value != "log" && value != "serial")
+      throw Fatal(fmt::format("-M {},itm=: 'log' or 'serial', not '{}'", config.machine, value));
+  }
 }
 
 }  // namespace
@@ -203,10 +211,14 @@ std::unique_ptr<Machine> build_arm_board(MachineConfig& config, const EngineOpti
   options.engine = engine;
   auto machine = std::make_unique<Machine>(arch, options, kPhysicalBits);
   machine->set_port(&port);
+  if (auto itm = config.machine_options.find(kItmOption);
+      itm != config.machine_options.end() && itm->second == "serial")
+    machine->set_extension(arm::kItmToSerial, std::make_shared<bool>(true));
   add_flash(*machine, tree);
   add_memory(*machine, tree, {});
   add_devices(*machine, tree);
   add_stubs(*machine, tree);
+  if (arch.has(arm::ext::BitBand)) arm::add_bit_bands(*machine);
   place_shadowed(*machine, *plan);
   if (config.semihosting) add_semihosting(*machine, config, *plan, ram);
   machine->set_extension("loader.symbols", std::shared_ptr<void>(plan, &plan->symbols));

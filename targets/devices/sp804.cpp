@@ -1,0 +1,128 @@
+// Arm's dual timer (CMSDK, DDI 0479, section 4.2; the SP804 is the same to software).
+#include <algorithm>
+
+#include "targets/devices/down_counter.h"
+#include "targets/devices/mmio.h"
+#include "targets/devices/model_registry.h"
+
+namespace hindcast::devices {
+namespace {
+
+constexpr u32 kLoad = 0x00, kValue = 0x04, kControl = 0x08, kClear = 0x0c, kRaw = 0x10, kMasked = 0x14,
+              kBackgroundLoad = 0x18, kTimerSize = 0x20, kIdentification = 0xfd0;
+constexpr u32 kOneShot = 1, kWide = 2, kInterrupt = 0x20, kPeriodic = 0x40, kEnable = 0x80,
+              kControlMask = 0xef;
+constexpr u32 kControlReset = kInterrupt;
+constexpr u8 kIds[] = {0x04, 0, 0, 0, 0x23, 0xb8, 0x1b, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
+
+class DualTimer final : public Device, public MmioHandler {
+ public:
+  DualTimer(std::string name, Machine& machine, IrqLine irq, u64 hz)
+      : Device(std::move(name)),
+        irq_(irq),
+        timers_{{DownCounter(machine, this->name() + ".1", hz, [this] { fired(0); })},
+                {DownCounter(machine, this->name() + ".2", hz, [this] { fired(1); })}} {}
+
+  void reset() override {
+    for (Timer& t : timers_) {
+      t.control = kControlReset;
+      t.load = 0;
+      t.raw = false;
+      t.counter.divide(1);
+      t.counter.stop(~u32{0});
+    }
+    update();
+  }
+  void state(Archive& ar) override {
+    for (Timer& t : timers_) {
+      ar.field("control", t.control);
+      ar.field("load", t.load);
+      ar.field("raw", t.raw);
+      t.counter.state(ar);
+    }
+  }
+
+  u64 mmio_read(u64 offset, unsigned size) override {
+    u32 value = 0;
+    const u32 at = static_cast<u32>(offset) & ~u32{3};
+    if (at < 2 * kTimerSize) {
+      const Timer& t = timers_[at / kTimerSize];
+      switch (at % kTimerSize) {
+        case kLoad:
+        case kBackgroundLoad: value = t.load; break;
+        case kValue: value = t.counter.value(); break;
+        case kControl: value = t.control; break;
+        case kRaw: value = t.raw ? 1 : 0; break;
+        case kMasked: value = t.raw && (t.control & kInterrupt) != 0 ? 1 : 0; break;
+        default: break;
+      }
+    } else if (at >= kIdentification) {
+      value = kIds[std::min<u32>((at - kIdentification) / 4, 11)];
+    }
+    return value >> (8 * (offset & 3)) & low_mask(size);
+  }
+
+  void mmio_write(u64 offset, unsigned, u64 value64) override {
+    const u32 at = static_cast<u32>(offset) & ~u32{3}, value = static_cast<u32>(value64);
+    if (at >= 2 * kTimerSize) return;
+    Timer& t = timers_[at / kTimerSize];
+    switch (at % kTimerSize) {
+      case kLoad:
+        t.load = value;
+        go_on(t, value);
+        break;
+      case kBackgroundLoad:
+        t.load = value;
+        go_on(t, t.counter.value());
+        break;
+      case kControl: {
+        constexpr u32 kDivisors[] = {1, 16, 256, 256};
+        t.control = value & kControlMask;
+        t.counter.divide(kDivisors[value >> 2 & 3]);
+        go_on(t, t.counter.value());
+        break;
+      }
+      case kClear: t.raw = false; break;
+      default: break;
+    }
+    update();
+  }
+
+ private:
+  struct Timer {
+    DownCounter counter;
+    u32 control = kControlReset, load = 0;
+    bool raw = false;
+  };
+
+  void go_on(Timer& t, u32 from) {
+    const u32 most = (t.control & kWide) != 0 ? ~u32{0} : 0xffff;
+    if ((t.control & kEnable) == 0) return t.counter.stop(from & most);
+    const bool periodic = (t.control & kPeriodic) != 0;
+    t.counter.start(from & most, periodic ? t.load & most : most, (t.control & kOneShot) == 0);
+  }
+  void fired(unsigned n) {
+    timers_[n].raw = true;
+    update();
+  }
+  void update() {
+    const auto asks = [](const Timer& t) { return t.raw && (t.control & kInterrupt) != 0; };
+    irq_.set(std::any_of(std::begin(timers_), std::end(timers_), asks));
+  }
+
+  IrqLine irq_;
+  Timer timers_[2];
+};
+
+}  // namespace
+
+IrqSink* build_sp804(const DeviceSite& site) {
+  const loader::DtRange& reg = site.reg(0, 2 * kTimerSize);
+  const u32 hz = site.cell("clock-frequency", 25'000'000);
+  if (hz == 0) site.fail("has a clock that stands still");
+  auto& timer = site.machine.add_device<DualTimer>(site.name, site.machine, site.irq(), hz);
+  site.machine.memory().add_device(site.name, reg.base, reg.size, &timer);
+  return nullptr;
+}
+
+}  // namespace hindcast::devices

@@ -1,0 +1,207 @@
+// What an STM32 F2 or F4 has around its ports and timers (RM0090): clock control, power, flash interface,
+// system configuration, external interrupts, pins, converters, SPI and I2C as far as setting them up goes,
+// and the random number generator, which asks through the input port.
+#include "targets/devices/mmio.h"
+#include "targets/devices/model_registry.h"
+#include "targets/devices/register_block.h"
+
+namespace hindcast::devices {
+namespace {
+
+constexpr u32 kAll = ~u32{0};
+
+// On is ready, at once (6.3.1); the clock asked for is the clock in use (6.3.3).
+constexpr RegisterSpec kRcc[] = {
+    {0x00, 0x83, 0x050d00f9, 0, 0x05050001, 1},
+    {0x04, 0x24003010, kAll},
+    {0x08, 0, 0xfffffff3, 0, 3, 2},
+    {0x0c, 0, 0x00007f00},
+    {0x10, 0, kAll},
+    {0x14, 0, kAll},
+    {0x18, 0, kAll},
+    {0x20, 0, kAll},
+    {0x24, 0, kAll},
+    {0x30, 0x00100000, kAll},
+    {0x34, 0, kAll},
+    {0x38, 0, kAll},
+    {0x40, 0, kAll},
+    {0x44, 0, kAll},
+    {0x50, 0x7e6791ff, kAll},
+    {0x54, 0xf1, kAll},
+    {0x58, 1, kAll},
+    {0x60, 0x36fec9ff, kAll},
+    {0x64, 0x00075f33, kAll},
+    {0x70, 0, 0x00018305, 0, 1, 1},
+    {0x74, 0x0e000000, 1, 0, 1, 1},
+    {0x80, 0, kAll},
+    {0x84, 0x20003000, kAll},
+};
+constexpr RegisterSpec kPwr[] = {{0x00, 0x4000, 0x43ff}, {0x04, 0x4000, 0x300}};
+constexpr RegisterSpec kFlash[] = {
+    {0x00, 0, 0x1f07},       {0x04, 0, 0}, {0x08, 0, 0}, {0x0c, 0, 0, 0xf3}, {0x10, 0x80000000, kAll},
+    {0x14, 0x0fffaaed, kAll}};
+constexpr RegisterSpec kSyscfg[] = {{0x00, 0, 3},         {0x04, 0, 0x00800000}, {0x08, 0, 0xffff},
+                                    {0x0c, 0, 0xffff},    {0x10, 0, 0xffff},     {0x14, 0, 0xffff},
+                                    {0x20, 0, 1, 0, 1, 8}};
+// A conversion is over as soon as it is asked for; every input is at 0 V.
+constexpr RegisterSpec kAdc[] = {
+    {0x00, 2, 0},          {0x04, 0, 0x07c0ffff}, {0x08, 0, 0x3f3f0f03}, {0x0c, 0, kAll},
+    {0x10, 0, kAll},       {0x14, 0, 0xfff},      {0x18, 0, 0xfff},      {0x1c, 0, 0xfff},
+    {0x20, 0, 0xfff},      {0x24, 0xfff, 0xfff},  {0x28, 0, 0xfff},      {0x2c, 0, 0xffffff},
+    {0x30, 0, 0x3fffffff}, {0x34, 0, 0x3fffffff}, {0x38, 0, 0x3fffff},   {0x3c, 0, 0},
+    {0x40, 0, 0},          {0x44, 0, 0},          {0x48, 0, 0},          {0x4c, 0, 0}};
+// Always ready to send, and what comes back is 0.
+constexpr RegisterSpec kSpi[] = {{0x00, 0, 0xffff}, {0x04, 0, 0xf7},   {0x08, 3, 0},
+                                 {0x0c, 0, 0},      {0x10, 7, 0xffff}, {0x14, 0, 0},
+                                 {0x18, 0, 0},      {0x1c, 0, 0xfff},  {0x20, 2, 0x3ff}};
+// No device answers: each start is at once followed by a failed acknowledgement.
+constexpr RegisterSpec kI2c[] = {{0x00, 0, 0xbfff}, {0x04, 0, 0x1f3f}, {0x08, 0, 0xffff},
+                                 {0x0c, 0, 0xff},   {0x10, 0, 0xff},   {0x14, 0x400, 0, 0xdf00},
+                                 {0x18, 0, 0},      {0x1c, 0, 0xffff}, {0x20, 2, 0x3f}};
+
+/// EXTI (12.3): lines that software can pend, and that interrupt if they are not masked.
+class Exti final : public Device, public MmioHandler {
+ public:
+  Exti(std::string name, std::vector<IrqLine> lines) : Device(std::move(name)), lines_(std::move(lines)) {}
+  static constexpr unsigned kRegisters = 6;
+  void reset() override {
+    for (u32& r : registers_) r = 0;
+    settle();
+  }
+  void state(Archive& ar) override {
+    for (u32& r : registers_) ar.field("register", r);
+  }
+  u64 mmio_read(u64 offset, unsigned size) override {
+    const u64 n = offset / 4;
+    return n < kRegisters ? registers_[n] >> (8 * (offset & 3)) & low_mask(size) : 0;
+  }
+  void mmio_write(u64 offset, unsigned, u64 value64) override {
+    const u32 value = static_cast<u32>(value64) & 0x7fffff;
+    switch (offset & ~u64{3}) {
+      case kSoftware:
+        registers_[5] |= value & ~registers_[4] & registers_[0];
+        registers_[4] |= value;
+        break;
+      case kPending:
+        registers_[5] &= ~value;
+        registers_[4] &= ~value;
+        break;
+      default:
+        if (offset / 4 < kRegisters) registers_[offset / 4] = value;
+    }
+    settle();
+  }
+
+ private:
+  static constexpr u32 kSoftware = 0x10, kPending = 0x14;
+  /// Lines 5 to 9 and 10 to 15 share an interrupt each.
+  void settle() {
+    const u32 asks = registers_[5] & registers_[0];
+    for (unsigned i = 0; i < lines_.size() && i < 16; ++i) {
+      const u32 shared = i < 5 ? u32{1} << i : i < 10 ? 0x3e0u : 0xfc00u;
+      lines_[i].set((asks & shared) != 0);
+    }
+  }
+  std::vector<IrqLine> lines_;
+  u32 registers_[kRegisters] = {};  // interrupt mask, event mask, rising, falling, software, pending
+};
+
+/// Pins (8.4): what is driven out is what is read in; an input that nobody drives is low.
+class Gpio final : public Device, public MmioHandler {
+ public:
+  explicit Gpio(std::string name) : Device(std::move(name)) {}
+  void reset() override {
+    for (u32& r : registers_) r = 0;
+  }
+  void state(Archive& ar) override {
+    for (u32& r : registers_) ar.field("register", r);
+  }
+  u64 mmio_read(u64 offset, unsigned size) override {
+    const u64 n = offset / 4;
+    u32 value = n < kRegisters ? registers_[n] : 0;
+    if (n == kInput) {
+      value = 0;
+      for (unsigned pin = 0; pin < 16; ++pin)
+        if ((registers_[0] >> (2 * pin) & 3) == 1) value |= registers_[kOutput] & u32{1} << pin;
+    }
+    return value >> (8 * (offset & 3)) & low_mask(size);
+  }
+  void mmio_write(u64 offset, unsigned size, u64 value64) override {
+    const u64 n = offset / 4;
+    const unsigned shift = 8 * (offset & 3);
+    const u32 mask = static_cast<u32>(low_mask(size)) << shift,
+              value = static_cast<u32>(value64) << shift & mask;
+    if (n == kSetReset) {
+      registers_[kOutput] = ((registers_[kOutput] & ~(value >> 16)) | value) & 0xffff;
+    } else if (n < kRegisters && n != kInput) {
+      registers_[n] = (registers_[n] & ~mask) | value;
+    }
+  }
+
+ private:
+  static constexpr unsigned kRegisters = 10, kInput = 4, kOutput = 5, kSetReset = 6;
+  u32 registers_[kRegisters] = {};
+};
+
+/// RNG (24.4): a word for each read while it is on.
+class Rng final : public Device, public MmioHandler {
+ public:
+  Rng(std::string name, Machine& machine, Channel channel)
+      : Device(std::move(name)), machine_(machine), channel_(channel) {}
+  void reset() override { control_ = 0; }
+  void state(Archive& ar) override { ar.field("control", control_); }
+  u64 mmio_read(u64 offset, unsigned size) override {
+    const bool on = (control_ & 4) != 0;
+    u32 value = 0;
+    switch (offset & ~u64{3}) {
+      case 0: value = control_; break;
+      case 4: value = on ? 1 : 0; break;
+      case 8: value = on ? draw() : 0; break;
+      default: break;
+    }
+    return value >> (8 * (offset & 3)) & low_mask(size);
+  }
+  void mmio_write(u64 offset, unsigned, u64 value) override {
+    if (offset / 4 == 0) control_ = static_cast<u32>(value) & 0xc;
+  }
+
+ private:
+  u32 draw() {
+    const u8 four[4] = {4, 0, 0, 0};
+    const Bytes bytes = machine_.port().answer(InputKind::Entropy, channel_, four);
+    u32 value = 0;
+    for (std::size_t i = 0; i < bytes.size() && i < 4; ++i) value |= u32{bytes[i]} << (8 * i);
+    return value;
+  }
+  Machine& machine_;
+  Channel channel_;
+  u32 control_ = 0;
+};
+
+template <typename T, typename... Args>
+IrqSink* add(const DeviceSite& site, u64 least, Args&&... args) {
+  const loader::DtRange& reg = site.reg(0, least);
+  auto& device = site.machine.add_device<T>(site.name, std::forward<Args>(args)...);
+  site.machine.memory().add_device(site.name, reg.base, reg.size, &device);
+  return nullptr;
+}
+template <const auto& Table>
+IrqSink* add_table(const DeviceSite& site) {
+  add_register_block(site, Table);
+  return nullptr;
+}
+
+}  // namespace
+
+IrqSink* build_stm32_rcc(const DeviceSite& site) { return add_table<kRcc>(site); }
+IrqSink* build_stm32_pwr(const DeviceSite& site) { return add_table<kPwr>(site); }
+IrqSink* build_stm32_flash(const DeviceSite& site) { return add_table<kFlash>(site); }
+IrqSink* build_stm32_syscfg(const DeviceSite& site) { return add_table<kSyscfg>(site); }
+IrqSink* build_stm32_adc(const DeviceSite& site) { return add_table<kAdc>(site); }
+IrqSink* build_stm32_spi(const DeviceSite& site) { return add_table<kSpi>(site); }
+IrqSink* build_stm32_i2c(const DeviceSite& site) { return add_table<kI2c>(site); }
+IrqSink* build_stm32_exti(const DeviceSite& site) { return add<Exti>(site, 0x18, site.interrupts); }
+IrqSink* build_stm32_gpio(const DeviceSite& site) { return add<Gpio>(site, 0x28); }
+IrqSink* build_stm32_rng(const DeviceSite& site) { return add<Rng>(site, 12, site.machine, site.channel); }
+
+}  // namespace hindcast::devices

@@ -1,0 +1,115 @@
+// The general-purpose timers of the STM32 F2 and F4 (RM0090, chapter 18): counting up to the reload value,
+// with the update event and its interrupt. Channels can be set up and read back; nothing is connected to
+// them.
+#include <array>
+
+#include "targets/devices/down_counter.h"
+#include "targets/devices/mmio.h"
+#include "targets/devices/model_registry.h"
+
+namespace hindcast::devices {
+namespace {
+
+constexpr u32 kControl1 = 0x00, kInterruptEnable = 0x0c, kStatus = 0x10, kEvent = 0x14, kCount = 0x24,
+              kPrescaler = 0x28, kReload = 0x2c, kEnd = 0x54;
+constexpr u32 kEnable = 1, kNoUpdates = 2, kUpdate = 1;
+
+class Stm32Timer final : public Device, public MmioHandler {
+ public:
+  Stm32Timer(std::string name, Machine& machine, IrqLine irq, u64 hz, u32 most)
+      : Device(std::move(name)),
+        irq_(irq),
+        most_(most),
+        counter_(machine, this->name() + ".update", hz, [this] { update_event(); }) {}
+
+  void reset() override {
+    registers_ = {};
+    reload_ = most_;
+    counter_.divide(1);
+    counter_.stop(reload_);
+    irq_.set(false);
+  }
+  void state(Archive& ar) override {
+    for (u32& r : registers_) ar.field("register", r);
+    ar.field("reload", reload_);
+    counter_.state(ar);
+  }
+
+  u64 mmio_read(u64 offset, unsigned size) override {
+    const u32 at = static_cast<u32>(offset) & ~u32{3};
+    u32 value = 0;
+    if (at == kCount) {
+      value = reload_ - std::min(counter_.value(), reload_);
+    } else if (at == kReload) {
+      value = reload_;
+    } else if (at < kEnd && at != kEvent) {
+      value = registers_[at / 4];
+    }
+    return value >> (8 * (offset & 3)) & low_mask(size);
+  }
+
+  void mmio_write(u64 offset, unsigned, u64 value64) override {
+    const u32 at = static_cast<u32>(offset) & ~u32{3}, value = static_cast<u32>(value64);
+    if (at >= kEnd) return;
+    const u32 count = reload_ - std::min(counter_.value(), reload_);
+    switch (at) {
+      case kControl1:
+        registers_[0] = value & 0x3ff;
+        go_on(count);
+        break;
+      case kStatus: registers_[kStatus / 4] &= value; break;  // writing 0 clears
+      case kEvent:
+        if ((value & kUpdate) != 0) {
+          counter_.divide((registers_[kPrescaler / 4] & 0xffff) + 1);
+          go_on(0);
+          update_event();
+        }
+        break;
+      case kCount: go_on(value & most_); break;
+      case kReload:
+        reload_ = value & most_;
+        go_on(std::min(count, reload_));
+        break;
+      case kPrescaler:  // taken over by the next update; at once where the timer stands
+        registers_[kPrescaler / 4] = value & 0xffff;
+        if ((registers_[0] & kEnable) == 0) counter_.divide((value & 0xffff) + 1);
+        break;
+      default: registers_[at / 4] = value; break;
+    }
+    settle();
+  }
+
+ private:
+  void go_on(u32 count) {
+    const u32 left = reload_ - std::min(count, reload_);
+    if ((registers_[0] & kEnable) != 0)
+      counter_.start(left, reload_, true);
+    else
+      counter_.stop(left);
+  }
+  void update_event() {
+    if ((registers_[0] & kNoUpdates) == 0) registers_[kStatus / 4] |= kUpdate;
+    settle();
+  }
+  void settle() { irq_.set((registers_[kStatus / 4] & registers_[kInterruptEnable / 4] & kUpdate) != 0); }
+
+  IrqLine irq_;
+  u32 most_;
+  DownCounter counter_;
+  std::array<u32, kEnd / 4> registers_{};
+  u32 reload_ = 0;
+};
+
+}  // namespace
+
+IrqSink* build_stm32_timer(const DeviceSite& site) {
+  const loader::DtRange& reg = site.reg(0, kEnd);
+  const u32 hz = site.cell("clock-frequency", 84'000'000);
+  if (hz == 0) site.fail("has a clock that stands still");
+  const u32 most = site.cell("hindcast,counter-bits", 16) >= 32 ? ~u32{0} : 0xffff;
+  auto& timer = site.machine.add_device<Stm32Timer>(site.name, site.machine, site.irq(), hz, most);
+  site.machine.memory().add_device(site.name, reg.base, reg.size, &timer);
+  return nullptr;
+}
+
+}  // namespace hindcast::devices

@@ -1,0 +1,274 @@
+// The peripherals of the Arm boards and the CPU's own trace units, as drivers use them.
+#include <gtest/gtest.h>
+
+#include "engine/registry.h"
+#include "targets/targets.h"
+#include "tests/devices/fake_port.h"
+
+namespace hindcast::test {
+namespace {
+
+class Board {
+ public:
+  explicit Board(const char* name, std::map<std::string, std::string> machine_options = {}) {
+    targets::register_all();
+    MachineConfig config;
+    config.machine = name;
+    config.machine_options = std::move(machine_options);
+    // Vectors, and a program that does nothing: b .
+    Bytes image(0x102, 0);
+    image[1] = 0x10;
+    image[3] = 0x20;
+    for (const unsigned vector : {1u, 2u, 3u}) image[4 * vector] = image[4 * vector + 1] = 1;
+    if (std::string(name).find("stm32") != std::string::npos || std::string(name) == "netduinoplus2")
+      image[7] = image[11] = image[15] = 8;
+    image[0x100] = 0xfe;
+    image[0x101] = 0xe7;
+    config.files.push_back({"load", "program", image[7] == 8 ? GuestAddr{0x08000000} : GuestAddr{0}, image});
+    EngineOptions engine;
+    engine.jit = false;
+    engine.note = [this](const std::string& line) { notes.push_back(line); };
+    machine = Registry::instance().build(config, engine, port);
+  }
+  u32 read(GuestAddr at, unsigned size = 4) {
+    u64 value = 0;
+    EXPECT_TRUE(machine->memory().read(at, size, &value)) << std::hex << at;
+    return static_cast<u32>(value);
+  }
+  void write(GuestAddr at, u32 value, unsigned size = 4) {
+    EXPECT_TRUE(machine->memory().write(at, size, value)) << std::hex << at;
+  }
+  /// Virtual nanoseconds pass: 8 for each instruction.
+  void pass(u64 ns) { machine->run(machine->icount() + ns / 8); }
+  bool pending(unsigned irq) { return (read(0xe000e200 + irq / 32 * 4) >> irq % 32 & 1) != 0; }
+
+  FakePort port;
+  std::vector<std::string> notes;
+  std::unique_ptr<Machine> machine;
+};
+
+TEST(BitBand, AWordOfTheAliasIsABit) {
+  Board b("mps2-an385");
+  b.write(0x20000100, 0x00010000);
+  EXPECT_EQ(b.read(0x22000000 + 0x100 * 32 + 16 * 4), 1u);
+  EXPECT_EQ(b.read(0x22000000 + 0x100 * 32 + 17 * 4), 0u);
+  b.write(0x22000000 + 0x100 * 32 + 31 * 4, 3);
+  EXPECT_EQ(b.read(0x20000100), 0x80010000u);
+  b.write(0x22000000 + 0x100 * 32 + 16 * 4, 2);
+  EXPECT_EQ(b.read(0x20000100), 0x80000000u);
+  b.write(0x42000000 + 0x28000 * 32 + 4, 1);  // a light of FPGAIO
+  EXPECT_EQ(b.read(0x40028000), 2u);
+  b.write(0x22000000 + 0x103 * 32 + 4, 1, 1);
+  EXPECT_EQ(b.read(0x20000100), 0x82000000u);
+}
+
+TEST(BitBand, OnlyWhereTheCpuHasIt) {
+  Board b("mps2-an500");
+  u64 value = 0;
+  EXPECT_FALSE(b.machine->memory().read(0x42000000, 4, &value));
+}
+
+TEST(Dwt, CountsCyclesOnSysTicksClock) {
+  Board b("mps2-an386");
+  b.write(0xe0001000, 1);
+  b.pass(8000);
+  EXPECT_EQ(b.read(0xe0001004), 0u) << "without TRCENA";
+  b.write(0xe000edfc, 1 << 24);
+  b.write(0xe0001000, 1);
+  b.write(0xe000e014, 0xffffff);
+  b.write(0xe000e018, 0);
+  b.write(0xe000e010, 5);
+  b.pass(80'000);
+  EXPECT_EQ(b.read(0xe0001004), 2000u);
+  EXPECT_EQ(b.read(0xe0001004), 0x1000000 - b.read(0xe000e018));
+  b.write(0xe0001004, 5);
+  b.write(0xe0001000, 0);
+  b.pass(80'000);
+  EXPECT_EQ(b.read(0xe0001004), 5u);
+  EXPECT_EQ(b.read(0xe0001000) >> 28, 4u);
+  b.write(0xe0001028, 5);
+  EXPECT_EQ(b.read(0xe0001028), 5u);
+}
+
+TEST(Itm, PrintsLinesForTheUser) {
+  Board b("mps2-an385");
+  b.write(0xe0000000, 'x', 1);
+  EXPECT_EQ(b.read(0xe0000000), 0u) << "not enabled";
+  b.write(0xe000edfc, 1 << 24);
+  b.write(0xe0000fb0, 0xc5acce55);
+  b.write(0xe0000e00, 3);
+  b.write(0xe0000e80, 1);
+  EXPECT_EQ(b.read(0xe0000000), 1u);
+  for (const char c : std::string("hello\n")) b.write(0xe0000000, static_cast<u8>(c), 1);
+  b.write(0xe0000004, 0x0a6b6f01);  // four bytes at once
+  EXPECT_EQ(b.notes, (std::vector<std::string>{"itm0: hello", "itm1: \\x01ok"}));
+}
+
+TEST(Itm, PrintsOnTheSerialConsoleIfAsked) {
+  Board b("mps2-an385", {{"itm", "serial"}});
+  b.write(0xe000edfc, 1 << 24);
+  b.write(0xe0000e00, 1);
+  b.write(0xe0000e80, 1);
+  b.write(0xe0000000, 'a', 1);
+  EXPECT_EQ(b.port.outputs[0], "a");
+  EXPECT_TRUE(b.notes.empty());
+  EXPECT_THROW(Board("mps2-an385", {{"itm", "x"}}), Fatal);
+  EXPECT_THROW(Board("mps2-an385", {{"else", "x"}}), Fatal);
+}
+
+TEST(DualTimer, InterruptsAndReloads) {
+  Board b("mps2-an385");
+  b.write(0x40002000, 250);
+  b.write(0x40002008, 0xe2);  // on, periodic, interrupt, 32 bits
+  b.pass(8'000);              // 200 clocks of 40 ns
+  EXPECT_EQ(b.read(0x40002004), 50u);
+  EXPECT_FALSE(b.pending(10));
+  b.pass(4'000);
+  EXPECT_TRUE(b.pending(10));
+  EXPECT_EQ(b.read(0x40002014), 1u);
+  EXPECT_EQ(b.read(0x40002004), 250u - 49);
+  b.write(0x4000200c, 1);
+  EXPECT_EQ(b.read(0x40002010), 0u);
+  b.write(0x40002028, 0x83 | 4);  // the second: one shot, by 16
+  b.write(0x40002020, 10);
+  b.pass(6'400 + 80);
+  EXPECT_EQ(b.read(0x40002024), 0u);
+  b.pass(100'000);
+  EXPECT_EQ(b.read(0x40002024), 0u);
+  EXPECT_EQ(b.read(0x40002fe0), 0x23u);
+}
+
+TEST(Watchdog, InterruptsThenResets) {
+  Board b("mps2-an385");
+  b.write(0x20000200, 77);
+  b.write(0x40008000, 100);
+  b.write(0x40008008, 3);
+  b.write(0x40008c00, 1);
+  b.write(0x40008008, 0);
+  EXPECT_EQ(b.read(0x40008008), 3u) << "locked";
+  b.pass(4'080);
+  EXPECT_EQ(b.read(0x40008010), 1u);
+  EXPECT_EQ(b.read(0xe000ed04) & 0x1ff, 2u) << "NMI is taken";
+  b.pass(4'080);
+  EXPECT_EQ(b.read(0x40008008), 0u) << "reset";
+}
+
+TEST(Mps2, BoardRegisters) {
+  Board b("mps2-an385");
+  EXPECT_EQ(b.read(0x4002fffc), 0x41043850u);
+  b.write(0x40028014, 0);
+  b.pass(30'000'000);
+  EXPECT_EQ(b.read(0x40028014), 3u) << "100 Hz";
+  b.write(0x40010010, 0x0f);  // outputs
+  b.write(0x40010004, 0xff);
+  EXPECT_EQ(b.read(0x40010000), 0x0fu);
+  b.write(0x40010400 + 4 * 3, 0);
+  EXPECT_EQ(b.read(0x40010000), 0x0cu);
+  EXPECT_EQ(b.read(0x4002000c), 3u);
+}
+
+TEST(Lan9118, IsFoundAndHasNoLink) {
+  for (const auto& [board, base] :
+       {std::pair{"mps2-an385", 0x40200000u}, std::pair{"mps2-an500", 0xa0000000u}}) {
+    Board b(board);
+    EXPECT_EQ(b.read(base + 0x64), 0x87654321u);
+    EXPECT_EQ(b.read(base + 0x50) >> 16, 0x118u);
+    b.write(base + 0x74, 1);
+    EXPECT_EQ(b.read(base + 0x74) & 1, 0u);
+    EXPECT_EQ(b.read(base + 0x84) & 1, 1u);
+    b.write(base + 0xa4, 0xc0000003);
+    EXPECT_EQ(b.read(base + 0xa4) >> 31, 0u);
+    EXPECT_EQ(b.read(base + 0xa8), 0x12005634u);
+    b.write(base + 0xa8, 1 << 11 | 2 << 6 | 1);  // PHY register 2
+    b.write(base + 0xa4, 0x80000006);
+    b.write(base + 0xa4, 0xc0000007);
+    EXPECT_EQ(b.read(base + 0xa8), 0x0007u);
+    b.write(base + 0xa8, 1 << 11 | 1 << 6 | 1);
+    b.write(base + 0xa4, 0x80000006);
+    b.write(base + 0xa4, 0xc0000007);
+    EXPECT_EQ(b.read(base + 0xa8) & 4, 0u) << "no link";
+  }
+}
+
+TEST(Stellaris, TimersInterrupt) {
+  Board b("lm3s6965evb");
+  b.write(0x40030000, 0);    // 32 bits
+  b.write(0x40030004, 2);    // periodic
+  b.write(0x40030028, 125);  // 10 microseconds
+  b.write(0x40030018, 1);
+  b.write(0x4003000c, 1);
+  b.pass(10'080);
+  EXPECT_EQ(b.read(0x40030020), 1u);
+  EXPECT_TRUE(b.pending(19));
+  b.write(0x40030024, 1);
+  EXPECT_EQ(b.read(0x4003001c), 0u);
+  b.write(0x40031000, 4);
+  b.write(0x40031008, 1);  // B alone, once
+  b.write(0x4003102c, 10);
+  b.write(0x4003103c, 9);
+  b.write(0x4003100c, 0x100);
+  b.pass(8'080);
+  EXPECT_EQ(b.read(0x4003101c), 0x100u);
+  EXPECT_EQ(b.read(0x4003100c), 0u);
+}
+
+TEST(Stellaris, PinsAndSystemControl) {
+  Board b("lm3s6965evb");
+  b.write(0x40025400, 1);  // GPIO F0 is an output
+  b.write(0x400253fc, 3);
+  EXPECT_EQ(b.read(0x400253fc), 1u);
+  EXPECT_EQ(b.read(0x40025000 + 4 * 2), 0u);
+  EXPECT_EQ(b.read(0x400fe050) & 0x40, 0x40u) << "the PLL is locked";
+  EXPECT_EQ(b.read(0x400fe000), 0x10010002u);
+  b.write(0x40048020, 1);
+  EXPECT_EQ(b.read(0x40048020) & 1, 0u) << "an access to the PHY is over at once";
+}
+
+TEST(Stm32, TimersCountUp) {
+  Board b("netduinoplus2");
+  b.write(0x40000428, 83);  // TIM3: a microsecond a count
+  b.write(0x4000042c, 999);
+  b.write(0x40000414, 1);
+  b.write(0x40000410, 0);
+  b.write(0x4000040c, 1);
+  b.write(0x40000400, 1);
+  b.pass(250'080);
+  EXPECT_EQ(b.read(0x40000424), 250u);
+  EXPECT_EQ(b.read(0x40000410), 0u);
+  b.pass(760'000);
+  EXPECT_EQ(b.read(0x40000410) & 1, 1u);
+  EXPECT_TRUE(b.pending(29));
+  b.write(0x40000410, 0);
+  EXPECT_EQ(b.read(0x40000410) & 1, 0u);
+}
+
+TEST(Stm32, ClocksAreReadyAndInterruptsComeFromSoftware) {
+  Board b("olimex-stm32-h405");
+  b.write(0x40023800, 1 << 16 | 1 << 24);
+  EXPECT_EQ(b.read(0x40023800) & (1 << 17 | 1 << 25), 1u << 17 | 1u << 25);
+  b.write(0x40023808, 2);
+  EXPECT_EQ(b.read(0x40023808) & 0xf, 0xau);
+  b.write(0x40013c00, 1 << 7);
+  b.write(0x40013c10, 1 << 7);
+  EXPECT_TRUE(b.pending(23));
+  EXPECT_EQ(b.read(0x40013c14), 1u << 7);
+  b.write(0x40013c14, 1 << 7);
+  EXPECT_EQ(b.read(0x40013c14), 0u);
+  b.write(0x40020000, 1 << 2);  // PA1 is an output
+  b.write(0x40020018, 1 << 1);
+  EXPECT_EQ(b.read(0x40020010), 2u);
+  b.write(0x40020018, 1 << 17);
+  EXPECT_EQ(b.read(0x40020010), 0u);
+}
+
+TEST(Stm32, RandomNumbersComeThroughTheDoor) {
+  Board b("netduinoplus2");
+  EXPECT_EQ(b.read(0x50060804), 0u);
+  b.write(0x50060800, 4);
+  EXPECT_EQ(b.read(0x50060804), 1u);
+  EXPECT_EQ(b.read(0x50060808), 0x13121110u);
+  EXPECT_EQ(b.port.answers[InputKind::Entropy], 1u);
+}
+
+}  // namespace
+}  // namespace hindcast::test
