@@ -127,6 +127,7 @@ void MachineText::add_to(CLI::App& command) {
   command.add_option("IMAGE", image, "what to run: an ELF file, or what the board takes as its kernel");
   command.add_option("-M,--machine", machine, "NAME[,k=v]: the board (default: from the ELF header)");
   command.add_option("--board", board, "device tree (.dts or .dtb) of a board, instead of a named one");
+  command.add_option("--svd", svd, "CMSIS-SVD file: what the registers of devices are called");
   command.add_option("--cpu", cpu, "NAME[,feature=on/off]: the CPU model");
   command.add_option("-m,--memory", memory, "RAM, like 128M or 2G");
   command.add_option("--smp", smp, "number of vCPUs");
@@ -156,7 +157,7 @@ void MachineText::add_to(CLI::App& command) {
   command.add_option("--max-icount", max_icount, "stop after N instructions (exit 124)");
   command.add_option("--pace", pace, "real: virtual time waits for the wall clock; max: as fast as possible");
   engine.add_to(command);
-  add_options_of_later_versions(command, {"--drive", "--net", "--svd", "-L,--sysroot"});
+  add_options_of_later_versions(command, {"--drive", "--net", "-L,--sysroot"});
 }
 
 MachineConfig MachineText::config() const {
@@ -196,6 +197,7 @@ MachineConfig MachineText::config() const {
   if (!initrd.empty()) add_file("initrd", "--initrd", initrd);
   if (!dtb.empty()) add_file("dtb", "--dtb", dtb);
   if (!board.empty()) add_file("board", "--board", board);
+  if (!svd.empty()) add_file("svd", "--svd", svd);
   for (const std::string& load : loads) {
     auto [path, address] = split_address("--load", load);
     add_file("load", "--load", path, address);

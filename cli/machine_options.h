@@ -18,7 +18,7 @@ struct EngineText {
 
 /// Options as text. `config()` and `host()` check them and read the files.
 struct MachineText {
-  std::string image, machine, cpu, memory, smp, bios, kernel, initrd, append, dtb, board,
+  std::string image, machine, cpu, memory, smp, bios, kernel, initrd, append, dtb, board, svd,
       serial = "stdio", semihosting, semihost_root, icount_shift, max_icount, pace;
   std::vector<std::string> loads, guest_args;
   EngineText engine;

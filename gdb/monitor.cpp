@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "gdb/memory.h"
+#include "gdb/register_view.h"
 #include "replay/session.h"
 
 namespace hindcast::gdb {
@@ -22,6 +23,8 @@ constexpr const char* kHelp =
     "checkpoint               remember this position;  checkpoint list: those remembered\n"
     "branch [FOLDER]          go on from here in a live run, recorded into FOLDER; what is recorded stays\n"
     "device [NAME]            the memory and devices of the board\n"
+    "registers [NAME]         what the --svd file calls registers: peripherals, or one peripheral's, with "
+    "values\n"
     "physical [on | off]      whether gdb's addresses of memory are physical ones\n"
     "After seek, gdb shows the new place once it has read the registers again:\n"
     "maintenance flush register-cache\n";
@@ -82,6 +85,7 @@ std::string Monitor::run(std::string_view line, unsigned vcpu) try {
   if (words[0] == "checkpoint") return checkpoint(words);
   if (words[0] == "branch") return branch(first);
   if (words[0] == "device") return devices(first);
+  if (words[0] == "registers") return register_view(navigator_.machine(), first);
   if (words[0] == "physical") return physical(first);
   return fmt::format("'{}' is no monitor command; see monitor help\n", printable(words[0]));
 } catch (const Fatal& fatal) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/register_names.h"
 #include "plugins/api.h"
 #include "plugins/include/hindcast-plugin.h"
 
@@ -135,6 +136,14 @@ uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr* haddr) {
 }
 const char* qemu_plugin_hwaddr_device_name(const struct qemu_plugin_hwaddr* haddr) {
   return haddr != nullptr ? haddr->name : nullptr;
+}
+
+const char* hindcast_hwaddr_register_name(const struct qemu_plugin_hwaddr* haddr) {
+  if (haddr == nullptr || !haddr->io) return nullptr;
+  PluginHost& host = host_of(__func__);
+  const hindcast::RegisterNames* names = hindcast::RegisterNames::of(host.machine());
+  const std::string name = names == nullptr ? "" : names->name_at(haddr->physical);
+  return name.empty() ? nullptr : host.intern(name);
 }
 
 uint64_t hindcast_hwaddr_offset(const struct qemu_plugin_hwaddr* haddr) {

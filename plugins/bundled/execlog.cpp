@@ -114,7 +114,9 @@ void accessed(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void*
   append_hex(line, where == nullptr ? address : qemu_plugin_hwaddr_phys_addr(where), 8);
   if (where == nullptr) return;
   line += ", ";
-  line += qemu_plugin_hwaddr_device_name(where);
+  const char* name =
+      hindcast_hwaddr_register_name == nullptr ? nullptr : hindcast_hwaddr_register_name(where);
+  line += name != nullptr ? name : qemu_plugin_hwaddr_device_name(where);
 }
 
 bool names_register(const std::string& text) {

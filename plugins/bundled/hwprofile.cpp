@@ -13,6 +13,7 @@ namespace {
 
 struct Counts {
   uint64_t readers = 0, reads = 0, writers = 0, writes = 0;
+  std::string name;  // of the register, if somebody has told
   uint64_t all() const { return reads + writes; }
 };
 struct Device {
@@ -50,7 +51,8 @@ std::string columns(const Counts& counts) {
 std::string lines_of(const Device& device) {
   std::string out;
   for (const auto& [key, counts] : device.detail)
-    out += plugin::format("  %s:%08" PRIx64, by_source ? "pc" : "off", key) + columns(counts);
+    out += plugin::format("  %s:%08" PRIx64, by_source ? "pc" : "off", key) +
+           (counts.name.empty() ? "" : " " + counts.name) + columns(counts);
   return out;
 }
 
@@ -70,8 +72,13 @@ void accessed(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void*
                   lines_of(device));
   }
   count(device.total, vcpu, store);
-  if (by_source || by_register || !matches.empty())
-    count(device.detail[by_source ? reinterpret_cast<uint64_t>(pc) : offset], vcpu, store);
+  if (!by_source && !by_register && matches.empty()) return;
+  Counts& detail = device.detail[by_source ? reinterpret_cast<uint64_t>(pc) : offset];
+  if (!by_source && detail.all() == 0 && hindcast_hwaddr_register_name != nullptr) {
+    const char* name = hindcast_hwaddr_register_name(where);
+    if (name != nullptr) detail.name = name;
+  }
+  count(detail, vcpu, store);
 }
 
 void translated(qemu_plugin_tb* tb, void*) {
@@ -115,13 +122,14 @@ bool parse_track(const char* text) {
 bool possible(int argc, char** argv) { return !plugin::has_option(argc, argv, "match"); }
 
 void save_counts(plugin::Saved& saved, const Counts& c) {
-  saved.number(c.readers).number(c.reads).number(c.writers).number(c.writes);
+  saved.number(c.readers).number(c.reads).number(c.writers).number(c.writes).text(c.name);
 }
 void add_counts(plugin::Loaded& loaded, Counts& c) {
   c.readers |= loaded.number();
   c.reads += loaded.number();
   c.writers |= loaded.number();
   c.writes += loaded.number();
+  c.name = loaded.text();
 }
 
 void save(GByteArray* out) {

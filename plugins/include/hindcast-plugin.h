@@ -18,6 +18,10 @@ __attribute__((weak)) const char* hindcast_insn_class(const struct qemu_plugin_i
 /* How far behind the beginning of its device an address is (qemu_plugin_hwaddr_is_io()). */
 __attribute__((weak)) uint64_t hindcast_hwaddr_offset(const struct qemu_plugin_hwaddr* haddr);
 
+/* What the user's SVD file calls the register at an address ("RCC.CR"), NULL if it names none. Stays valid.
+ */
+__attribute__((weak)) const char* hindcast_hwaddr_register_name(const struct qemu_plugin_hwaddr* haddr);
+
 /* Blocks with the same context and address are one and the same place: the one's announcement replaces the
  * other's. */
 __attribute__((weak)) uint64_t hindcast_tb_context(const struct qemu_plugin_tb* tb);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "engine/register_names.h"
+
 namespace hindcast::devices {
 
 u64 Stub::mmio_read(u64 offset, unsigned size) {
@@ -17,8 +19,11 @@ void Stub::mmio_write(u64 offset, unsigned size, u64 value) {
 void Stub::tell(u64 offset, unsigned size, const char* how) {
   const auto& note = machine_.options().engine.note;
   if (!note) return;
-  note(fmt::format("{}: no model; the guest {} ({} bytes at {:#x}, pc {:#x}, icount {})", what_, how, size,
-                   base_ + offset, machine_.current().pc(), machine_.current().icount()));
+  const RegisterNames* names = RegisterNames::of(machine_);
+  const std::string name = names == nullptr ? "" : names->name_at(base_ + offset);
+  note(fmt::format("{}: no model; the guest {} ({}{} bytes at {:#x}, pc {:#x}, icount {})", what_, how,
+                   name.empty() ? "" : name + ", ", size, base_ + offset, machine_.current().pc(),
+                   machine_.current().icount()));
 }
 
 }  // namespace hindcast::devices

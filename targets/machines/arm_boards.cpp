@@ -13,6 +13,7 @@
 #include "targets/arm/security.h"
 #include "targets/arm/trace_units.h"
 #include "targets/loader/device_tree.h"
+#include "targets/loader/svd.h"
 #include "targets/machines/board.h"
 #include "targets/machines/boot.h"
 #include "targets/machines/lm3s6965evb_dts.h"
@@ -222,6 +223,7 @@ std::unique_ptr<Machine> build_arm_board(MachineConfig& config, const EngineOpti
   place_shadowed(*machine, *plan);
   if (config.semihosting) add_semihosting(*machine, config, *plan, ram);
   machine->set_extension("loader.symbols", std::shared_ptr<void>(plan, &plan->symbols));
+  loader::add_register_names(*machine, config);
   machine->finish();
 
   // The first call is the one below, into fresh memory.

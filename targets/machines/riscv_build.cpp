@@ -8,6 +8,7 @@
 #include "semihost/service.h"
 #include "targets/devices/htif.h"
 #include "targets/devices/model_registry.h"
+#include "targets/loader/svd.h"
 #include "targets/machines/board.h"
 #include "targets/machines/boot.h"
 #include "targets/machines/chosen.h"
@@ -123,6 +124,7 @@ std::unique_ptr<Machine> build_riscv_board(MachineConfig& config, const EngineOp
   add_stubs(*machine, tree);
   if (config.semihosting) add_semihosting(*machine, config, *plan);
   machine->set_extension("loader.symbols", std::shared_ptr<void>(plan, &plan->symbols));
+  loader::add_register_names(*machine, config);
   machine->finish();
 
   const GuestAddr entry = mask_rom ? mask_rom->base : plan->start;

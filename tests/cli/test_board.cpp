@@ -34,6 +34,46 @@ TEST(Board, FromATreeRecordedAndReplayedWithoutIt) {
   EXPECT_EQ(hindcast({"verify", recording}).status, 0);
 }
 
+constexpr const char* kSvd =
+    R"(<device><peripherals>
+<peripheral><name>PINS</name><baseAddress>0x10012000</baseAddress><registers>
+<register><name>IN</name><addressOffset>0</addressOffset></register>
+<register><name>OUT</name><addressOffset>4</addressOffset></register>
+</registers></peripheral></peripherals></device>)";
+
+TEST(Svd, NamesTheRegistersOfDevices) {
+  TempFolder folder;
+  const std::string board = folder / "board.dts", image = folder / "image", svd = folder / "names.svd",
+                    recording = folder / "rec";
+  write_file(board, read_file(HINDCAST_SOURCE_DIR "/tests/devices/small_board.dts"));
+  write_file(image, program());
+  write_file(svd, kSvd);
+  Outcome outcome =
+      hindcast({"record", "-o", recording, "--board", board, "--svd", svd, "--max-icount=200000", image});
+  EXPECT_EQ(outcome.status, 124) << outcome.describe();
+  EXPECT_NE(outcome.err.find("the guest reads 0 (PINS.IN, 4 bytes at 0x10012000"), std::string::npos)
+      << outcome.err;
+  // The recording carries the names.
+  std::filesystem::remove(svd);
+  outcome = hindcast({"analyze", recording, "-p", "execlog"});
+  EXPECT_NE(outcome.err.find("load, 0x10012000, PINS.IN"), std::string::npos) << outcome.err.substr(0, 2000);
+  outcome = hindcast({"analyze", recording, "-p", "hwprofile,pattern=on"});
+  EXPECT_NE(outcome.err.find("off:00000000 PINS.IN, "), std::string::npos) << outcome.err.substr(0, 2000);
+}
+
+TEST(Svd, WhatMakesNoSenseIsOneLine) {
+  TempFolder folder;
+  const std::string image = folder / "image", svd = folder / "names.svd";
+  write_file(image, program());
+  for (const char* text : {"", "<device>", "<device/>", "no XML at all", "<a></a>"}) {
+    write_file(svd, text);
+    const Outcome outcome = hindcast({"run", "-M", "virt", "--svd", svd, image});
+    EXPECT_EQ(outcome.status, 125) << outcome.describe();
+    EXPECT_TRUE(outcome.one_line()) << outcome.err;
+    EXPECT_NE(outcome.err.find("names.svd"), std::string::npos) << outcome.err;
+  }
+}
+
 TEST(Board, WhatMakesNoSenseIsOneLine) {
   TempFolder folder;
   const std::string board = folder / "board.dts", image = folder / "image";

@@ -129,7 +129,7 @@ TEST_F(Status, BadUsage) {
 
 TEST_F(Status, WhatIsNotInThisVersionIsRefusedByName) {
   std::string image = program("exit", exit_program(0));
-  for (const char* option : {"--drive", "--net", "--svd", "--sysroot"})
+  for (const char* option : {"--drive", "--net", "--sysroot"})
     refused({"run", image, std::string(option) + "=x"}, option);
 }
 
