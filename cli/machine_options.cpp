@@ -56,6 +56,9 @@ SemihostingText parse_semihosting(const std::string& text) {
       out.words.push_back(value);
     } else if (key == "chardev") {
       out.console = parse_console("--semihosting chardev", value);
+    } else if (key == "userspace") {
+      if (!parse_switch("--semihosting userspace", value))
+        throw Fatal("--semihosting: userspace=off is not possible; calls from user mode are always served");
     } else if (key == "target" && value == "chardev") {
       needs_console = true;
     } else if (key == "target" && (value == "native" || value == "gdb" || value == "auto")) {
@@ -63,7 +66,7 @@ SemihostingText parse_semihosting(const std::string& text) {
     } else {
       throw Fatal(
           fmt::format("--semihosting: '{}' is not known; use target=native/gdb/auto/chardev, "
-                      "chardev=CONSOLE, enable=on/off, arg=WORD",
+                      "chardev=CONSOLE, enable=on/off, arg=WORD, userspace=on",
                       printable(part)));
     }
   }

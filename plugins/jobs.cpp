@@ -25,8 +25,8 @@ constexpr Icount kLeast = 1'000'000;  // starting a process is not worth less
 /// The first parts are not longer: what plugins write is not known yet.
 constexpr Icount kFirst = 64'000'000;
 /// A part gets this share of what is left for each process, but not less than this share of all.
-constexpr double kShare = 1.5;
-constexpr unsigned kShortest = 4;
+constexpr double kShare = 1.25;
+constexpr unsigned kShortest = 3;
 
 /// A part's process.
 struct Worker {

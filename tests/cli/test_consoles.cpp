@@ -173,7 +173,7 @@ TEST_F(Consoles, OptionsThatSayNothingUsable) {
   for (const std::string& option :
        {"--serial=ttyS0", "--serial=file:", "--serial=unix:", "--serial=pipe:", "--semihosting=chardev=",
         "--semihosting=chardev=x", "--semihosting=target=chardev", "--semihosting=target=nowhere",
-        "--semihosting=chardev=tcp:1"}) {
+        "--semihosting=userspace=off", "--semihosting=chardev=tcp:1"}) {
     const Outcome outcome = hindcast({"run", option, image});
     EXPECT_EQ(outcome.status, 125) << option << outcome.describe();
     EXPECT_TRUE(outcome.one_line()) << outcome.err;
