@@ -82,6 +82,22 @@ struct Subject {
       if ((list() >> n & 1) != 0) text += (text.empty() ? "" : ", ") + reg(n);
     return "{" + text + "}";
   }
+  /// CLRM's: bit 15 is APSR.
+  std::string clear_list() const {
+    std::string text;
+    for (unsigned n = 0; n < 16; ++n)
+      if ((o.list >> n & 1) != 0) text += (text.empty() ? "" : ", ") + (n == kPc ? "apsr" : reg(n));
+    return "{" + text + "}";
+  }
+  static std::string fp_register(unsigned n) {
+    switch (n) {
+      case 1: return "fpscr";
+      case 2: return "fpscr_nzcvqc";
+      case 14: return "fpcxtns";
+      case 15: return "fpcxts";
+      default: return fmt::format("#{}", n);
+    }
+  }
   static unsigned single(unsigned field) { return (field & 15) << 1 | field >> 4; }
   static std::string float_list(char letter, unsigned first, unsigned count) {
     return count <= 1 ? fmt::format("{{{}{}}}", letter, first)
@@ -111,6 +127,12 @@ struct Subject {
       case 'c': return kConditions[o.cond];
       case 'i': return fmt::format("#{}", o.imm);
       case 'j': return fmt::format("#{}", o.imm2);
+      case 'z': return o.n == kPc ? "zr" : reg(o.n);
+      case 'Z': return o.m == kPc ? "zr" : reg(o.m);
+      case 'h': return clear_list();
+      case 'R': return fmt::format("0x{:x}", pc + 4 - o.imm);
+      case 'K': return fp_register(o.n);
+      case 'H': return fp_register(o.m);
       case 'x': return fmt::format("#0x{:x}", o.imm);
       case 'e': return fmt::format("#0x{:x}", expand_imm(o.imm));
       case 'M': return fmt::format("#0x{:x}", o.imm2 << 12 | o.imm);

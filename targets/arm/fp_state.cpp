@@ -226,15 +226,21 @@ bool store_lazily(Vcpu& vcpu, u32 owner) {
 
 }  // namespace
 
+GuestFault fp_access_fault(const ArmState& s) { return check_access(s, current_view(s)); }
+
+bool settle_lazy_state(Vcpu& vcpu) {
+  const ArmState& s = vcpu.state<ArmState>();
+  const u32 owner = (s.banks[fp_common_bank(s)].fpccr & fpccr::kSecure) != 0 ? kSecure : kNonSecure;
+  return (s.banks[owner].fpccr & fpccr::kLspact) == 0 || store_lazily(vcpu, owner);
+}
+
 /// ExecuteFPCheck: access is checked, state that waits to be stored is stored, and the context becomes a
 /// floating-point one.
 u64 fp_activate_helper(Vcpu& vcpu, u64, u64, u64) {
   ArmState& s = vcpu.state<ArmState>();
-  GuestFault fault = check_access(s, current_view(s));
+  const GuestFault fault = check_access(s, current_view(s));
   u32& common = s.banks[fp_common_bank(s)].fpccr;
-  const u32 owner = (common & fpccr::kSecure) != 0 ? kSecure : kNonSecure;
-  const bool waits = fault.cause == 0 && (s.banks[owner].fpccr & fpccr::kLspact) != 0;
-  if (fault.cause != 0 || (waits && !store_lazily(vcpu, owner))) {
+  if (fault.cause != 0 || !settle_lazy_state(vcpu)) {
     vcpu.raise(fault.cause != 0 ? fault : GuestFault{kTakePending, 0});
     return 0;
   }

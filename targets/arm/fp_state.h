@@ -1,11 +1,10 @@
 // Floating-point state on exception entry and return (DDI 0403, B1.5.7; DDI 0553, B3.25).
 #pragma once
+#include "targets/arm/fp_helpers.h"
 #include "targets/arm/frames.h"
 #include "targets/arm/state.h"
 
 namespace hindcast::arm {
-
-inline constexpr unsigned kCallerSingles = 16, kAllSingles = 32;
 
 /// FPSCR put together from control bits, condition flags and accrued exceptions.
 u32 read_fpscr(const ArmState& s);
@@ -21,6 +20,11 @@ inline bool fp_allowed_to_non_secure(const ArmState& s) {
 bool fp_accessible(const ArmState& s);
 /// Whether the registers hold the current code's own floating-point state: it may be used at once.
 bool fp_active(const ArmState& s);
+
+/// The fault of using floating point as things are; null cause: none.
+GuestFault fp_access_fault(const ArmState& s);
+/// Stores state that waits to be stored, whoever's it is. False: what is pending must be taken first.
+bool settle_lazy_state(Vcpu& vcpu);
 
 /// S0 to S(singles - 1) and FPSCR become 0.
 void clear_fp_registers(ArmState& s, unsigned singles);

@@ -23,6 +23,12 @@ struct Helpers {
   u32 fp_activate;              // makes floating-point state usable, or raises
   u32 lazy_store, lazy_load;    // VLSTM, VLLDM; a: address
   u32 read_fpscr, write_fpscr;  // a: the value
+  // Armv8.1-M: registers by fp_register numbers (fp_context.cpp).
+  u32 check_fp_register;  // a: number; makes it usable, or raises
+  u32 read_fp_register;   // a: number; the value
+  u32 fp_register_read;   // a: number; what reading changes
+  u32 write_fp_register;  // a: number, b: value
+  u32 clear_floats;       // a: first single, b: how many
   /// a: the operand's bits; b: what the function says.
   u32 from_fixed, to_fixed, round_integral, half;
 };

@@ -46,6 +46,7 @@ u32 immediate(ImmKind kind, u32 value, unsigned width, unsigned shift) {
       const u32 i1 = j1 ^ s ^ 1, i2 = j2 ^ s ^ 1;
       return sign_extend(s << 24 | i1 << 23 | i2 << 22 | imm10 << 12 | (value & 0x7ff) << 1, 25);
     }
+    case ImmKind::Loop: return ((value & 0x3ff) << 1 | value >> 10) << 1;
     case ImmKind::Modified:
     case ImmKind::Float8: break;
   }
@@ -101,7 +102,7 @@ std::span<const InsnRow* const> all_rows() {
   static const std::vector<const InsnRow*> rows = [] {
     std::vector<const InsnRow*> all;
     for (const auto chapter : {rows_t16(), rows_data(), rows_multiply(), rows_memory(), rows_multiple(),
-                               rows_control(), rows_security(), rows_dsp(), rows_vfp()}) {
+                               rows_control(), rows_security(), rows_v81(), rows_dsp(), rows_vfp()}) {
       for (const InsnRow& row : chapter) all.push_back(&row);
     }
     return all;

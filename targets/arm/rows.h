@@ -40,6 +40,7 @@ enum class ImmKind : u8 {
   ShiftBy32,  // a shift amount whose 0 means 32
   BranchT3,   // S imm6 J1 J2 imm11 (B<c>.W)
   BranchT4,   // S imm10 J1 J2 imm11 (B.W, BL)
+  Loop,       // of low-overhead loops: the low bit comes first
   Float8,     // VFPExpandImm: stays encoded
 };
 
@@ -60,8 +61,8 @@ struct Operands {
 ///   d n m t u a  registers (of as many bits as there are letters; parts are joined from the left)
 ///   x  Rd and Rn at once     i j  immediates     h  shift type    c  condition    s  sets flags
 ///   P U W  address bits      l  register list
-/// `fields`, separated by spaces: "i=u<<2", "i=s<<1", "i=mod", "i=32", "i=b3", "i=b4", "i=f8" (how the
-/// immediate is made, default "i=u"; "j=u+1" adds one to j); "n=13" (an implied register); "d!pc" (no
+/// `fields`, separated by spaces: "i=u<<2", "i=s<<1", "i=mod", "i=32", "i=b3", "i=b4", "i=lo", "i=f8" (how
+/// the immediate is made, default "i=u"; "j=u+1" adds one to j); "n=13" (an implied register); "d!pc" (no
 /// instruction if Rd is 15), "d!sp" (if it is 13 or 15).
 /// `syntax` is the operand list, with % letters (disasm.cpp).
 struct InsnRow {
@@ -208,6 +209,8 @@ constexpr InsnRow::InsnRow(const char* name_, u64 needs_, InsnClass class_, cons
       imm_kind = ImmKind::BranchT3;
     } else if (letter == 'i' && detail::skip(p, "=b4")) {
       imm_kind = ImmKind::BranchT4;
+    } else if (letter == 'i' && detail::skip(p, "=lo")) {
+      imm_kind = ImmKind::Loop;
     } else if (letter == 'i' && detail::skip(p, "=f8")) {
       imm_kind = ImmKind::Float8;
     } else if (letter == 'i') {

@@ -54,22 +54,22 @@ class Gate final : public Device, public MmioHandler {
     machine_.flush_translations();
   }
 
-  /// Refuses only where it has been told to answer with an error; else such accesses are let through.
+  /// What it does not let through ends in a bus fault.
   bool allows(GuestAddr physical, u32 secure) const {
-    if (physical - base_ >= size_ || (control_ & kRespondsWithError) == 0) return true;
+    if (physical - base_ >= size_) return true;
     const u64 block = (physical - base_) / kBlock;
     const bool non_secure = (lut_[block / 32] >> (block % 32) & 1) != 0;
     return non_secure == (secure == kNonSecure);
   }
 
  private:
-  static constexpr u64 kBlock = 0x1000;
-  static constexpr u32 kRespondsWithError = 1 << 4, kAutoIncrement = 1 << 8;
+  static constexpr u64 kBlock = 0x400;
+  static constexpr u32 kAutoIncrement = 1 << 8;
   u32 read(u32 offset) {
     switch (offset) {
       case 0x00: return control_;
       case 0x10: return static_cast<u32>(lut_.size() - 1);
-      case 0x14: return 7;  // 2^(7 + 5) bytes a block
+      case 0x14: return 5;  // 2^(5 + 5) bytes a block
       case 0x18: return index_;
       case 0x1c: {
         const u32 value = lut_[index_];

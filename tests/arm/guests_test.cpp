@@ -80,7 +80,7 @@ TEST(ArmBoard, AUsersTreeIsABoardOfTheCpuThatItNames) {
 
 INSTANTIATE_TEST_SUITE_P(Models, ArmGuest,
                          ::testing::Values("cortex-m0", "cortex-m0plus", "cortex-m3", "cortex-m4",
-                                           "cortex-m7", "cortex-m23", "cortex-m33"),
+                                           "cortex-m7", "cortex-m23", "cortex-m33", "cortex-m55"),
                          [](const auto& info) {
                            std::string name = info.param;
                            name.erase(name.find('-'), 1);

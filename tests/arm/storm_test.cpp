@@ -1,6 +1,7 @@
-// Interrupts and faults at random places (firmware/storm.c): the whole trace of handler entries, with frames
-// and status registers, in both engines, replayed, and under QEMU on the same board. QEMU runs one
-// instruction at a time there: otherwise it would look for interrupts at the end of a block only.
+// Interrupts and faults at random places (firmware/storm.c), and in two security states
+// (firmware/worlds_*.c): the whole trace of handler entries, with frames and status registers, in both
+// engines, replayed, and under QEMU on the same board. QEMU runs one instruction at a time there: otherwise
+// it would look for interrupts at the end of a block only.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -18,10 +19,12 @@ namespace {
 struct Case {
   const char* board;
   const char* image;
+  u32 steps;
 };
-const Case kCases[] = {
-    {"mps2-an385", "storm-cortex-m3"}, {"mps2-an386", "storm-cortex-m4"}, {"mps2-an500", "storm-cortex-m7"}};
-constexpr u32 kSteps = 400;
+const Case kCases[] = {{"mps2-an385", "storm-cortex-m3", 400},
+                       {"mps2-an386", "storm-cortex-m4", 400},
+                       {"mps2-an500", "storm-cortex-m7", 400},
+                       {"mps2-an505", "worlds-cortex-m33", 40}};
 
 class Storm : public ::testing::TestWithParam<Case> {
  protected:
@@ -33,7 +36,7 @@ class Storm : public ::testing::TestWithParam<Case> {
   std::string seeded(u32 seed) {
     std::ifstream in(image_, std::ios::binary);
     std::string elf((std::istreambuf_iterator<char>(in)), {});
-    const u32 parameters[3] = {0x5eed5eed, seed, kSteps};
+    const u32 parameters[3] = {0x5eed5eed, seed, GetParam().steps};
     const std::size_t at = elf.find(std::string(reinterpret_cast<const char*>(parameters), 4));
     EXPECT_NE(at, std::string::npos);
     std::memcpy(elf.data() + at, parameters, sizeof parameters);
@@ -63,7 +66,7 @@ TEST_P(Storm, BothEnginesTellTheSameStory) {
     const std::string image = seeded(seed);
     const CommandResult jit = run_command({HINDCAST_COMMAND, "run", "-M", GetParam().board, image});
     EXPECT_EQ(jit.status, 0) << jit.err;
-    EXPECT_GT(std::count(jit.out.begin(), jit.out.end(), '\n'), long{kSteps});
+    EXPECT_GT(std::count(jit.out.begin(), jit.out.end(), '\n'), long{GetParam().steps});
     const CommandResult interp =
         run_command({HINDCAST_COMMAND, "run", "-M", GetParam().board, "--engine", "interp", image});
     EXPECT_EQ(difference(jit.out, interp.out), "") << "seed " << seed;

@@ -89,7 +89,7 @@ TEST_P(OracleArm, AgreesWithQemu) {
 
 INSTANTIATE_TEST_SUITE_P(Models, OracleArm,
                          ::testing::Values("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m23",
-                                           "cortex-m33"),
+                                           "cortex-m33", "cortex-m55"),
                          [](const auto& info) {
                            std::string name = info.param;
                            name.erase(name.find('-'), 1);
