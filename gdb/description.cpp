@@ -121,6 +121,14 @@ std::string memory_map_xml(Machine& machine) {
     out += flash ? fmt::format("><property name=\"blocksize\">{:#x}</property></memory>\n", kFlashBlock)
                  : "/>\n";
   }
+  // Memory that an architecture finds at a second address.
+  for (const auto& device : machine.memory().devices()) {
+    GuestAddr at = 0;
+    const bool found = machine.arch().debug_translate(machine.current(), device.base, &at);
+    if (found && at != device.base && machine.memory().find_ram(at) != nullptr)
+      out +=
+          fmt::format("<memory type=\"ram\" start=\"{:#x}\" length=\"{:#x}\"/>\n", device.base, device.size);
+  }
   return out + "</memory-map>\n";
 }
 

@@ -207,6 +207,7 @@ void ArmArch::reset(Vcpu& vcpu, GuestAddr entry) const {
   write_nzcv(s, 0);
   const u32 vectors_at = static_cast<u32>(entry);
   s.has_security = has(ext::Sec) ? 1 : 0;
+  s.fpscr_mask = fpscr::kControl | (has(ext::Fp16) ? fpscr::kFz16 : 0);
   s.secure = has(ext::Sec) ? kSecure : kNonSecure;
   const bool v8 = has(ext::V8);
   const u32 common = has(ext::Sec) ? kSecure : kNonSecure;

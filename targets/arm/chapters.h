@@ -13,6 +13,7 @@ std::span<const InsnRow> rows_control();   // branches, system
 std::span<const InsnRow> rows_security();  // Armv8-M: security extension, TT
 std::span<const InsnRow> rows_v81();       // what Armv8.1-M adds
 std::span<const InsnRow> rows_dsp();       // the DSP extension
+std::span<const InsnRow> rows_half();      // half precision
 std::span<const InsnRow> rows_vfp();       // floating point
 
 }  // namespace hindcast::arm

@@ -97,7 +97,7 @@ u32 read_fpscr(const ArmState& s) {
 }
 
 void write_fpscr(ArmState& s, u32 value) {
-  s.fpscr = value & fpscr::kControl;
+  s.fpscr = value & s.fpscr_mask;
   s.fp_nzcv = value & 0xf0000000;
   s.fp_flags = (value & 1) | (value >> 1 & 1) << 2 | (value >> 2 & 1) << 3 | (value >> 3 & 1) << 4 |
                (value >> 4 & 1) << 5 | (value >> 7 & 1) << 1;
@@ -144,7 +144,7 @@ bool push_fp_frame(Vcpu& vcpu, u32 at, bool store) {
   if (s.has_security != 0) {
     clear_fp_registers(s, stacked_singles(s, s.secure));
   } else {
-    write_fpscr(s, s.bank().fpdscr & fpscr::kControl);
+    write_fpscr(s, s.bank().fpdscr & s.fpscr_mask);
   }
   return store;
 }
@@ -248,7 +248,7 @@ u64 fp_activate_helper(Vcpu& vcpu, u64, u64, u64) {
   const u32 wanted = control::kFpca | (s.secure == kSecure ? control::kSfpa : 0);
   if ((s.bank().fpccr & fpccr::kAspen) != 0 && (s.fp_context & wanted) != wanted) {
     s.fp_context |= wanted;
-    write_fpscr(s, s.bank().fpdscr & fpscr::kControl);
+    write_fpscr(s, s.bank().fpdscr & s.fpscr_mask);
   }
   return 0;
 }

@@ -1,6 +1,7 @@
 #include "targets/arm/helpers.h"
 
 #include "targets/arm/fp_helpers.h"
+#include "targets/arm/half.h"
 #include "targets/arm/system.h"
 
 namespace hindcast::arm {
@@ -32,6 +33,7 @@ const Helpers& helpers() {
       .read_fp_register = register_helper("arm.read_fp_register", &read_fp_register_helper),
       .fp_register_read = register_helper("arm.fp_register_read", &fp_register_read_helper),
       .write_fp_register = register_helper("arm.write_fp_register", &write_fp_register_helper),
+      .half_arith = register_helper("arm.half_arith", &half_arith_helper),
       .clear_floats = register_helper("arm.clear_floats", &clear_floats_helper),
       .from_fixed = register_helper("arm.from_fixed", &from_fixed_helper),
       .to_fixed = register_helper("arm.to_fixed", &to_fixed_helper),

@@ -28,6 +28,7 @@ struct Helpers {
   u32 read_fp_register;   // a: number; the value
   u32 fp_register_read;   // a: number; what reading changes
   u32 write_fp_register;  // a: number, b: value
+  u32 half_arith;         // half.h
   u32 clear_floats;       // a: first single, b: how many
   /// a: the operand's bits; b: what the function says.
   u32 from_fixed, to_fixed, round_integral, half;

@@ -101,8 +101,9 @@ bool InsnRow::allows(const Operands& o) const {
 std::span<const InsnRow* const> all_rows() {
   static const std::vector<const InsnRow*> rows = [] {
     std::vector<const InsnRow*> all;
-    for (const auto chapter : {rows_t16(), rows_data(), rows_multiply(), rows_memory(), rows_multiple(),
-                               rows_control(), rows_security(), rows_v81(), rows_dsp(), rows_vfp()}) {
+    for (const auto chapter :
+         {rows_t16(), rows_data(), rows_multiply(), rows_memory(), rows_multiple(), rows_control(),
+          rows_security(), rows_v81(), rows_dsp(), rows_vfp(), rows_half()}) {
       for (const InsnRow& row : chapter) all.push_back(&row);
     }
     return all;

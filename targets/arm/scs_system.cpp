@@ -261,7 +261,7 @@ void Scs::write_main(u32 offset, u32 value, u32 mask) {
       return;
     case 0xf38: b.fpcar = merge(b.fpcar, value, mask) & ~u32{7}; return;
     case 0xf3c:
-      if (vfp) b.fpdscr = merge(b.fpdscr, value, mask) & fpscr::kControl;
+      if (vfp) b.fpdscr = merge(b.fpdscr, value, mask) & s.fpscr_mask;
       return;
     default: return;
   }

@@ -76,6 +76,7 @@ struct ArmState : CpuHeader {
   u32 waits_for_event;  // the wait is a WFE's
   u32 lockup;           // 0 or 1
   u32 has_security;     // the CPU has the security extension
+  u32 fpscr_mask;       // FPSCR's control bits that the CPU has
   u32 uses_shadows;     // memory's second addresses are in use: no flat accesses any more (speed only)
   Bank banks[2];
   // The system control block, as far as it is not banked.
@@ -147,7 +148,7 @@ namespace sau_ctrl {
 inline constexpr u32 kEnable = 1, kAllNs = 2;
 }
 namespace fpscr {
-inline constexpr u32 kRmodeShift = 22, kFz = 1 << 24, kDn = 1 << 25, kAhp = 1 << 26;
+inline constexpr u32 kRmodeShift = 22, kFz16 = 1 << 19, kFz = 1 << 24, kDn = 1 << 25, kAhp = 1 << 26;
 inline constexpr u32 kControl = kAhp | kDn | kFz | 3 << kRmodeShift;
 }  // namespace fpscr
 namespace scr {
@@ -169,7 +170,6 @@ inline constexpr u64 kChecked = u64{1} << 13;   // accesses go through translate
 inline constexpr u64 kFpActive = u64{1} << 15;  // floating-point state is in the registers and in use
 inline constexpr unsigned kRmodeShift = 16;     // as in FPSCR
 inline constexpr u64 kFz = u64{1} << 18, kDn = u64{1} << 19;
-inline constexpr u64 kFz16 = u64{1} << 20;
 inline constexpr u64 kSecure = u64{1} << 21;
 inline constexpr u64 kMpuActive = u64{1} << 22;   // the memory protection unit has its say
 inline constexpr u64 kStackLimit = u64{1} << 23;  // the stack pointer in use has a limit that is checked

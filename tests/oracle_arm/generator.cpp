@@ -343,8 +343,14 @@ Block Generator::block() {
   in.r[13] = scratch + kScratchBytes / 4 * 3 + random_.below(64) * 8;
   in.xpsr = static_cast<u32>(random_.next()) & (arch_.has(arm::ext::Main) ? 0xf8000000 : 0xf0000000);
   if (arch_.has(arm::ext::Dsp)) in.xpsr |= random_.below(16) << 16;
-  for (u32& s : in.s) s = static_cast<u32>(oracle::float_operand(random_, oracle::FpFormat::Single));
+  for (u32& s : in.s) {
+    s = static_cast<u32>(oracle::float_operand(random_, oracle::FpFormat::Single));
+    if (!arch_.has(arm::ext::Fp16) || random_.chance(50)) continue;
+    s = (s & 0xffff0000) |
+        (static_cast<u32>(oracle::float_operand(random_, oracle::FpFormat::Half)) & 0xffff);
+  }
   in.fpscr = random_.below(16) << 22 & 0x03c00000;
+  if (arch_.has(arm::ext::Fp16)) in.fpscr |= random_.below(2) << 19;
   while (block.items.size() < kItems) {
     const u16 row = next_row();
     for (int tries = 0; tries < 20 && !add(block, row); ++tries) {
