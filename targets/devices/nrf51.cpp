@@ -222,6 +222,22 @@ class NrfGpio final : public NrfPeripheral {
   u32 high_;
 };
 
+/// The part of a bank of pins that has its registers.
+class GpioRegisters final : public Device, public MmioHandler {
+ public:
+  static constexpr u64 kFirst = 0x500, kSize = 0x300;
+  GpioRegisters(std::string name, NrfGpio& gpio) : Device(std::move(name)), gpio_(gpio) {}
+  void reset() override {}
+  void state(Archive&) override {}
+  u64 mmio_read(u64 offset, unsigned size) override { return gpio_.mmio_read(kFirst + offset, size); }
+  void mmio_write(u64 offset, unsigned size, u64 value) override {
+    gpio_.mmio_write(kFirst + offset, size, value);
+  }
+
+ private:
+  NrfGpio& gpio_;
+};
+
 template <typename T, typename... Args>
 IrqSink* add(const DeviceSite& site, Args&&... args) {
   const loader::DtRange& reg = site.reg(0, NrfPeripheral::kSize);
@@ -237,6 +253,14 @@ IrqSink* build_nrf_rng(const DeviceSite& site) { return add<NrfRng>(site, site.i
 IrqSink* build_nrf_temp(const DeviceSite& site) { return add<NrfTemp>(site, site.irq()); }
 IrqSink* build_nrf_adc(const DeviceSite& site) { return add<NrfAdc>(site, site.irq()); }
 IrqSink* build_nrf_gpio(const DeviceSite& site) {
+  // Zephyr's trees have the registers of a bank of pins as a second range, without what lies before them.
+  if (site.regs.size() == 2 && site.regs[0].size < NrfPeripheral::kSize) {
+    const loader::DtRange& reg = site.reg(1, GpioRegisters::kSize);
+    auto& gpio = site.machine.add_device<NrfGpio>(site.name, site.machine, 0u);
+    auto& window = site.machine.add_device<GpioRegisters>(site.name + ".window", gpio);
+    site.machine.memory().add_device(site.name, reg.base, GpioRegisters::kSize, &window);
+    return nullptr;
+  }
   return add<NrfGpio>(site, site.cell("hindcast,high-pins", 0));
 }
 IrqSink* build_nrf_plain(const DeviceSite& site) { return add<NrfPeripheral>(site, site.irq()); }

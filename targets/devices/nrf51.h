@@ -60,6 +60,7 @@ IrqSink* build_nrf_gpio(const DeviceSite& site);
 IrqSink* build_nrf_twi(const DeviceSite& site);
 IrqSink* build_nrf_flash(const DeviceSite& site);
 IrqSink* build_nrf_information(const DeviceSite& site);
+IrqSink* build_nrf_user_information(const DeviceSite& site);
 /// Peripherals of which only the registers are there.
 IrqSink* build_nrf_plain(const DeviceSite& site);
 

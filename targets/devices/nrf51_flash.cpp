@@ -107,4 +107,12 @@ IrqSink* build_nrf_information(const DeviceSite& site) {
   return nullptr;
 }
 
+IrqSink* build_nrf_user_information(const DeviceSite& site) {
+  const Bytes erased(AddressSpace::kPage, 0xff);
+  const GuestAddr base = site.reg(0, AddressSpace::kPage).base;
+  site.machine.memory().add_rom(site.name, base, erased.size());
+  site.machine.memory().host_write(base, erased.data(), erased.size());
+  return nullptr;
+}
+
 }  // namespace hindcast::devices

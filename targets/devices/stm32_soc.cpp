@@ -36,6 +36,17 @@ constexpr RegisterSpec kRcc[] = {
     {0x80, 0, kAll},
     {0x84, 0x20003000, kAll},
 };
+// The F1's has the clock choice where the F4 has its PLL (RM0008, 7.3).
+constexpr RegisterSpec kRccF1[] = {{0x00, 0x83, 0x010d00f9, 0, 0x01010001, 1},
+                                   {0x04, 0, 0x07fffff3, 0, 3, 2},
+                                   {0x08, 0, 0x00001f00},
+                                   {0x0c, 0, kAll},
+                                   {0x10, 0, kAll},
+                                   {0x14, 0x14, kAll},
+                                   {0x18, 0, kAll},
+                                   {0x1c, 0, kAll},
+                                   {0x20, 0, 0x00018305, 0, 1, 1},
+                                   {0x24, 0x0c000000, 1, 0, 1, 1}};
 constexpr RegisterSpec kPwr[] = {{0x00, 0x4000, 0x43ff}, {0x04, 0x4000, 0x300}};
 constexpr RegisterSpec kFlash[] = {
     {0x00, 0, 0x1f07},       {0x04, 0, 0}, {0x08, 0, 0}, {0x0c, 0, 0, 0xf3}, {0x10, 0x80000000, kAll},
@@ -194,6 +205,7 @@ IrqSink* add_table(const DeviceSite& site) {
 }  // namespace
 
 IrqSink* build_stm32_rcc(const DeviceSite& site) { return add_table<kRcc>(site); }
+IrqSink* build_stm32f1_rcc(const DeviceSite& site) { return add_table<kRccF1>(site); }
 IrqSink* build_stm32_pwr(const DeviceSite& site) { return add_table<kPwr>(site); }
 IrqSink* build_stm32_flash(const DeviceSite& site) { return add_table<kFlash>(site); }
 IrqSink* build_stm32_syscfg(const DeviceSite& site) { return add_table<kSyscfg>(site); }

@@ -12,6 +12,7 @@
 #include "targets/arm/bit_band.h"
 #include "targets/arm/security.h"
 #include "targets/arm/trace_units.h"
+#include "targets/devices/stub.h"
 #include "targets/loader/device_tree.h"
 #include "targets/loader/svd.h"
 #include "targets/machines/board.h"
@@ -159,6 +160,42 @@ void add_semihosting(Machine& machine, const MachineConfig& config, const BootPl
   machine.set_extension("semihosting", std::shared_ptr<void>(std::shared_ptr<void>(), &service));
 }
 
+/// The part of the private peripheral bus that is the maker's (ST has its debug control there): without a
+/// model it reads as 0, as everything there does in QEMU, and the user is told.
+void add_vendors_peripherals(Machine& machine) {
+  constexpr GuestAddr kBase = 0xe0042000, kEnd = 0xe00ff000;
+  AddressSpace& memory = machine.memory();
+  for (const AddressSpace::DeviceRange& device : memory.devices())
+    if (device.base < kEnd && kBase < device.base + device.size) return;
+  auto& stub = machine.add_device<devices::Stub>("vendor", machine, "vendor's private peripherals", kBase);
+  memory.add_device("vendor", kBase, kEnd - kBase, &stub);
+}
+
+/// A tree names what its software knows of, and leaves out what every part of that family has (ST's AFIO): on
+/// a user's board the rest of the peripheral region is a stub too.
+void add_unnamed_peripherals(Machine& machine) {
+  constexpr GuestAddr kBase = 0x40000000, kEnd = 0x60000000;
+  AddressSpace& memory = machine.memory();
+  std::map<GuestAddr, GuestAddr> taken;  // begin, end
+  for (const AddressSpace::DeviceRange& device : memory.devices())
+    taken[device.base] = device.base + device.size;
+  for (const auto& block : memory.ram_blocks()) taken[block->base] = block->base + block->size;
+  unsigned number = 0;
+  const auto fill = [&](GuestAddr from, GuestAddr to) {
+    if (from >= to) return;
+    const std::string name = fmt::format("unnamed{}", number++);
+    auto& stub = machine.add_device<devices::Stub>(name, machine, "not in the device tree", from);
+    memory.add_device(name, from, to - from, &stub);
+  };
+  GuestAddr at = kBase;
+  for (const auto& [begin, end] : taken) {
+    if (begin >= kEnd) break;
+    fill(at, begin);
+    at = std::max(at, end);
+  }
+  fill(at, kEnd);
+}
+
 /// Memories that show at two addresses; images may be linked for the second.
 void place_shadowed(Machine& machine, BootPlan& plan) {
   arm::SecurityMap* map = arm::security_map(machine.vcpu(0));
@@ -220,6 +257,8 @@ std::unique_ptr<Machine> build_arm_board(MachineConfig& config, const EngineOpti
   add_devices(*machine, tree);
   add_stubs(*machine, tree);
   if (arch.has(arm::ext::BitBand)) arm::add_bit_bands(*machine);
+  if (arch.has(arm::ext::Main)) add_vendors_peripherals(*machine);
+  if (board == nullptr) add_unnamed_peripherals(*machine);
   place_shadowed(*machine, *plan);
   if (config.semihosting) add_semihosting(*machine, config, *plan, ram);
   machine->set_extension("loader.symbols", std::shared_ptr<void>(plan, &plan->symbols));

@@ -1,6 +1,9 @@
 // The peripherals of the Arm boards and the CPU's own trace units, as drivers use them.
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "engine/registry.h"
 #include "targets/targets.h"
 #include "tests/devices/fake_port.h"
@@ -268,6 +271,48 @@ TEST(Stm32, RandomNumbersComeThroughTheDoor) {
   EXPECT_EQ(b.read(0x50060804), 1u);
   EXPECT_EQ(b.read(0x50060808), 0x13121110u);
   EXPECT_EQ(b.port.answers[InputKind::Entropy], 1u);
+}
+
+TEST(UsersBoard, TreesAsZephyrsBuildsLeaveThem) {
+  targets::register_all();
+  std::ifstream in(HINDCAST_SOURCE_DIR "/tests/devices/zephyr_like.dts", std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(in)), {});
+  Bytes image = {0x00, 0x10, 0x00, 0x20, 0x09, 0x80, 0x00, 0x00, 0xfe, 0xe7};
+  MachineConfig config;
+  config.machine = "board";
+  config.files.push_back({"board", "zephyr_like.dts", kNever, Bytes(text.begin(), text.end())});
+  config.files.push_back({"load", "program", 0x8000, image});
+  EngineOptions engine;
+  engine.jit = false;
+  std::vector<std::string> notes;
+  engine.note = [&](const std::string& line) { notes.push_back(line); };
+  FakePort port;
+  const auto machine = Registry::instance().build(config, engine, port);
+  EXPECT_EQ(config.cpu, "cortex-m4");
+  machine->run(2);
+  EXPECT_EQ(machine->vcpu(0).pc(), 0x8008u) << "vectors lie where zephyr,flash says";
+  AddressSpace& memory = machine->memory();
+  u64 value = 0;
+  memory.write(0x50000518, 4, 1 << 3);  // direction
+  memory.write(0x50000508, 4, 1 << 3);
+  ASSERT_TRUE(memory.read(0x50000510, 4, &value));
+  EXPECT_EQ(value, 1u << 3);
+  memory.write(0x40021004, 4, 2);
+  memory.read(0x40021004, 4, &value);
+  EXPECT_EQ(value, 0xau);
+  memory.read(0x10001014, 4, &value);
+  EXPECT_EQ(value, 0xffffffffu);
+  EXPECT_EQ(memory.name_at(0x40020410), "gpio1") << "in its controller, which has no model";
+  EXPECT_EQ(memory.name_at(0x40023000).substr(0, 7), "unnamed") << "disabled: a stub like what no tree names";
+  EXPECT_EQ(memory.name_at(0x5fffffff).substr(0, 7), "unnamed");
+  EXPECT_FALSE(memory.read(0x60000000, 4, &value));
+  EXPECT_TRUE(notes.empty());
+  EXPECT_TRUE(memory.read(0xe0042004, 4, &value)) << "a maker's own registers on the private bus";
+  ASSERT_EQ(notes.size(), 1u);
+  notes.clear();
+  memory.read(0x4001c004, 4, &value);
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_EQ(notes[0].find("/soc/pwm@4001c000 (test,pwm): no model; the guest reads 0"), 0u) << notes[0];
 }
 
 }  // namespace
