@@ -33,7 +33,7 @@ Attribution attribute(const ArmState& s, const SecurityMap* map, u32 address, u3
   SecurityMap::Attributes board;
   if (map != nullptr) board = map->attributes(address);
   if (fetch && address >= 0xf0000000) return a;
-  if (is_exempt(address, fetch)) {
+  if (board.exempt || is_exempt(address, fetch)) {
     a.non_secure = secure == kNonSecure;
     a.granule = AddressSpace::kPage;
     return a;

@@ -15,6 +15,7 @@ class SecurityMap {
     bool valid = false;  // the region number is one
     u8 region = 0;
     bool non_secure = true, callable = true;  // NSC
+    bool exempt = false;                      // of whoever accesses it
   };
   virtual Attributes attributes(u32 address) const = 0;
   /// Where the memory of an address is: boards show the same at a Secure and a Non-secure address.

@@ -137,6 +137,8 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
     a.valid = true;
     a.region = static_cast<u8>(region);
     a.non_secure = (region & 1) == 0;
+    // Private peripherals, and what the subsystem has at 0xf0000000.
+    a.exempt = (address & 0xeff00000) == 0xe0000000;
     const u32 callable = words_[kCallable / 4];
     a.callable = (region == 1 && (callable & 1) != 0) || (region == 3 && (callable & 2) != 0);
     return a;

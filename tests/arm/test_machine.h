@@ -48,8 +48,8 @@ struct TestMachine {
   /// Executes `attempts` attempts (or until another reason).
   StopReason run(u64 attempts) { return machine.run(machine.icount() + attempts); }
   /// Through the system control space, as a privileged program would.
-  u32 system(u32 address) { return static_cast<u32>(scs->mmio_read(address - arm::Scs::kBase, 4)); }
-  void system(u32 address, u32 value) { scs->mmio_write(address - arm::Scs::kBase, 4, value); }
+  u32 system(u32 address) { return static_cast<u32>(space(address).mmio_read(address & 0xfff, 4)); }
+  void system(u32 address, u32 value) { space(address).mmio_write(address & 0xfff, 4, value); }
 
   Vcpu& vcpu() { return machine.vcpu(0); }
   arm::ArmState& state() { return machine.vcpu(0).state<arm::ArmState>(); }
@@ -61,6 +61,9 @@ struct TestMachine {
   arm::Scs* scs = nullptr;
 
  private:
+  MmioHandler& space(u32 address) {
+    return address >= arm::Scs::kNonSecureBase ? scs->non_secure_alias() : *scs;
+  }
   static MachineOptions options(bool jit) {
     MachineOptions o;
     o.engine.jit = jit;

@@ -281,7 +281,7 @@ bool Generator::add_if_then(Item& item, const InsnRow& row) {
     const u16 index = rows_[random_.below(static_cast<u32>(rows_.size()))];
     const InsnRow& inner = *arm::all_rows()[index];
     if (is_branch(inner) || inner.insn_class == InsnClass::IfThen || begins(inner, "udf")) continue;
-    if (stores_exclusive(inner)) continue;
+    if (stores_exclusive(inner) || is(inner, "sg")) continue;
     Item::Piece piece;
     if (!encode(inner, true, piece)) continue;
     item.pieces.push_back(piece);
