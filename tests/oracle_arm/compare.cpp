@@ -13,6 +13,7 @@
 
 #include "engine/registry.h"
 #include "targets/targets.h"
+#include "tests/oracle/operands.h"
 
 namespace hindcast::oracle_arm {
 namespace {
@@ -135,25 +136,77 @@ std::string describe(const arm::ArmArch& arch, const Program& program, const Pro
 
 }  // namespace
 
-ProgramResult run_here(const Target& target, const Program& program, const EngineOptions& engine) {
+namespace {
+
+std::unique_ptr<Machine> machine_with(const Target& target, const Program& program,
+                                      const EngineOptions& engine, InputPort& port) {
   targets::register_all();
   MachineConfig config;
   config.machine = target.board;
   config.cpu = target.cpu;
   config.semihosting = true;
   config.files.push_back({"kernel", "program.elf", kNever, build_image(target, program)});
-  SilentPort port;
-  std::unique_ptr<Machine> machine = Registry::instance().build(config, engine, port);
-  const u64 limit = 100'000 + u64{program.blocks.size()} * program.loops * 6'000;
-  const StopReason reason = machine->run(limit);
-  if (reason != StopReason::Exit || machine->exit_code() != 0) {
+  return Registry::instance().build(config, engine, port);
+}
+
+u64 limit_of(const Program& program) { return 100'000 + u64{program.blocks.size()} * program.loops * 6'000; }
+
+ProgramResult results_of(const Target& target, const Program& program, Machine& machine, StopReason reason) {
+  if (reason != StopReason::Exit || machine.exit_code() != 0) {
     throw std::runtime_error(fmt::format("the program did not end: stop reason {} at icount {}, pc {:#x}",
-                                         static_cast<int>(reason), machine->icount(),
-                                         machine->current().pc()));
+                                         static_cast<int>(reason), machine.icount(), machine.current().pc()));
   }
-  const u8* data = machine->memory().peek(target.data, kDataBytes);
+  const u8* data = machine.memory().peek(target.data, kDataBytes);
   if (data == nullptr) throw std::runtime_error("the board's memory is not where it should be");
   return read_results(program, {data, kDataBytes});
+}
+
+/// A handler that leaves nothing as it was in what the frame holds, and returns.
+Bytes nmi_handler(bool fp) {
+  Bytes code;
+  const auto half = [&code](u32 bits) {
+    code.push_back(static_cast<u8>(bits));
+    code.push_back(static_cast<u8>(bits >> 8));
+  };
+  for (const u32 bits : {0x205au, 0x4601u, 0x4602u, 0x4603u, 0x4684u}) half(bits);  // r0 to r3, r12
+  // Floating-point state is the program's only if the frame has room for it.
+  if (fp)
+    for (const u32 bits : {0x4670u, 0x06c0u, 0xd405u,                              // bit 4 of EXC_RETURN
+                           0xee00u, 0x0a10u, 0xee07u, 0x0a90u, 0xeee1u, 0x0a10u})  // s0, s15, fpscr
+      half(bits);
+  half(0x2800);  // cmp r0, #0
+  half(0x4770);  // bx lr
+  return code;
+}
+
+}  // namespace
+
+ProgramResult run_here(const Target& target, const Program& program, const EngineOptions& engine) {
+  SilentPort port;
+  const std::unique_ptr<Machine> machine = machine_with(target, program, engine, port);
+  return results_of(target, program, *machine, machine->run(limit_of(program)));
+}
+
+ProgramResult run_interrupted(const Target& target, const Program& program, const EngineOptions& engine,
+                              u64 seed) {
+  const GuestAddr handler_at = target.code + 0x70000;
+  SilentPort port;
+  const std::unique_ptr<Machine> machine = machine_with(target, program, engine, port);
+  const Bytes handler = nmi_handler(target.fp);
+  const u32 vector = static_cast<u32>(handler_at) | 1;
+  machine->memory().host_write(handler_at, handler.data(), handler.size());
+  machine->memory().host_write(target.code + 8, &vector, sizeof vector);
+  oracle::Random random(seed);
+  const u64 limit = 20 * limit_of(program);
+  StopReason reason = StopReason::Limit;
+  // The image's first instructions enable what the handler uses.
+  for (u64 next = 2'000; reason == StopReason::Limit && machine->icount() < limit;
+       next = machine->icount() + 1 + random.below(9)) {
+    reason = machine->run(next);
+    machine->vcpu(0).set_irq(arm::ArmArch::kNmiLine, true);
+    machine->vcpu(0).set_irq(arm::ArmArch::kNmiLine, false);
+  }
+  return results_of(target, program, *machine, reason);
 }
 
 std::optional<Qemu> Qemu::find() {

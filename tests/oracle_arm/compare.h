@@ -15,6 +15,11 @@ using Side = std::function<ProgramResult(const Program&)>;
 /// In this process. Throws std::runtime_error if the program did not end as it should.
 ProgramResult run_here(const Target& target, const Program& program, const EngineOptions& engine);
 
+/// The same with non-maskable interrupts between instructions at random, whose handler changes all that a
+/// frame holds. Their frames lie below the blocks' stack pointers.
+ProgramResult run_interrupted(const Target& target, const Program& program, const EngineOptions& engine,
+                              u64 seed);
+
 /// Debian's qemu-system-arm. The large memory is a file that both share, so no output is needed.
 class Qemu {
  public:
