@@ -269,6 +269,30 @@ TEST_P(Exceptions, AnEventIsRememberedOnce) {
   EXPECT_EQ(m.pc(), kCode + 8);
 }
 
+TEST_P(Exceptions, APendingInterruptIsAnEventIfAsked) {
+  m.put(kCode, {0xbf20, 0xbf20, 0x2011, 0xe7fe});  // wfe; wfe; movs r0, #0x11; b .
+  m.system(kScr, scr::kSevOnPend);
+  m.state().event = 1;
+  EXPECT_EQ(m.run(10), StopReason::Idle) << "the first takes the event, the second sleeps";
+  EXPECT_EQ(m.r(0), 0u);
+  m.system(kIspr, 1);  // not enabled: it wakes, and is not taken
+  m.machine.input_delivered();
+  m.run(4);
+  EXPECT_EQ(m.r(0), 0x11u);
+  EXPECT_EQ(m.state().ipsr, 0u);
+}
+
+TEST_P(Exceptions, FaultmaskCanBeClearedUnderItself) {
+  // msr faultmask, r1 (1); msr faultmask, r2 (0)
+  m.put(kCode, {0xf381, 0x8813, 0xf382, 0x8813});
+  m.r(1) = 1;
+  m.r(2) = 0;
+  m.run(1);
+  EXPECT_EQ(m.state().bank().faultmask, 1u);
+  m.run(1);
+  EXPECT_EQ(m.state().bank().faultmask, 0u);
+}
+
 TEST_P(Exceptions, SleepOnExitReturnsToSleep) {
   m.system(kScr, scr::kSleepOnExit);
   m.system(kIser, 1);
