@@ -69,6 +69,7 @@ RamBlock& AddressSpace::add_block(std::string name, GuestAddr base, u64 size, bo
   if (p == MAP_FAILED) fail("no memory for " + hex(size) + " bytes of '" + block->name + "'");
   block->host = static_cast<u8*>(p);
   block->page_flags.assign(size / kPage, 0);
+  block->table_writes.assign(size / kPage, 0);
   ram_.push_back(std::move(block));
   return *ram_.back();
 }
@@ -93,6 +94,7 @@ void AddressSpace::set_rom_direct(RamBlock& block, bool direct) {
   block.direct = direct;
   borders_ += borders(block, 0, pages);
   if (!direct && code_write_) code_write_(block.base, block.size);
+  if (direct_ends_) direct_ends_(block.base, block.size);
   if (window_ != nullptr) protect(block, block.base, block.size);
 }
 
@@ -179,11 +181,20 @@ bool AddressSpace::split(GuestAddr pa, unsigned size, u64* value, bool write_acc
 
 void AddressSpace::note_write(RamBlock& block, GuestAddr pa, std::size_t size) {
   u64 first = (pa - block.base) / kPage, last = (pa - block.base + size - 1) / kPage;
+  bool code = false;
   for (u64 page = first; page <= last; ++page) {
-    if ((block.page_flags[page] & RamBlock::kCode) == 0) continue;
+    const u8 flags = block.page_flags[page];
+    if ((flags & RamBlock::kTable) != 0) note_table_write(block, page, pa, size);
+    if ((flags & RamBlock::kCode) == 0 || code) continue;
+    code = true;
     if (code_write_) code_write_(pa, size);
-    return;
   }
+}
+
+void AddressSpace::note_table_write(RamBlock& block, u64 page, GuestAddr pa, std::size_t size) {
+  const GuestAddr begin = std::max(pa, block.base + page * kPage);
+  const GuestAddr end = std::min(pa + size, block.base + (page + 1) * kPage);
+  if (table_write_) table_write_(begin, end - begin);
 }
 
 // ---- the host's side
@@ -238,7 +249,7 @@ void AddressSpace::build_window() {
 int AddressSpace::protection(const RamBlock& block, u64 page) const {
   const u8 flags = block.page_flags[page];
   if ((block.rom && !block.direct) || (flags & RamBlock::kWatchLoads) != 0) return PROT_NONE;
-  return block.rom || flags != 0 ? PROT_READ : PROT_READ | PROT_WRITE;
+  return block.rom || (flags & ~RamBlock::kTable) != 0 ? PROT_READ : PROT_READ | PROT_WRITE;
 }
 
 /// How many of the pages first..last differ in protection from the page before.
@@ -269,7 +280,10 @@ bool AddressSpace::set_flags(RamBlock& block, u64 page, u8 flags, u64 max_border
   const u64 borders_before = borders(block, page, page + 1);
   const u8 old = std::exchange(block.page_flags[page], flags);
   const int prot = protection(block, page);
-  if (prot == before) return true;
+  if (prot == before) {
+    if (direct_ends_ && (flags & ~old) != 0) direct_ends_(block.base + page * kPage, kPage);
+    return true;
+  }
   const u64 more = borders_ - borders_before + borders(block, page, page + 1);
   const bool too_many = more > borders_ && more > max_borders;
   if (too_many || (window_ != nullptr && ::mprotect(window_ + block.base + page * kPage, kPage, prot) != 0)) {
@@ -278,6 +292,7 @@ bool AddressSpace::set_flags(RamBlock& block, u64 page, u8 flags, u64 max_border
     return false;
   }
   borders_ = more;
+  if (direct_ends_ && (flags & ~old) != 0) direct_ends_(block.base + page * kPage, kPage);
   return true;
 }
 
@@ -315,6 +330,42 @@ void AddressSpace::unprotect_code() {
   }
 }
 
+// ---- page tables
+
+const u8* AddressSpace::read_table(GuestAddr pa, unsigned size) {
+  RamBlock* r = ram_at(pa);
+  if (r == nullptr || size > r->size - (pa - r->base) || !r->direct) return nullptr;
+  const u64 page = (pa - r->base) / kPage;
+  r->table_writes[page] = 0;
+  if ((r->page_flags[page] & RamBlock::kTable) == 0) {
+    r->page_flags[page] |= RamBlock::kTable;
+    ++tables_;
+    if (direct_ends_) direct_ends_(r->base + page * kPage, kPage);
+  }
+  return r->host + (pa - r->base);
+}
+
+void AddressSpace::update_table(GuestAddr pa, unsigned size, u64 value) {
+  RamBlock* r = ram_at(pa);
+  if ((r->page_flags[(pa - r->base) / kPage] & RamBlock::kCode) != 0 && code_write_) code_write_(pa, size);
+  if (watching()) note_watch(pa, size, true, load_le(r->host + (pa - r->base), size), value);
+  std::memcpy(r->host + (pa - r->base), &value, size);
+}
+
+void AddressSpace::forget_table(GuestAddr page) {
+  RamBlock* r = ram_at(page);
+  if (r == nullptr || (r->page_flags[(page - r->base) / kPage] & RamBlock::kTable) == 0) return;
+  r->page_flags[(page - r->base) / kPage] &= static_cast<u8>(~RamBlock::kTable);
+  --tables_;
+}
+
+void AddressSpace::forget_tables() {
+  if (tables_ == 0) return;
+  for (auto& block : ram_)
+    for (u8& flags : block->page_flags) flags &= static_cast<u8>(~RamBlock::kTable);
+  tables_ = 0;
+}
+
 // ---- watching
 
 void AddressSpace::set_watches(std::vector<Watch> watches) {
@@ -338,7 +389,7 @@ void AddressSpace::set_watches(std::vector<Watch> watches) {
       hull = {hull.end == 0 ? begin : std::min(hull.begin, begin), std::max(hull.end, end)};
     }
     for (u64 page = 0; page < pages; ++page) {
-      const u8 code = block->page_flags[page] & RamBlock::kCode;
+      const u8 code = block->page_flags[page] & (RamBlock::kCode | RamBlock::kTable);
       if (!set_flags(*block, page, code | (wanted.empty() ? u8{0} : wanted[page]), kNever))
         throw Fatal("too many watched places for the host's memory mappings; watch fewer");
     }

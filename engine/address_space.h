@@ -25,7 +25,10 @@ struct RamBlock {
   static constexpr u8 kCode = 1;  // translations were made from it: stores are noticed
   static constexpr u8 kWatchStores = 2;
   static constexpr u8 kWatchLoads = 4;
+  static constexpr u8 kTable =
+      8;  // walks have read it as a page table: stores are noticed (not in the window)
   std::vector<u8> page_flags;
+  std::vector<u8> table_writes;  // by page: stores to it since a walk last read it; up to kForgetTable
   /// All watched stores lie in this range of offsets; empty if there are none. Translated code looks at it
   /// too.
   struct {
@@ -62,6 +65,7 @@ class AddressSpace {
 
   const std::vector<std::unique_ptr<RamBlock>>& ram_blocks() const { return ram_; }
   const RamBlock* find_ram(GuestAddr pa) const;
+  RamBlock* find_ram(GuestAddr pa) { return ram_at(pa); }
   struct DeviceRange {
     std::string name;
     GuestAddr base;
@@ -113,6 +117,31 @@ class AddressSpace {
     code_write_ = std::move(callback);
   }
 
+  // Page tables (engine internal). Nobody may reach guest memory through the flat window while tables_read().
+  /// The entry of `size` bytes at `pa`, for a walk: stores to its page are told from now on. Null: not in RAM
+  /// or ROM.
+  const u8* read_table(GuestAddr pa, unsigned size);
+  /// A walk sets bits in an entry that it has read: nothing that was derived from it becomes wrong.
+  void update_table(GuestAddr pa, unsigned size, u64 value);
+  bool tables_read() const { return tables_ != 0; }
+  /// Called before bytes in a page that walks have read change, at most a page at a time.
+  void on_table_write(std::function<void(GuestAddr pa, std::size_t size)> callback) {
+    table_write_ = std::move(callback);
+  }
+  /// Nothing that was derived from the page (or from any) is left.
+  void forget_table(GuestAddr page);
+  void forget_tables();
+  /// Called when loads or stores in the range must be noticed from now on: who keeps host addresses of it
+  /// drops them.
+  void on_direct_access_ends(std::function<void(GuestAddr pa, u64 size)> callback) {
+    direct_ends_ = std::move(callback);
+  }
+  /// Whether an access to the page may be made without telling anyone.
+  static bool may_be_direct(const RamBlock& block, u64 page, bool write) {
+    return write ? !block.rom && block.page_flags[page] == 0
+                 : block.direct && (block.page_flags[page] & RamBlock::kWatchLoads) == 0;
+  }
+
   /// Whether a device was reached since the last call (the interpreter then ends at the instruction
   /// boundary).
   bool take_touched_device() { return std::exchange(touched_device_, false); }
@@ -126,6 +155,7 @@ class AddressSpace {
   u64 borders(const RamBlock& block, u64 first, u64 last) const;
   bool set_flags(RamBlock& block, u64 page, u8 flags, u64 max_borders);
   void note_write(RamBlock& block, GuestAddr pa, std::size_t size);
+  void note_table_write(RamBlock& block, u64 page, GuestAddr pa, std::size_t size);
   bool access_device(GuestAddr pa, unsigned size, u64* value, bool write);
   bool split(GuestAddr pa, unsigned size, u64* value, bool write_access);
   void protect(const RamBlock& block, GuestAddr at, u64 size);
@@ -141,7 +171,9 @@ class AddressSpace {
   bool touched_device_ = false;
   std::vector<Watch> watches_;
   std::optional<WatchHit> watch_hit_;
-  std::function<void(GuestAddr, std::size_t)> code_write_;
+  u64 tables_ = 0;  // pages with RamBlock::kTable
+  std::function<void(GuestAddr, std::size_t)> code_write_, table_write_;
+  std::function<void(GuestAddr, u64)> direct_ends_;
 };
 
 }  // namespace hindcast

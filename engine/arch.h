@@ -90,6 +90,24 @@ class Architecture {
   /// Everything that translated code depends on beside the bytes: privilege, modes, rounding, memory mode.
   virtual u64 context(const Vcpu& vcpu) const = 0;
   virtual MemoryMode memory_mode(u64 context) const = 0;
+  /// Whether instruction fetch of the context goes through page tables: which bytes are at a pc then changes
+  /// without the context. Translations are found by the physical address too.
+  virtual bool fetch_mapped(u64 context) const {
+    (void)context;
+    return false;
+  }
+  /// What translate() depends on beside the bytes of page tables and what protection_changed() tells of:
+  /// equal numbers have equal translations for this vCPU's loads and stores (data_space) or its fetches
+  /// (fetch_space; asked for mapped contexts only). A page table's root and the modes that matter, for
+  /// instance.
+  virtual u64 data_space(const Vcpu& vcpu) const { return context(vcpu); }
+  virtual u64 fetch_space(const Vcpu& vcpu) const { return context(vcpu); }
+  /// Whether a walk may have used one of the page-table entries in these bytes (aligned to 8). They are about
+  /// to change; from an entry that is not valid nothing is ever derived.
+  virtual bool table_entries_used(ByteView entries) const {
+    (void)entries;
+    return true;
+  }
   virtual ir::Round rounding(u64 context) const {
     (void)context;
     return ir::Round::NearestEven;
@@ -106,7 +124,13 @@ class Architecture {
   virtual unsigned disassemble(GuestAddr pc, ByteView code, std::string& text) const = 0;
   /// Statistics class of the instruction ("Arithmetic", "Branch", ...).
   virtual const char* insn_class(ByteView code) const = 0;
+  /// For an access that is about to be made: sets accessed and dirty bits where the hardware would. Page
+  /// tables are read through AddressSpace::read_table().
   virtual Translation translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access access) const = 0;
+  /// The same without side effects, for whoever looks in from outside.
+  virtual Translation probe(Vcpu& vcpu, GuestAddr va, unsigned size, Access access) const {
+    return translate(vcpu, va, size, access);
+  }
 
   // Exceptions and interrupts.
   virtual void enter_exception(Vcpu& vcpu, const GuestFault& fault) const = 0;
@@ -130,7 +154,7 @@ class Architecture {
   virtual bool gdb_watch_traps_before() const { return false; }
   /// Where a debugger finds `va`, whatever protection says. False: nowhere.
   virtual bool debug_translate(Vcpu& vcpu, GuestAddr va, GuestAddr* physical) const {
-    const Translation translation = translate(vcpu, va, 1, Access::Read);
+    const Translation translation = probe(vcpu, va, 1, Access::Read);
     *physical = translation.physical;
     return translation.ok;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/instrumented.h"
+#include "engine/ir/access.h"
 #include "engine/jit/jit.h"
 
 namespace hindcast {
@@ -16,6 +17,7 @@ constexpr unsigned kInterpInsns = 32;  // the same where only the interpreter ru
 constexpr unsigned kTailInsns = 4;     // units made for a few instructions
 constexpr u64 kPage = AddressSpace::kPage;
 constexpr std::size_t kMostContexts = 256;  // each with tables of some 100 KiB
+constexpr std::size_t kMostTlbs = 256;      // of 8 KiB
 }  // namespace
 
 Executor::Executor(Machine& machine) : machine_(machine), chaos_(machine.options().engine.chaos_seed) {
@@ -24,10 +26,17 @@ Executor::Executor(Machine& machine) : machine_(machine), chaos_(machine.options
     if (!jit_->usable()) jit_.reset();
   }
   if (jit_) jit_->on_clear([this] { drop_all(jit_.get()); });
-  machine.memory().on_code_write([this](GuestAddr pa, std::size_t size) { code_written(pa, size); });
+  AddressSpace& memory = machine.memory();
+  memory.on_code_write([this](GuestAddr pa, std::size_t size) { code_written(pa, size); });
+  memory.on_table_write([this](GuestAddr pa, std::size_t size) { table_written(pa, size); });
+  memory.on_direct_access_ends([this](GuestAddr pa, u64 size) { direct_access_ends(pa, size); });
 }
 
-Executor::~Executor() { machine_.memory().on_code_write({}); }
+Executor::~Executor() {
+  machine_.memory().on_code_write({});
+  machine_.memory().on_table_write({});
+  machine_.memory().on_direct_access_ends({});
+}
 
 /// For tests: decisions about caches and tiers taken at random must change nothing.
 u64 Executor::random() {
@@ -37,14 +46,19 @@ u64 Executor::random() {
   return chaos_;
 }
 
-jit::Context& Executor::context_of(u64 value, unsigned vcpu) {
-  // Protection and paging are each vCPU's own: what one may execute another may not.
+unsigned Executor::owner_of(u64 value, unsigned vcpu) const {
+  // Protection is each vCPU's own: what one may execute another may not. Where fetches are mapped each
+  // translation is found through the vCPU's own tables.
   const Architecture& arch = machine_.arch();
+  return arch.fetch_mapped(value) || arch.memory_mode(value) == MemoryMode::Flat ? 0 : vcpu;
+}
+
+jit::Context& Executor::context_of(u64 value, unsigned vcpu) {
   if (contexts_.size() >= kMostContexts) {
     drop_all(nullptr);
     contexts_.clear();
   }
-  auto& slot = contexts_[{value, arch.memory_mode(value) == MemoryMode::Flat ? 0 : vcpu}];
+  auto& slot = contexts_[{value, owner_of(value, vcpu)}];
   if (!slot) {
     slot = std::make_unique<jit::Context>();
     describe(*slot, value);
@@ -57,6 +71,7 @@ void Executor::describe(jit::Context& context, u64 value) const {
   const Architecture& arch = machine_.arch();
   context.value = value;
   context.flat = arch.memory_mode(value) == MemoryMode::Flat;
+  context.mapped = arch.fetch_mapped(value);
   context.rounding = arch.rounding(value);
   context.fp_rules = arch.fp_rules(value);
   // x86 MXCSR: all exceptions masked, rounding control in bits 13 and 14.
@@ -74,15 +89,30 @@ bool Executor::is_current(const jit::Context& context, const Vcpu& vcpu) const {
   return machine_.arch().context(vcpu) == context.value;
 }
 
-SoftTlb* Executor::tlb_of(jit::Context& context, unsigned vcpu) const {
-  if (context.flat || !jit_) return nullptr;
-  if (context.tlbs.empty()) context.tlbs.resize(machine_.vcpu_count());
-  auto& tlb = context.tlbs[vcpu];
-  if (!tlb) tlb = std::make_unique<SoftTlb>();
-  const u64 generation = machine_.vcpu(vcpu).protection_generation();
+SoftTlb* Executor::tlb_of(Vcpu& vcpu) {
+  auto it = tlbs_.find({vcpu.index(), machine_.arch().data_space(vcpu)});
+  if (it == tlbs_.end()) {
+    if (tlbs_.size() >= kMostTlbs) tlbs_.clear();
+    it = tlbs_.emplace(std::pair{vcpu.index(), machine_.arch().data_space(vcpu)}, std::make_unique<SoftTlb>())
+             .first;
+  }
+  SoftTlb* const tlb = it->second.get();
+  const u64 generation = vcpu.protection_generation();
   if (tlb->generation != generation) tlb->flush();
   tlb->generation = generation;
-  return tlb.get();
+  return tlb;
+}
+
+void Executor::enter_context(jit::Context& context, Vcpu& vcpu) {
+  vcpu.header().tlb = context.flat ? nullptr : tlb_of(vcpu);
+  if (!context.mapped) {
+    context.use_view(0, 0);
+    return;
+  }
+  context.use_view(vcpu.index(), machine_.arch().fetch_space(vcpu));
+  const u64 generation = vcpu.protection_generation();
+  if (context.view->generation != generation) context.view->empty();
+  context.view->generation = generation;
 }
 
 // ---- the front end
@@ -99,26 +129,43 @@ InstrInsn describe_insn(GuestAddr pc, GuestAddr physical, ByteView code) {
   return insn;
 }
 
-}  // namespace
+/// The bytes of code around a vCPU's pc: a piece of one page at a time.
+class CodeBytes {
+ public:
+  CodeBytes(Machine& machine, Vcpu& vcpu)
+      : machine_(machine), vcpu_(vcpu), mask_(ir::address_mask(machine.arch())) {}
 
-bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns, bool interpreting,
-                          ir::Unit& unit, jit::Extent& extent, GuestFault& fault,
-                          std::vector<InstrInsn>* insns) {
-  const Architecture& arch = machine_.arch();
-  const GuestAddr start = vcpu.pc();
-  const unsigned longest = arch.max_insn_bytes();
-  ir::Builder builder(arch, start, context.value);
-  builder.set_interpreting(interpreting);
-  if (insns != nullptr) builder.keep_settings();
+  u64 address_mask() const { return mask_; }
+  /// Makes `available` bytes of the instruction at `pc` up to `wanted`, as far as they can be fetched; else
+  /// `why`.
+  unsigned read(GuestAddr pc, u8* code, unsigned available, unsigned wanted, GuestFault& why) {
+    while (available < wanted && locate((pc + available) & mask_, &why)) {
+      const GuestAddr va = (pc + available) & mask_;
+      const unsigned take = static_cast<unsigned>(std::min<u64>(wanted - available, end_ - va));
+      std::copy_n(bytes_ + (va - va_), take, code + available);
+      available += take;
+    }
+    return available;
+  }
+  GuestAddr physical(GuestAddr va) { return locate(va, nullptr) ? pa_ + (va - va_) : 0; }
+  /// Adds an instruction to the extent of a unit that begins at `start`: its second piece is in the next
+  /// page, which page tables may have put anywhere.
+  void cover(jit::Extent& extent, GuestAddr start, GuestAddr pc, unsigned size) {
+    for (unsigned k = 0; k < size; ++k) {
+      const GuestAddr va = (pc + k) & mask_;
+      if (!locate(va, nullptr)) return;
+      const GuestAddr pa = pa_ + (va - va_);
+      const int i = ((va ^ start) & ~(kPage - 1)) == 0 ? 0 : 1;
+      if (extent.size[i] == 0) extent.pa[i] = pa;
+      extent.size[i] = static_cast<u32>(pa - extent.pa[i] + 1);
+    }
+  }
 
-  // The readable bytes around the pc: a piece of one page at a time.
-  struct Piece {
-    GuestAddr va = 1, end = 0, pa = 0;
-    const u8* bytes = nullptr;
-  } piece;
-  auto locate = [&](GuestAddr va, GuestFault* why) {
-    if (va >= piece.va && va < piece.end) return true;
-    Translation t = arch.translate(vcpu, va, 1, Access::Execute);
+ private:
+  bool locate(GuestAddr va, GuestFault* why) {
+    if (va >= va_ && va < end_) return true;
+    const Architecture& arch = machine_.arch();
+    const Translation t = arch.translate(vcpu_, va, 1, Access::Execute);
     if (!t.ok) {
       if (why != nullptr) *why = {t.cause, t.value};
       return false;
@@ -132,42 +179,59 @@ bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns,
       if (why != nullptr) *why = arch.bus_fault(va, Access::Execute);
       return false;
     }
-    piece = {base, base + granule, pa, bytes};
+    va_ = base;
+    end_ = base + granule;
+    pa_ = pa;
+    bytes_ = bytes;
     return true;
-  };
-  auto cover = [&](GuestAddr va, unsigned size) {
-    for (unsigned k = 0; k < size; ++k) {
-      if (!locate(va + k, nullptr)) return false;
-      const GuestAddr pa = piece.pa + (va + k - piece.va);
-      int i = extent.size[0] == 0 || (pa & ~(kPage - 1)) == (extent.pa[0] & ~(kPage - 1)) ? 0 : 1;
-      if (extent.size[i] == 0) extent.pa[i] = pa;
-      if (pa - extent.pa[i] >= kPage) return false;
-      extent.size[i] = std::max(extent.size[i], static_cast<u32>(pa - extent.pa[i] + 1));
-    }
-    return true;
-  };
+  }
 
-  const u64 address_mask = arch.address_bits() >= 64 ? ~u64{0} : (u64{1} << arch.address_bits()) - 1;
+  Machine& machine_;
+  Vcpu& vcpu_;
+  u64 mask_;
+  GuestAddr va_ = 1, end_ = 0, pa_ = 0;
+  const u8* bytes_ = nullptr;
+};
+
+}  // namespace
+
+bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns, bool interpreting,
+                          ir::Unit& unit, jit::Extent& extent, GuestFault& fault,
+                          std::vector<InstrInsn>* insns) {
+  const Architecture& arch = machine_.arch();
+  const GuestAddr start = vcpu.pc();
+  const unsigned longest = arch.max_insn_bytes();
+  ir::Builder builder(arch, start, context.value);
+  builder.set_interpreting(interpreting);
+  if (insns != nullptr) builder.keep_settings();
+
+  CodeBytes bytes(machine_, vcpu);
   GuestAddr pc = start;
   for (unsigned n = 0; n < max_insns; ++n) {
-    u8 code[16];
-    unsigned available = 0;
-    GuestFault why;
-    while (available < longest && locate((pc + available) & address_mask, &why)) {
-      const GuestAddr va = (pc + available) & address_mask;
-      const unsigned take = static_cast<unsigned>(std::min<u64>(longest - available, piece.end - va));
-      std::copy_n(piece.bytes + (va - piece.va), take, code + available);
-      available += take;
-    }
     // Blocks stay within a page, but for one instruction that crosses into the next.
     const bool first = n == 0;
     const bool stop = insns == nullptr && machine_.breakpoints_.pcs.contains(pc);
     if (!first && (((pc ^ start) & ~(kPage - 1)) != 0 || stop)) break;
+    const u64 rest_of_page = kPage - (pc & (kPage - 1));
+    // The next page has traces of a fetch in its table's entry only if there was one: if the instruction at
+    // hand, which is the first, has bytes there.
+    if (!first && context.mapped && rest_of_page < longest) break;
+    u8 code[16];
+    unsigned available = 0;
+    GuestFault why;
     InsnInfo info;
-    if (available != 0) {
+    auto translate = [&](unsigned wanted) {
+      available = bytes.read(pc, code, available, wanted, why);
+      if (available == 0) return;
       builder.insn_start(pc, 0);
       info = arch.translate_insn(builder, pc, ByteView(code, available));
       if (info.length == 0) builder.drop_insn_start();
+    };
+    if (context.mapped && rest_of_page < longest) {
+      translate(static_cast<unsigned>(rest_of_page));
+      if (info.length == 0 && available == rest_of_page) translate(longest);
+    } else {
+      translate(longest);
     }
     if (info.length == 0) {
       // Its bytes are not all readable.
@@ -177,16 +241,48 @@ bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns,
     }
     builder.set_insn_length(info.length);
     if (insns != nullptr) {
-      const GuestAddr pa = locate(pc, nullptr) ? piece.pa + (pc - piece.va) : 0;
-      insns->push_back(describe_insn(pc, pa, {code, info.length}));
+      insns->push_back(describe_insn(pc, bytes.physical(pc), {code, info.length}));
     }
-    cover(pc, info.length);
-    pc = (pc + info.length) & address_mask;
+    bytes.cover(extent, start, pc, info.length);
+    pc = (pc + info.length) & bytes.address_mask();
     if (info.ends_block || builder.ended()) break;
   }
   if (!builder.ended()) builder.goto_pc(pc);
   unit = builder.take();
   return true;
+}
+
+bool Executor::locate(Vcpu& vcpu, jit::Context& context, GuestAddr pc, GuestAddr& pa,
+                      GuestFault& fault) const {
+  pa = pc;
+  if (!context.mapped) return true;
+  const GuestAddr page = pc & ~(kPage - 1);
+  jit::CodeView::Page& known = context.view->pages[page / kPage % jit::CodeView::kPages];
+  if (known.va != page) {
+    const Translation t = machine_.arch().translate(vcpu, pc, 1, Access::Execute);
+    if (!t.ok) {
+      fault = {t.cause, t.value};
+      return false;
+    }
+    pa = t.physical;
+    if (t.granule >= kPage) known = {page, t.physical & ~(kPage - 1)};
+    context.view->used = true;
+    return true;
+  }
+  pa = known.pa | (pc & (kPage - 1));
+  return true;
+}
+
+bool Executor::still_there(Vcpu& vcpu, jit::Context& context, const jit::Extent& extent, GuestAddr pc) const {
+  if (!context.mapped || extent.size[1] == 0) return true;
+  GuestAddr pa = 0;
+  GuestFault fault;
+  const GuestAddr second = ((pc | (kPage - 1)) + 1) & ir::address_mask(machine_.arch());
+  return locate(vcpu, context, second, pa, fault) && pa == extent.pa[1];
+}
+
+bool Executor::may_link(const jit::Context& context, const jit::Block& from, const jit::Block& to) const {
+  return !context.mapped || (((from.pc ^ to.pc) & ~(kPage - 1)) == 0 && to.extent.size[1] == 0);
 }
 
 void Executor::observe(Instrumentation* observer) {
@@ -205,18 +301,20 @@ void Executor::deliver(Vcpu& vcpu, const GuestFault& fault) {
 }
 
 bool Executor::interpret(Vcpu& vcpu, jit::Context& context, u32 max) {
-  const GuestAddr pc = vcpu.pc();
-  auto it = context.interp.find(pc);
-  jit::IrBlock* block = it == context.interp.end() ? nullptr : it->second.get();
+  jit::CodeKey key{vcpu.pc(), 0};
+  GuestFault why;
+  const auto faults = [&] {
+    vcpu.header().budget -= 1;  // the attempt
+    deliver(vcpu, why);
+    return false;
+  };
+  if (!locate(vcpu, context, key.pc, key.pa, why)) return faults();
+  jit::IrBlock* block = kept(vcpu, context, key);
   if (block == nullptr) {
     auto made = std::make_unique<jit::IrBlock>();
-    GuestFault fault;
-    if (!build_unit(vcpu, context, jit_ ? kTailInsns : kInterpInsns, true, made->unit, made->extent, fault)) {
-      vcpu.header().budget -= 1;  // the attempt
-      deliver(vcpu, fault);
-      return false;
-    }
-    block = &keep(context, pc, std::move(made));
+    if (!build_unit(vcpu, context, jit_ ? kTailInsns : kInterpInsns, true, made->unit, made->extent, why))
+      return faults();
+    block = &keep(context, key, std::move(made));
   }
   const ir::InterpExit exit = interpreter_.run(block->unit, vcpu, machine_.memory(), max);
   switch (exit.kind) {
@@ -251,9 +349,15 @@ bool Executor::at_breakpoint(Vcpu& vcpu) {
 }
 
 u32 Executor::find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc) {
-  if (auto it = context.blocks.find(pc); it != context.blocks.end()) return it->second;
-  if (context.interpreted.contains(pc)) return Jit::kNone;
   vcpu.set_pc(pc);
+  jit::CodeKey key{pc, 0};
+  GuestFault ignored;  // the interpreter will meet it
+  if (!locate(vcpu, context, pc, key.pa, ignored)) return Jit::kNone;
+  if (auto it = context.blocks.find(key); it != context.blocks.end()) {
+    if (still_there(vcpu, context, jit_->block(it->second).extent, pc)) return it->second;
+    jit_->kill(it->second);
+  }
+  if (context.interpreted.contains(key)) return Jit::kNone;
   // What has more values at once than translated code has room for is cut in two; an instruction that has by
   // itself is the interpreter's.
   unsigned longest = kBlockInsns;
@@ -265,13 +369,13 @@ u32 Executor::find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc) {
     guard(extent);
     const u32 number = jit_->compile(context, unit, extent);
     if (number != Jit::kNone) {
-      track(extent, context, pc, true, number);
+      track(extent, context, key, true, number);
       return number;
     }
     if (unit.insn_count <= 1) break;
     longest = unit.insn_count / 2;
   }
-  context.interpreted.insert(pc);
+  context.interpreted.insert(key);
   return Jit::kNone;
 }
 
@@ -293,7 +397,8 @@ bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
         const bool from_live = jit_->block(from).live;
         block = find_block(vcpu, context, header.pc);
         // If the arena was emptied meanwhile, the link is gone.
-        if (block != Jit::kNone && from_live && flushes_ == flushes && !has_breakpoint(vcpu))
+        if (block != Jit::kNone && from_live && flushes_ == flushes && !has_breakpoint(vcpu) &&
+            may_link(context, jit_->block(from), jit_->block(block)))
           jit_->link(exit.index, block);
         continue;
       }
@@ -369,7 +474,7 @@ void Executor::run_slice(Vcpu& vcpu, u64 budget, Instrumented* instrumented) {
     instrumented->begin(vcpu);
   } else {
     context = &context_of(machine_.arch().context(vcpu), vcpu.index());
-    header.tlb = tlb_of(*context, vcpu.index());
+    enter_context(*context, vcpu);
   }
   while (header.budget > 0) {
     if (flush_requested_) drop_all(nullptr);

@@ -11,6 +11,7 @@
 #include "engine/ir/interp.h"
 #include "engine/jit/code.h"
 #include "engine/machine.h"
+#include "engine/soft_tlb.h"
 
 namespace hindcast {
 
@@ -40,12 +41,22 @@ class Executor {
   void run_slice(Vcpu& vcpu, u64 budget, Instrumented* instrumented);
   /// The context `value` of `vcpu`; vCPUs share those in which they are all alike.
   jit::Context& context_of(u64 value, unsigned vcpu);
+  /// The number under which contexts of `value` are kept for this vCPU: one for all where they share.
+  unsigned owner_of(u64 value, unsigned vcpu) const;
+  /// What was found out about the vCPU's addresses is at hand for `context`, which runs from here on.
+  void enter_context(jit::Context& context, Vcpu& vcpu);
   /// Whether the instruction at hand belongs to `context`. Not so behind a Builder::set_context() inside a
   /// unit: who leaves translated code there goes back to the run loop, which takes the instruction up in its
   /// own.
   bool is_current(const jit::Context& context, const Vcpu& vcpu) const;
-  SoftTlb* tlb_of(jit::Context& context, unsigned vcpu) const;
+  SoftTlb* tlb_of(Vcpu& vcpu);
   void describe(jit::Context& context, u64 value) const;
+  /// Where the instruction at `pc` is in physical memory. False: the fetch faults (`fault` says how).
+  bool locate(Vcpu& vcpu, jit::Context& context, GuestAddr pc, GuestAddr& pa, GuestFault& fault) const;
+  /// Whether a translation that begins at `pc` and goes on in the next page is of what is there now.
+  bool still_there(Vcpu& vcpu, jit::Context& context, const jit::Extent& extent, GuestAddr pc) const;
+  /// Whether the link may lead straight to the block: nothing can come between them.
+  bool may_link(const jit::Context& context, const jit::Block& from, const jit::Block& to) const;
   /// Builds the unit that starts at the vCPU's pc. False: the fetch faults (`fault` says how).
   /// `insns`: what the unit was made from, for instrumented units, which breakpoints do not divide.
   bool build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns, bool interpreting, ir::Unit& unit,
@@ -55,10 +66,13 @@ class Executor {
   /// Likewise; drops all translations if need be.
   void guard(const jit::Extent& extent);
   /// Records what was made from `extent`, which was guarded before it was made.
-  void track(const jit::Extent& extent, jit::Context& context, GuestAddr pc, bool jit_block, u32 number);
+  void track(const jit::Extent& extent, jit::Context& context, jit::CodeKey key, bool jit_block, u32 number);
   void track_observed(const jit::Extent& extent, jit::Context& context, std::shared_ptr<InstrBlock> block);
   /// A block for the interpreter joins those of `context`.
-  jit::IrBlock& keep(jit::Context& context, GuestAddr pc, std::unique_ptr<jit::IrBlock> made);
+  jit::IrBlock& keep(jit::Context& context, jit::CodeKey key, std::unique_ptr<jit::IrBlock> made);
+  /// The block for the interpreter at `key`; null: there is none. One that is not what is there any more
+  /// goes.
+  jit::IrBlock* kept(Vcpu& vcpu, jit::Context& context, jit::CodeKey key);
   /// One visit to translated code. False: the run loop has to look.
   bool step_jit(Vcpu& vcpu, jit::Context& context);
   /// Up to `max` instructions in the interpreter. False: the run loop has to look.
@@ -72,6 +86,10 @@ class Executor {
   bool at_breakpoint(Vcpu& vcpu);
   void deliver(Vcpu& vcpu, const GuestFault& fault);
   void code_written(GuestAddr pa, std::size_t size);
+  void table_written(GuestAddr pa, std::size_t size);
+  /// What was derived from page tables goes.
+  void drop_derived();
+  void direct_access_ends(GuestAddr pa, u64 size);
   void flush();
   void empty(jit::Context& context);
   /// Drops all translations; `emptied` has dropped its own already (or null).
@@ -85,13 +103,15 @@ class Executor {
   /// What was made from each page of guest physical memory.
   struct Made {
     jit::Context* context;
-    GuestAddr pc;
+    jit::CodeKey key;
     u32 block;  // translated block, or kInterp
     jit::Extent extent;
     std::shared_ptr<InstrBlock> observed;  // instead of a translation: an instrumented block
   };
   static constexpr u32 kInterp = ~u32{0};
   std::map<GuestAddr, std::vector<Made>> pages_;
+  std::map<std::pair<unsigned, u64>, std::unique_ptr<SoftTlb>>
+      tlbs_;                                              // by vCPU and Architecture::data_space()
   std::vector<std::unique_ptr<jit::IrBlock>> graveyard_;  // may still be running
   u64 interp_bytes_ = 0;  // of the blocks that the interpreter keeps; bounded like the arena
   bool flush_requested_ = false;

@@ -36,7 +36,7 @@ void Executor::guard(const jit::Extent& extent) {
   if (!protect(extent)) fail_to_protect();
 }
 
-void Executor::track(const jit::Extent& extent, jit::Context& context, GuestAddr pc, bool jit_block,
+void Executor::track(const jit::Extent& extent, jit::Context& context, jit::CodeKey key, bool jit_block,
                      u32 number) {
   // Again, since making the block may have emptied the arena.
   if (!protect(extent)) fail_to_protect();
@@ -44,28 +44,37 @@ void Executor::track(const jit::Extent& extent, jit::Context& context, GuestAddr
     if (extent.size[i] == 0) continue;
     const GuestAddr page = extent.pa[i] & ~(kPage - 1);
     auto& list = pages_[page];
-    list.push_back({&context, pc, jit_block ? number : kInterp, extent, nullptr});
+    list.push_back({&context, key, jit_block ? number : kInterp, extent, nullptr});
   }
 }
 
 void Executor::track_observed(const jit::Extent& extent, jit::Context& context,
                               std::shared_ptr<InstrBlock> block) {
   guard(extent);
-  const GuestAddr pc = block->pc;
   for (int i = 0; i < 2; ++i) {
     if (extent.size[i] == 0) continue;
     const GuestAddr page = extent.pa[i] & ~(kPage - 1);
-    pages_[page].push_back({&context, pc, kInterp, extent, block});
+    pages_[page].push_back({&context, {}, kInterp, extent, block});
   }
 }
 
-jit::IrBlock& Executor::keep(jit::Context& context, GuestAddr pc, std::unique_ptr<jit::IrBlock> made) {
+jit::IrBlock& Executor::keep(jit::Context& context, jit::CodeKey key, std::unique_ptr<jit::IrBlock> made) {
   constexpr u64 kLeast = EngineOptions::kLeastCodeCache;
   if (interp_bytes_ > std::max(machine_.options().engine.code_cache_bytes, kLeast)) drop_all(nullptr);
   guard(made->extent);
-  track(made->extent, context, pc, false, 0);
+  track(made->extent, context, key, false, 0);
   interp_bytes_ += bytes_of(*made);
-  return *context.interp.emplace(pc, std::move(made)).first->second;
+  return *context.interp.emplace(key, std::move(made)).first->second;
+}
+
+jit::IrBlock* Executor::kept(Vcpu& vcpu, jit::Context& context, jit::CodeKey key) {
+  const auto it = context.interp.find(key);
+  if (it == context.interp.end()) return nullptr;
+  if (still_there(vcpu, context, it->second->extent, key.pc)) return it->second.get();
+  interp_bytes_ -= bytes_of(*it->second);
+  graveyard_.push_back(std::move(it->second));
+  context.interp.erase(it);
+  return nullptr;
 }
 
 // ---- coherence
@@ -83,7 +92,7 @@ void Executor::code_written(GuestAddr pa, std::size_t size) {
         made.observed->valid = false;
       } else if (made.block != kInterp) {
         made.context->jit->kill(made.block);
-      } else if (auto at = made.context->interp.find(made.pc); at != made.context->interp.end()) {
+      } else if (auto at = made.context->interp.find(made.key); at != made.context->interp.end()) {
         interp_bytes_ -= bytes_of(*at->second);
         graveyard_.push_back(std::move(at->second));
         made.context->interp.erase(at);
@@ -105,6 +114,35 @@ void Executor::code_written(GuestAddr pa, std::size_t size) {
   if (any) machine_.current().request_exit();
 }
 
+void Executor::table_written(GuestAddr pa, std::size_t size) {
+  // The words that are written, whole: entries have 4 or 8 bytes.
+  constexpr GuestAddr kWord = 8;
+  const GuestAddr begin = pa & ~(kWord - 1), end = (pa + size + kWord - 1) & ~(kWord - 1);
+  AddressSpace& memory = machine_.memory();
+  if (machine_.arch().table_entries_used({memory.peek(begin, end - begin), end - begin})) {
+    drop_derived();
+    machine_.current().request_exit();
+  }
+  // A page that is only written is no table any more.
+  RamBlock& ram = *memory.find_ram(pa);
+  constexpr u8 kForgetTable = 64;
+  if (++ram.table_writes[(pa - ram.base) / kPage] < kForgetTable) return;
+  drop_derived();
+  memory.forget_table(pa & ~(kPage - 1));
+}
+
+void Executor::drop_derived() {
+  for (auto& [key, tlb] : tlbs_) tlb->flush();
+  for (auto& [key, context] : contexts_)
+    if (context->mapped) context->empty_views();
+  if (instrumented_) instrumented_->drop_derived();
+}
+
+void Executor::direct_access_ends(GuestAddr pa, u64 size) {
+  const RamBlock& ram = *machine_.memory().find_ram(pa);
+  for (auto& [key, tlb] : tlbs_) tlb->drop(ram.host + (pa - ram.base), size);
+}
+
 void Executor::flush() {
   flush_requested_ = false;
   ++flushes_;
@@ -114,7 +152,9 @@ void Executor::flush() {
     for (Made& m : made)
       if (m.observed != nullptr) m.observed->valid = false;
   interp_bytes_ = 0;
+  for (auto& [key, tlb] : tlbs_) tlb->flush();
   machine_.memory().unprotect_code();
+  machine_.memory().forget_tables();
   pages_.clear();
 }
 
@@ -125,9 +165,7 @@ void Executor::empty(jit::Context& context) {
   context.blocks.clear();
   context.slow.clear();
   context.interpreted.clear();
-  for (auto& tlb : context.tlbs)
-    if (tlb) tlb->flush();
-  context.empty_jump_cache();
+  context.empty_views();
 }
 
 void Executor::drop_all(const jit::Jit* emptied) {

@@ -41,9 +41,9 @@ Instrumented::Context& Instrumented::context_of(Vcpu& vcpu) {
     slot = std::make_unique<Context>();
     executor_.describe(slot->jit, value);
     slot->jit.jit = jit_.get();
-    slot->blocks = &blocks_[{value, slot->jit.flat ? 0 : vcpu.index()}];
+    slot->blocks = &blocks_[{value, executor_.owner_of(value, vcpu.index())}];
   }
-  vcpu.header().tlb = executor_.tlb_of(slot->jit, vcpu.index());
+  executor_.enter_context(slot->jit, vcpu);
   return *slot;
 }
 
@@ -51,17 +51,28 @@ void Instrumented::flush() {
   for (auto& [key, context] : contexts_) executor_.empty(context->jit);
 }
 
+void Instrumented::drop_derived() {
+  for (auto& [key, context] : contexts_)
+    if (context->jit.mapped) context->jit.empty_views();
+}
+
 // ---- blocks
 // ------------------------------------------------------------------------------------------------------
 
-std::shared_ptr<InstrBlock> Instrumented::block_at(Vcpu& vcpu, Context& context, GuestFault& fault,
-                                                   std::unique_ptr<Fresh>* fresh) {
-  const GuestAddr pc = vcpu.pc();
-  auto it = context.blocks->find(pc);
-  if (it != context.blocks->end() && it->second->valid && fresh == nullptr) return it->second;
+/// Whether the block is one instruction that lies in two pages, of which the second may be another by now.
+bool Instrumented::crosses(const Context& context, const InstrBlock& block) {
+  const InstrInsn& last = block.insns.back();
+  return context.jit.mapped && ((last.pc + last.length - 1) ^ block.pc) >= AddressSpace::kPage;
+}
+
+std::shared_ptr<InstrBlock> Instrumented::block_at(Vcpu& vcpu, Context& context, jit::CodeKey key,
+                                                   GuestFault& fault, std::unique_ptr<Fresh>* fresh) {
+  auto it = context.blocks->find(key);
+  if (it != context.blocks->end() && it->second->valid && fresh == nullptr && !crosses(context, *it->second))
+    return it->second;
   auto made = std::make_unique<Fresh>();
   auto block = std::make_shared<InstrBlock>();
-  block->pc = pc;
+  block->pc = key.pc;
   block->context = context.jit.value;
   if (!executor_.build_unit(vcpu, context.jit, InstrBlock::kMaxInsns, false, made->unit, made->extent, fault,
                             &block->insns))
@@ -76,7 +87,7 @@ std::shared_ptr<InstrBlock> Instrumented::block_at(Vcpu& vcpu, Context& context,
     block = it->second;
   } else {
     observer_.translated(vcpu, *block);
-    (*context.blocks)[pc] = block;
+    (*context.blocks)[key] = block;
   }
   if (!block->valid) {
     block->valid = true;
@@ -99,7 +110,7 @@ void Instrumented::make_jit(Variant variant) {
   jit_->on_clear([this] { executor_.drop_all(jit_.get()); });
   for (auto& [key, context] : contexts_) {
     context->jit.jit = jit_.get();
-    context->jit.jump_cache.reset();
+    context->jit.empty_views();
   }
 }
 
@@ -117,13 +128,18 @@ InstrPlan Instrumented::plan(const InstrBlock& block, const ir::Unit& unit, cons
 }
 
 u32 Instrumented::find_block(Vcpu& vcpu, Context& context, GuestAddr pc) {
-  if (auto it = context.jit.blocks.find(pc); it != context.jit.blocks.end()) return it->second;
-  if (context.jit.interpreted.contains(pc)) return Jit::kNone;
   vcpu.set_pc(pc);
-  GuestFault fault;
+  jit::CodeKey key{pc, 0};
+  GuestFault fault;  // the interpreter will meet it
+  if (!executor_.locate(vcpu, context.jit, pc, key.pa, fault)) return Jit::kNone;
+  if (auto it = context.jit.blocks.find(key); it != context.jit.blocks.end()) {
+    if (executor_.still_there(vcpu, context.jit, jit_->block(it->second).extent, pc)) return it->second;
+    jit_->kill(it->second);
+  }
+  if (context.jit.interpreted.contains(key)) return Jit::kNone;
   std::unique_ptr<Fresh> fresh;
-  const std::shared_ptr<InstrBlock> block = block_at(vcpu, context, fault, &fresh);
-  if (!block) return Jit::kNone;  // the interpreter will meet the fault
+  const std::shared_ptr<InstrBlock> block = block_at(vcpu, context, key, fault, &fresh);
+  if (!block) return Jit::kNone;
   u32 number = Jit::kNone;
   if (can_translate(*block)) {
     const InstrPlan plan = this->plan(*block, fresh->unit, vcpu);
@@ -132,10 +148,10 @@ u32 Instrumented::find_block(Vcpu& vcpu, Context& context, GuestAddr pc) {
     number = jit_->compile(context.jit, fresh->unit, fresh->extent, &instr);
   }
   if (number == Jit::kNone) {
-    context.jit.interpreted.insert(pc);
+    context.jit.interpreted.insert(key);
     return Jit::kNone;
   }
-  executor_.track(fresh->extent, context.jit, pc, true, number);
+  executor_.track(fresh->extent, context.jit, key, true, number);
   return number;
 }
 
@@ -224,7 +240,7 @@ void Instrumented::code_changed() {
 void Instrumented::request_forget(const Vcpu& vcpu) {
   forget_requested_ = true;
   // Translated code must come back at the end of its block: no way out of it leads into another.
-  for (auto& [key, context] : contexts_) context->jit.empty_jump_cache();
+  for (auto& [key, context] : contexts_) context->jit.empty_views();
   if (in_jit_) jit_->unlink_exits(jit_->site(frame(vcpu).site).block);
 }
 
@@ -268,22 +284,24 @@ u32 Instrumented::matching(const InstrCursor& cursor, const jit::IrBlock& made, 
 
 bool Instrumented::interpret(Vcpu& vcpu, Context& context, u32 max) {
   InstrCursor& cursor = cursors_[vcpu.index()];
-  const GuestAddr pc = vcpu.pc();
+  jit::CodeKey key{vcpu.pc(), 0};
   GuestFault fault;
   auto faults = [&] {
     vcpu.header().budget -= 1;  // the attempt
     executor_.deliver(vcpu, fault);
     return false;
   };
+  if (!executor_.locate(vcpu, context.jit, key.pc, key.pa, fault)) return faults();
+  if (cursor.block && context.jit.mapped && cursor.block->insns[cursor.next].physical != key.pa)
+    cursor.leave();
   if (!cursor.block) {
-    std::shared_ptr<InstrBlock> block = block_at(vcpu, context, fault, nullptr);
+    std::shared_ptr<InstrBlock> block = block_at(vcpu, context, key, fault, nullptr);
     if (!block) return faults();
     if (machine_.observed_stop_) return false;
     cursor.leave();
     cursor.block = std::move(block);
   }
-  auto it = context.jit.interp.find(pc);
-  jit::IrBlock* unit = it == context.jit.interp.end() ? nullptr : it->second.get();
+  jit::IrBlock* unit = executor_.kept(vcpu, context.jit, key);
   if (unit == nullptr) {
     auto made = std::make_unique<jit::IrBlock>();
     std::vector<InstrInsn> insns;
@@ -292,7 +310,7 @@ bool Instrumented::interpret(Vcpu& vcpu, Context& context, u32 max) {
       return faults();
     for (const InstrInsn& insn : insns)
       made->code.insert(made->code.end(), insn.bytes.begin(), insn.bytes.begin() + insn.length);
-    unit = &executor_.keep(context.jit, pc, std::move(made));
+    unit = &executor_.keep(context.jit, key, std::move(made));
   }
   jit::IrBlock& made = *unit;
   u32 count =
@@ -347,11 +365,13 @@ bool Instrumented::step_jit(Vcpu& vcpu, Context& context) {
         header.pc = jit_->link_at(exit.index).target;
         if (header.budget <= 0 || forget_requested_ || executor_.at_breakpoint(vcpu)) return true;
         const u64 flushes = executor_.flushes_;
-        const bool from_live = jit_->block(jit_->link_at(exit.index).from).live;
+        const u32 from = jit_->link_at(exit.index).from;
+        const bool from_live = jit_->block(from).live;
         block = find_block(vcpu, context, header.pc);
         // If the arena was emptied meanwhile, the link is gone.
         if (block != Jit::kNone && from_live && executor_.flushes_ == flushes &&
-            !executor_.has_breakpoint(vcpu))
+            !executor_.has_breakpoint(vcpu) &&
+            executor_.may_link(context.jit, jit_->block(from), jit_->block(block)))
           jit_->link(exit.index, block);
         continue;
       }

@@ -32,6 +32,8 @@ class Instrumented {
   void host_call(Vcpu& vcpu, GuestAddr next_pc);
   /// All translations go; the operations that hang on blocks stay.
   void flush();
+  /// What was derived from page tables goes.
+  void drop_derived();
   void clear_code(const jit::Jit* emptied);
   /// After the block that is running, all blocks and what hangs on them are dropped.
   void request_forget(const Vcpu& vcpu);
@@ -46,7 +48,7 @@ class Instrumented {
   u64 accessed_value(const Vcpu& vcpu) const { return frame(vcpu).value; }
 
  private:
-  using Blocks = std::unordered_map<GuestAddr, std::shared_ptr<InstrBlock>>;
+  using Blocks = std::unordered_map<jit::CodeKey, std::shared_ptr<InstrBlock>, jit::CodeKeyHash>;
   struct Context {
     jit::Context jit;
     Blocks* blocks = nullptr;
@@ -60,7 +62,7 @@ class Instrumented {
   InstrFrame& frame(const Vcpu& vcpu) const;
   /// The block at the vCPU's pc, known to be what is in memory; the observer has seen it. Null: the fetch
   /// faults. `fresh`, if it was built now.
-  std::shared_ptr<InstrBlock> block_at(Vcpu& vcpu, Context& context, GuestFault& fault,
+  std::shared_ptr<InstrBlock> block_at(Vcpu& vcpu, Context& context, jit::CodeKey key, GuestFault& fault,
                                        std::unique_ptr<Fresh>* fresh);
   u32 find_block(Vcpu& vcpu, Context& context, GuestAddr pc);
   bool step_jit(Vcpu& vcpu, Context& context);
@@ -69,6 +71,7 @@ class Instrumented {
   bool interpret_unit(Vcpu& vcpu, jit::IrBlock& made, u32 count);
   /// How many of the unit's first `count` instructions are what the cursor's block has.
   u32 matching(const InstrCursor& cursor, const jit::IrBlock& made, u32 count) const;
+  static bool crosses(const Context& context, const InstrBlock& block);
   bool can_translate(const InstrBlock& block) const;
   void make_jit(jit::Variant variant);
   void choose_variant(const InstrPlan& plan);
@@ -86,7 +89,7 @@ class Instrumented {
   LowMemory frames_;
   std::unique_ptr<jit::Jit> jit_;
   std::map<std::pair<u64, unsigned>, std::unique_ptr<Context>> contexts_;  // always by vCPU
-  std::map<std::pair<u64, unsigned>, Blocks> blocks_;                      // by vCPU where memory is not flat
+  std::map<std::pair<u64, unsigned>, Blocks> blocks_;                      // as Executor::owner_of() has it
   std::vector<InstrCursor> cursors_;
   Context* running_ = nullptr;
   std::jmp_buf* leave_ = nullptr;

@@ -1,5 +1,9 @@
-// The soft TLB: where translated code looks up the host address of a guest page in contexts with paging or
-// protection. A pure cache of Architecture::translate for pages of RAM; never part of the state.
+// The soft TLB: where translated code and the interpreter look up the host address of a guest page in
+// contexts with paging or protection. A pure cache of Architecture::translate for pages of RAM; never part of
+// the state.
+//
+// What is in it may be accessed without another look: pages whose stores (or loads) must be noticed are not
+// entered, and leave it as soon as that becomes so (AddressSpace::on_direct_access_ends).
 #pragma once
 #include "engine/types.h"
 
@@ -16,17 +20,35 @@ struct SoftTlb {
   static_assert(sizeof(Entry) == 32);
   Entry entries[kEntries];
   u64 generation = 0;  // Vcpu::protection_generation() when it was filled
+  bool empty = true;
 
   void flush() {
+    if (empty) return;
     for (Entry& e : entries) e = {};
+    empty = true;
   }
-  /// `page` is the virtual page's address; `host` where its bytes are in the memory window.
+  /// `page` is the virtual page's address; `host` where its bytes are.
   void fill(GuestAddr page, unsigned page_bits, const u8* host, bool write) {
     Entry& e = entries[(page >> page_bits) % kEntries];
     const u64 addend = reinterpret_cast<u64>(host) - page;
     if (e.addend != addend || (e.read != page && e.write != page)) e = {};
     e.addend = addend;
     (write ? e.write : e.read) = page;
+    empty = false;
+  }
+  /// Where `size` bytes at `va` are; null: not known, or not all in one page.
+  u8* find(GuestAddr va, unsigned size, unsigned page_bits, bool write) const {
+    const Entry& e = entries[(va >> page_bits) % kEntries];
+    const GuestAddr last_page = (va + (size - 1)) & ~((u64{1} << page_bits) - 1);
+    return (write ? e.write : e.read) == last_page ? reinterpret_cast<u8*>(va + e.addend) : nullptr;
+  }
+  /// Forgets the pages whose bytes are in [begin, begin + size) of the host's memory.
+  void drop(const u8* begin, u64 size) {
+    if (empty) return;
+    for (Entry& e : entries) {
+      const u64 page = e.read != kNever ? e.read : e.write;
+      if (page != kNever && page + e.addend - reinterpret_cast<u64>(begin) < size) e = {};
+    }
   }
 };
 

@@ -44,7 +44,7 @@ bool for_each_piece(Vcpu& vcpu, GuestAddr va, std::size_t size, Access access, F
   const u64 page = u64{1} << vcpu.arch().page_bits();
   for (std::size_t done = 0; done < size;) {
     std::size_t piece = std::min<std::size_t>(size - done, page - ((va + done) & (page - 1)));
-    Translation t = vcpu.arch().translate(vcpu, va + done, 1, access);
+    Translation t = vcpu.arch().probe(vcpu, va + done, 1, access);
     if (!t.ok) return false;
     if (t.granule < page) piece = std::min<std::size_t>(piece, t.granule - ((va + done) & (t.granule - 1)));
     if (!fn(t.physical, done, piece)) return false;

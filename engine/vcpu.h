@@ -25,8 +25,9 @@ struct CpuHeader {
   void* vcpu = nullptr;    // the Vcpu that owns the block
   u64 scratch[2] = {};     // translated code's own
   SoftTlb* tlb = nullptr;  // of the running context; null where memory is flat
+  void* jumps = nullptr;   // jit::CodeView::jumps of the running context
 };
-static_assert(sizeof(CpuHeader) == 72);
+static_assert(sizeof(CpuHeader) == 80);
 inline constexpr u32 kExitBoundary = 1;  // the run loop wants control
 inline constexpr u32 kExitFault = 2;     // a helper has raised an exception
 inline constexpr int kStateBias = 128;
@@ -94,7 +95,8 @@ class Vcpu final : public IrqSink {
   void unpark() { parked_ = false; }
   bool parked() const { return parked_; }
 
-  /// Guest virtual memory, as the vCPU sees it now. False: not accessible (nothing was written).
+  /// Guest virtual memory, as the vCPU sees it now, without the traces that its own accesses leave in page
+  /// tables. False: not accessible (nothing was written).
   bool read_memory(GuestAddr va, void* out, std::size_t size);
   bool write_memory(GuestAddr va, const void* data, std::size_t size);
 

@@ -32,12 +32,26 @@ bool DataAccess::translate(GuestAddr va, unsigned size, Access access, GuestAddr
 void DataAccess::remember(GuestAddr va, const Translation& t, Access access) const {
   const unsigned page_bits = vcpu.arch().page_bits();
   const u64 page = u64{1} << page_bits;
-  if (t.granule < page || memory.window() == nullptr) return;
+  if (t.granule < page) return;
   const GuestAddr physical = t.physical & ~(page - 1);
   const RamBlock* ram = memory.find_ram(physical);
-  if (ram == nullptr || physical < ram->base || physical + page > ram->base + ram->size) return;
-  if (access == Access::Write ? ram->rom : !ram->direct) return;
-  vcpu.header().tlb->fill(va & ~(page - 1), page_bits, memory.window() + physical, access == Access::Write);
+  if (ram == nullptr || physical + page > ram->base + ram->size) return;
+  // Larger pages than the host's have flags in several places; smaller ones share theirs.
+  const bool write = access == Access::Write;
+  for (u64 at = 0; at < page; at += AddressSpace::kPage)
+    if (!AddressSpace::may_be_direct(*ram, (physical + at - ram->base) / AddressSpace::kPage, write)) return;
+  vcpu.header().tlb->fill(va & ~(page - 1), page_bits, ram->host + (physical - ram->base), write);
+}
+
+bool DataAccess::prepare(GuestAddr va, unsigned size, Access access) const {
+  const unsigned page_bits = vcpu.arch().page_bits();
+  const u64 page = u64{1} << page_bits;
+  if ((va & (page - 1)) + size > page) return false;
+  const Translation t = vcpu.arch().translate(vcpu, va, size, access);
+  if (!t.ok) return false;  // the same again, with the fault, in the interpreter
+  remember(va, t, access);
+  return vcpu.header().exit_request == 0 &&
+         vcpu.header().tlb->find(va, size, page_bits, access == Access::Write) != nullptr;
 }
 
 bool DataAccess::place(u64 address, unsigned size, MemAttr attr, Access access, Place& place,

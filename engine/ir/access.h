@@ -17,6 +17,9 @@ struct DataAccess {
 
   bool load(u64 address, unsigned size, MemAttr attr, u64& value, GuestFault& fault) const;
   bool store(u64 address, unsigned size, MemAttr attr, u64 value, GuestFault& fault) const;
+  /// For translated code that is about to make the access and misses it in the soft TLB: whether it is there
+  /// now. If not, nothing has happened that making the access would not do.
+  bool prepare(GuestAddr va, unsigned size, Access access) const;
 
  private:
   struct Place {

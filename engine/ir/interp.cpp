@@ -7,6 +7,7 @@
 #include "engine/ir/access.h"
 #include "engine/ir/eval.h"
 #include "engine/ir/eval_fp.h"
+#include "engine/soft_tlb.h"
 #include "engine/vcpu.h"
 
 namespace hindcast::ir {
@@ -28,6 +29,8 @@ class Frame {
         state_(reinterpret_cast<u8*>(&vcpu.header())),
         access_{vcpu, memory, vcpu.arch().memory_mode(unit.context)},
         flat_(access_.mode == MemoryMode::Flat),
+        tlb_(flat_ ? nullptr : vcpu.header().tlb),
+        page_bits_(vcpu.arch().page_bits()),
         address_mask_(address_mask(vcpu.arch())) {}
 
   /// With `Instrumented`, does the operations of instr_ on the way.
@@ -48,6 +51,7 @@ class Frame {
   bool store(const Inst& inst, GuestFault& fault);
   bool plain(const Inst& inst, const MemAttr& attr, unsigned size, GuestAddr& pa) const;
   bool find_ram(GuestAddr pa, unsigned size);
+  u8* known(const Inst& inst, const MemAttr& attr, unsigned size, bool write) const;
   void accessed(const Inst& inst, u64 value) const;
 
   const InstrRun* instr_;
@@ -61,6 +65,8 @@ class Frame {
   u8* state_;
   DataAccess access_;
   bool flat_;
+  const SoftTlb* tlb_;  // null: none
+  unsigned page_bits_;
   u64 address_mask_;
   bool stop_ = false;              // at the next instruction boundary
   const RamBlock* ram_ = nullptr;  // the block last accessed
@@ -140,6 +146,14 @@ bool Frame::plain(const Inst& inst, const MemAttr& attr, unsigned size, GuestAdd
   return flat_ && attr.space == 0 && (!attr.must_align || (pa & (size - 1)) == 0);
 }
 
+/// Where the bytes of an access are that the soft TLB knows; null: it does not.
+u8* Frame::known(const Inst& inst, const MemAttr& attr, unsigned size, bool write) const {
+  if (tlb_ == nullptr || attr.space != 0) return nullptr;
+  const GuestAddr va = (arg(inst, 0) + static_cast<u64>(i64{attr.offset})) & address_mask_;
+  if (attr.must_align && (va & (size - 1)) != 0) return nullptr;
+  return tlb_->find(va, size, page_bits_, write);
+}
+
 /// Points ram_ at the block that holds the whole access, if there is one.
 bool Frame::find_ram(GuestAddr pa, unsigned size) {
   if (ram_ == nullptr || pa - ram_->base > ram_->size - size) ram_ = memory_.find_ram(pa);
@@ -155,6 +169,11 @@ bool Frame::load(const Inst& inst, u64& value, GuestFault& fault) {
       if (attr.big_endian) value = swap_bytes(value, bits / 8);
       return true;
     }
+  }
+  if (const u8* at = known(inst, attr, bits / 8, attr.store_intent)) {
+    value = read_sized(at, bits);
+    if (attr.big_endian) value = swap_bytes(value, bits / 8);
+    return true;
   }
   const bool done = access_.load(arg(inst, 0), bits / 8, attr, value, fault);
   if (memory_.take_touched_device()) stop_ = true;
@@ -175,6 +194,10 @@ bool Frame::store(const Inst& inst, GuestFault& fault) {
         return true;
       }
     }
+  }
+  if (u8* at = known(inst, attr, bits / 8, true)) {
+    write_sized(at, bits, attr.big_endian ? swap_bytes(value, bits / 8) : value);
+    return true;
   }
   const bool done = access_.store(arg(inst, 0), bits / 8, attr, value, fault);
   if (memory_.take_touched_device()) stop_ = true;

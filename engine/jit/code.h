@@ -1,5 +1,6 @@
 // Translated code and what refers to it.
 #pragma once
+#include <map>
 #include <memory>
 #include <unordered_map>
 #include <unordered_set>
@@ -7,7 +8,6 @@
 #include "engine/ir/fp_rules.h"
 #include "engine/ir/ir.h"
 #include "engine/jit/host.h"
-#include "engine/soft_tlb.h"
 #include "engine/types.h"
 
 namespace hindcast::jit {
@@ -58,31 +58,74 @@ enum class Slow : u8 {
 
 class Jit;
 
+/// Where a translation begins: the pc, and the physical address of its first byte. The two are the same in
+/// contexts whose fetch is not mapped.
+struct CodeKey {
+  GuestAddr pc = 0, pa = 0;
+  bool operator==(const CodeKey&) const = default;
+};
+struct CodeKeyHash {
+  std::size_t operator()(const CodeKey& key) const {
+    return static_cast<std::size_t>((key.pc ^ key.pa << 20) * 0x9e37'79b9'7f4a'7c15);
+  }
+};
+
+/// What instruction fetch in one address space has found. A pure cache.
+struct CodeView {
+  struct Jump {
+    GuestAddr pc;
+    const u8* code;
+  };
+  static constexpr u32 kJumps = 4096;
+  /// What entry `k` holds when it is empty: a pc that is never looked for there.
+  static constexpr Jump no_jump(u32 k) { return {k == 0 ? kNever : 0, nullptr}; }
+  /// Mapped contexts only: where pages of code are.
+  struct Page {
+    GuestAddr va = kNever, pa = 0;
+  };
+  static constexpr u32 kPages = 256;
+
+  CodeView() { clear(); }
+  void empty() {
+    if (used) clear();
+  }
+  Jump jumps[kJumps];
+  Page pages[kPages];
+  bool used = false;
+  u64 generation = 0;  // Vcpu::protection_generation() when it was filled
+
+ private:
+  void clear() {
+    for (u32 k = 0; k < kJumps; ++k) jumps[k] = no_jump(k);
+    for (Page& page : pages) page = {};
+    used = false;
+  }
+};
+
 /// An architecture context with everything derived from it.
 struct Context {
   Jit* jit = nullptr;  // whose blocks these are; null: the interpreter's context
   u64 value = 0;
-  bool flat = true;
+  bool flat = true;     // loads and stores go straight to the window
+  bool mapped = false;  // fetches go through page tables
   ir::Round rounding = ir::Round::NearestEven;
   ir::FpRules fp_rules;
   u32 mxcsr = 0x1f80;
-  struct JumpEntry {
-    GuestAddr pc;
-    const u8* code;
-  };
-  static constexpr u32 kJumpEntries = 4096;
-  /// What entry `k` holds when it is empty: a pc that is never looked for there.
-  static constexpr JumpEntry no_jump(u32 k) { return {k == 0 ? kNever : 0, nullptr}; }
-  std::unique_ptr<JumpEntry[]> jump_cache;
-  void empty_jump_cache() {
-    for (u32 k = 0; jump_cache && k < kJumpEntries; ++k) jump_cache[k] = no_jump(k);
+  /// By vCPU and address space where the fetch is mapped; else there is one. `view` is that of the running
+  /// vCPU.
+  std::map<std::pair<unsigned, u64>, std::unique_ptr<CodeView>> views;
+  CodeView* view = nullptr;
+  static constexpr std::size_t kMostViews = 64;
+  /// Chooses the view; drops all others if there are too many.
+  void use_view(unsigned vcpu, u64 space);
+  void empty_views() {
+    for (auto& [key, v] : views) v->empty();
   }
-  std::unordered_map<GuestAddr, u32> blocks;  // pc -> live translated block
-  std::unordered_map<GuestAddr, std::unique_ptr<struct IrBlock>> interp;
+  std::unordered_map<CodeKey, u32, CodeKeyHash> blocks;  // live translated blocks
+  std::unordered_map<CodeKey, std::unique_ptr<struct IrBlock>, CodeKeyHash> interp;
   std::unordered_map<GuestAddr, Slow> slow;
   /// Blocks that hold something only the interpreter does, so that they are not tried again on every visit.
-  std::unordered_set<GuestAddr> interpreted;
-  std::vector<std::unique_ptr<SoftTlb>> tlbs;  // by vCPU; contexts that are not flat only
+  std::unordered_set<CodeKey, CodeKeyHash> interpreted;
 };
 
 /// The physical bytes that a translation was made from (at most two pieces, in two pages).
@@ -106,6 +149,7 @@ struct IrBlock {
 /// A translated guest basic block.
 struct Block {
   GuestAddr pc = 0;
+  GuestAddr pa = 0;  // of its first byte, as in CodeKey
   Context* context = nullptr;
   Extent extent;
   u32 insns = 0;

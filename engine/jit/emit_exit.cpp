@@ -60,9 +60,9 @@ void Emitter::leave(u32 index, ExitKind kind, bool quick) {
   jump_to(quick ? env_.instr->exit_quick : env_.exit_common);
 }
 
-void Emitter::jump_to(const u8* target) {
+void Emitter::jump_to(const u8* target, u8 opcode) {
   const u8* here = env_.code_address + a_.offset();
-  a_.db(0xe9);
+  a_.db(opcode);
   a_.dd(static_cast<u32>(static_cast<i32>(target - (here + 5))));
 }
 
@@ -98,6 +98,15 @@ void Emitter::emit_exit_pc(GuestAddr pc) {
     leave(0, ExitKind::Dispatch);
     return;
   }
+  if (env_.context.mapped && ((pc ^ unit_->pc) & ~(AddressSpace::kPage - 1)) != 0) {
+    // What is in another page may change while this code stays: as for any jump, the view knows.
+    mov_imm(kRax, pc);
+    a_.mov(x86::rdx, field(offsetof(CpuHeader, jumps), 8));
+    const u32 entry = static_cast<u32>((pc / env_.arch.insn_alignment()) % CodeView::kJumps);
+    const i32 at = static_cast<i32>(entry * sizeof(CodeView::Jump));
+    jump_if_cached(x86::ptr(x86::rdx, at, 8), x86::ptr(x86::rdx, at + 8, 8));
+    return;
+  }
   const u32 number = env_.first_link + static_cast<u32>(out_->links.size());
   const u32 slot = static_cast<u32>(out_->links.size());
   Link link;
@@ -110,6 +119,19 @@ void Emitter::emit_exit_pc(GuestAddr pc) {
   cold([this, slot, number] {
     out_->links[slot].stub_offset = static_cast<u32>(a_.offset());
     leave(number, ExitKind::Link);
+  });
+}
+
+/// To the block that begins at the pc in rax, if the view's entry is that pc's.
+void Emitter::jump_if_cached(const Mem& pc, const Mem& code) {
+  Label miss = a_.newLabel();
+  a_.cmp(x86::rax, pc);
+  a_.jne(miss);
+  a_.jmp(code);
+  cold([this, miss] {
+    a_.bind(miss);
+    a_.mov(field(offsetof(CpuHeader, pc), 8), x86::rax);
+    leave(0, ExitKind::Indirect);
   });
 }
 
@@ -131,23 +153,15 @@ void Emitter::emit_indirect(Value target) {
   unsigned shift = 0;
   for (unsigned align = env_.arch.insn_alignment(); align > 1; align >>= 1) ++shift;
   // Entry index = (pc >> shift) mod entries; an entry is 16 bytes.
-  static_assert(sizeof(Context::JumpEntry) == 16 && offsetof(Context::JumpEntry, code) == 8);
+  static_assert(sizeof(CodeView::Jump) == 16 && offsetof(CodeView::Jump, code) == 8);
   if (shift <= 3)
     a_.lea(x86::ecx, x86::ptr(0, x86::rax, 4 - shift > 3 ? 3 : 4 - shift));
   else
     a_.mov(x86::ecx, x86::eax);
   if (shift == 0) a_.add(x86::ecx, x86::ecx);
-  a_.and_(x86::ecx, (Context::kJumpEntries - 1) << 4);
-  a_.mov(x86::rdx, reinterpret_cast<u64>(env_.context.jump_cache.get()));
-  Label miss = a_.newLabel();
-  a_.cmp(x86::rax, x86::ptr(x86::rdx, x86::rcx, 0, 0, 8));
-  a_.jne(miss);
-  a_.jmp(x86::ptr(x86::rdx, x86::rcx, 0, 8, 8));
-  cold([this, miss] {
-    a_.bind(miss);
-    a_.mov(field(offsetof(CpuHeader, pc), 8), x86::rax);
-    leave(0, ExitKind::Indirect);
-  });
+  a_.and_(x86::ecx, (CodeView::kJumps - 1) << 4);
+  a_.mov(x86::rdx, field(offsetof(CpuHeader, jumps), 8));
+  jump_if_cached(x86::ptr(x86::rdx, x86::rcx, 0, 0, 8), x86::ptr(x86::rdx, x86::rcx, 0, 8, 8));
 }
 
 void Emitter::emit_branch(Value v) {

@@ -43,6 +43,7 @@ struct EmitEnv {
   const RamBlock* main_ram;    // the block that Slow sites compare with; may be null
   const u8* code_address;      // where the code will run
   const u8* exit_common;       // in the arena: leaves with rax = index << 8 | kind
+  const u8* fill;              // in the arena: looks up what missed the soft TLB (Jit::emit_fill_stub)
   u32 first_site, first_link;  // numbers of the first ones emitted
   u32 block;                   // number of the block being emitted
   const EmitInstr* instr = nullptr;
@@ -191,6 +192,7 @@ class Emitter {
   void emit_call(Value v);
   void emit_exit_pc(GuestAddr pc);
   void emit_indirect(Value target);
+  void jump_if_cached(const Mem& pc, const Mem& code);
   void dispatch_to(Value target);
   void emit_branch(Value v);
   void refund();
@@ -198,7 +200,7 @@ class Emitter {
   u32 add_site(GuestAddr pc, u32 done, InstrSite instr);
   void leave(u32 index, ExitKind kind) { leave(index, kind, quick_exit()); }
   void leave(u32 index, ExitKind kind, bool quick);
-  void jump_to(const u8* target);
+  void jump_to(const u8* target, u8 opcode = 0xe9);
   void save_for_c();
   void restore_after_c(u32 keep_mask);  // keep_mask: registers that C left alone
   void cold(std::function<void()> fn) { cold_.push_back(std::move(fn)); }

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <mutex>
 
+#include "engine/ir/access.h"
+
 #include "engine/instrument_ops.h"
 
 namespace hindcast::jit {
@@ -89,9 +91,19 @@ Jit::Jit(Machine& machine, Variant variant) : machine_(machine), variant_(varian
   gs_base_ = reinterpret_cast<u64>(machine.memory().window());
   install_fault_handler();
   emit_stubs();
+  emit_fill_stub();
 }
 
 Jit::~Jit() = default;
+
+void Context::use_view(unsigned vcpu, u64 space) {
+  auto it = views.find({vcpu, space});
+  if (it == views.end()) {
+    if (views.size() >= kMostViews) views.clear();
+    it = views.emplace(std::pair{vcpu, space}, std::make_unique<CodeView>()).first;
+  }
+  view = it->second.get();
+}
 
 /// Registers in pin order get the pinned host registers, integers and floats separately.
 HomeMap Jit::standard_homes() const {
@@ -190,6 +202,53 @@ void Jit::emit_stubs() {
   stubs_end_ = arena_->next_offset();
 }
 
+namespace {
+
+/// The access of `what & 0xff` bytes at `va`, a store if bit 8 is set. Also what throws is left to the
+/// interpreter.
+u64 fill_tlb(Vcpu* vcpu, u64 va, u32 what) {
+  try {
+    const ir::DataAccess access{*vcpu, vcpu->machine().memory(), MemoryMode::Translated};
+    return access.prepare(va, what & 0xff, (what >> 8 & 1) != 0 ? Access::Write : Access::Read) ? 1 : 0;
+  } catch (...) {
+    return 0;
+  }
+}
+
+}  // namespace
+
+/// A function of the address in header.scratch[0] and the access in scratch[1]: clears ZF if the soft TLB
+/// knows the page now. All registers stay as they are.
+void Jit::emit_fill_stub() {
+  holder_.reset();
+  holder_.init(environment_);
+  x86::Assembler a(&holder_);
+  constexpr u8 kSaved[] = {0, 1, 2, 6, 7, 8, 9, 10, 11};
+  constexpr i32 kXmmBytes = 16 * 16, kFrame = kXmmBytes + 8 * static_cast<i32>(std::size(kSaved));
+  static_assert((kFrame + 8) % 16 == 0);  // with the return address
+  const auto at = [](std::size_t offset) {
+    return x86::ptr(x86::rbp, static_cast<i32>(offset) - kStateBias, 8);
+  };
+  a.sub(x86::rsp, kFrame);
+  for (u32 k = 0; k < std::size(kSaved); ++k)
+    a.mov(x86::ptr(x86::rsp, kXmmBytes + 8 * static_cast<i32>(k)), x86::gpq(kSaved[k]));
+  for (u32 k = 0; k < 16; ++k) a.movups(x86::ptr(x86::rsp, 16 * static_cast<i32>(k)), x86::xmm(k));
+  a.mov(x86::rdi, at(offsetof(CpuHeader, vcpu)));
+  a.mov(x86::rsi, at(offsetof(CpuHeader, scratch)));
+  a.mov(x86::edx, at(offsetof(CpuHeader, scratch) + 8));
+  a.mov(x86::rax, reinterpret_cast<u64>(&fill_tlb));
+  a.call(x86::rax);
+  a.test(x86::eax, x86::eax);
+  for (u32 k = 0; k < 16; ++k) a.movups(x86::xmm(k), x86::ptr(x86::rsp, 16 * static_cast<i32>(k)));
+  for (u32 k = 0; k < std::size(kSaved); ++k)
+    a.mov(x86::gpq(kSaved[k]), x86::ptr(x86::rsp, kXmmBytes + 8 * static_cast<i32>(k)));
+  a.lea(x86::rsp, x86::ptr(x86::rsp, kFrame));
+  a.ret();
+  const CodeBuffer& code = holder_.textSection()->buffer();
+  fill_ = arena_->exec() + arena_->append(code.data(), code.size());
+  stubs_end_ = arena_->next_offset();
+}
+
 u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent, const UnitInstr* instr) {
   // A generous bound on the code of one unit; what is really needed is known only afterwards.
   u64 room = 64 * unit.insts.size() + 4096;
@@ -202,10 +261,6 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent, c
   if (!arena_->has_room(room) || numbers >= kMostNumbers) {
     clear();
     if (on_clear_) on_clear_();
-  }
-  if (!context.jump_cache) {
-    context.jump_cache = std::make_unique<Context::JumpEntry[]>(Context::kJumpEntries);
-    for (u32 k = 0; k < Context::kJumpEntries; ++k) context.jump_cache[k] = Context::no_jump(k);
   }
   const u32 number = static_cast<u32>(blocks_.size());
   std::optional<EmitInstr> emit_instr;
@@ -226,6 +281,7 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent, c
                     main_ram_,
                     arena_->next(),
                     exit_common_,
+                    fill_,
                     static_cast<u32>(sites_.size()),
                     static_cast<u32>(links_.size()),
                     number,
@@ -241,6 +297,7 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent, c
 
   auto block = std::make_unique<Block>();
   block->pc = unit.pc;
+  block->pa = context.mapped ? extent.pa[0] : unit.pc;
   block->context = &context;
   block->extent = extent;
   block->insns = unit.insn_count;
@@ -262,7 +319,7 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent, c
     arena_->patch32(l.jump_offset, l.stub_offset - (l.jump_offset + 4));
     links_.push_back(l);
   }
-  context.blocks[unit.pc] = number;
+  context.blocks[{unit.pc, block->pa}] = number;
   blocks_.push_back(std::move(block));
   return number;
 }
@@ -276,6 +333,8 @@ Exit Jit::enter(Vcpu& vcpu, Context& context, u32 number) {
     current_gs = gs_base_;
   }
   CpuHeader& header = vcpu.header();
+  if (context.view == nullptr) context.use_view(0, 0);
+  header.jumps = context.view->jumps;
   header.mxcsr = context.mxcsr;
   header.window_limit = machine_.memory().window_limit();
   access_fault_ = false;
@@ -328,7 +387,8 @@ void Jit::cache_jump(Context& context, u32 number) {
   unsigned shift = 0;
   for (unsigned align = machine_.arch().insn_alignment(); align > 1; align >>= 1) ++shift;
   const Block& b = *blocks_[number];
-  context.jump_cache[(b.pc >> shift) % Context::kJumpEntries] = {b.pc, arena_->exec() + b.code_offset};
+  context.view->jumps[(b.pc >> shift) % CodeView::kJumps] = {b.pc, arena_->exec() + b.code_offset};
+  context.view->used = true;
 }
 
 void Jit::kill(u32 number) {
@@ -342,13 +402,13 @@ void Jit::kill(u32 number) {
     arena_->patch32(l.jump_offset, l.stub_offset - (l.jump_offset + 4));
   }
   b.incoming.clear();
-  if (auto it = b.context->blocks.find(b.pc); it != b.context->blocks.end() && it->second == number)
+  if (auto it = b.context->blocks.find({b.pc, b.pa}); it != b.context->blocks.end() && it->second == number)
     b.context->blocks.erase(it);
   unsigned shift = 0;
   for (unsigned align = machine_.arch().insn_alignment(); align > 1; align >>= 1) ++shift;
-  const u32 at = static_cast<u32>((b.pc >> shift) % Context::kJumpEntries);
-  Context::JumpEntry& entry = b.context->jump_cache[at];
-  if (entry.pc == b.pc) entry = Context::no_jump(at);
+  const u32 at = static_cast<u32>((b.pc >> shift) % CodeView::kJumps);
+  for (auto& [key, view] : b.context->views)
+    if (view->jumps[at].pc == b.pc) view->jumps[at] = CodeView::no_jump(at);
 }
 
 void Jit::clear() {

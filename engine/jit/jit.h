@@ -69,6 +69,7 @@ class Jit {
   void link(u32 number, u32 block);
   /// The block's direct exits lead back to the caller.
   void unlink_exits(u32 block);
+  /// The view in use finds the block by its pc from now on.
   void cache_jump(Context& context, u32 block);
   /// The block is dead: nothing enters it any more. A caller that is inside it leaves before long.
   void kill(u32 block);
@@ -84,6 +85,7 @@ class Jit {
 
  private:
   void emit_stubs();
+  void emit_fill_stub();
   HomeMap standard_homes() const;
 
   Machine& machine_;
@@ -97,6 +99,7 @@ class Jit {
   u32 stubs_end_ = 0;
   const u8* enter_stub_ = nullptr;
   const u8* exit_common_ = nullptr;
+  const u8* fill_ = nullptr;
   const u8* exit_quick_ = nullptr;  // Calling: likewise, but MXCSR holds nothing of the guest's
   std::vector<std::unique_ptr<Block>> blocks_;
   std::vector<Site> sites_;
