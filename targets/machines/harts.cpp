@@ -86,8 +86,16 @@ void repeat_hart(DeviceTree& tree, unsigned count) {
   }
 }
 
-void set_isa(DeviceTree& tree, const std::string& isa) {
-  for (DtNode* cpu : cpu_nodes(tree)) cpu->set_string("riscv,isa", isa);
+void set_isa(DeviceTree& tree, const std::string& isa, const std::string& mmu_type) {
+  for (DtNode* cpu : cpu_nodes(tree)) {
+    cpu->set_string("riscv,isa", isa);
+    cpu->set_string("mmu-type", mmu_type);
+  }
+}
+
+std::string mmu_type_of(const DeviceTree& tree) {
+  const std::vector<DtNode*> cpus = cpu_nodes(tree);
+  return cpus.empty() ? std::string() : cpus.front()->string("mmu-type");
 }
 
 std::string isa_of(const DeviceTree& tree) {

@@ -18,9 +18,10 @@ HartCounts hart_counts(const loader::DeviceTree& tree);
 /// wire to the first hart's interrupt controller one to each of the others'.
 void repeat_hart(loader::DeviceTree& tree, unsigned count);
 
-/// Every CPU node's `riscv,isa`.
-void set_isa(loader::DeviceTree& tree, const std::string& isa);
-/// That of the first CPU; empty if it has none.
+/// Every CPU node's `riscv,isa` and `mmu-type`.
+void set_isa(loader::DeviceTree& tree, const std::string& isa, const std::string& mmu_type);
+/// Those of the first CPU; empty if it has none.
 std::string isa_of(const loader::DeviceTree& tree);
+std::string mmu_type_of(const loader::DeviceTree& tree);
 
 }  // namespace hindcast::machines

@@ -87,12 +87,12 @@ bool claims_nothing(ByteView) { return false; }
 DeviceTree riscv_board_tree(MachineConfig& config, unsigned image_bits) {
   DeviceTree tree = board_source(config);
   const std::string isa = isa_of(tree);
-  if (config.cpu.empty() && !isa.empty()) config.cpu = riscv::cpu_of_isa(isa);
+  if (config.cpu.empty() && !isa.empty()) config.cpu = riscv::cpu_of_isa(isa, mmu_type_of(tree));
   const riscv::Features features = riscv::parse_cpu(config.cpu, image_bits);
   config.cpu = features.description();
   settle_harts(tree, config);
   settle_memory(tree, config, features.xlen);
-  set_isa(tree, riscv::isa_string(features));
+  set_isa(tree, riscv::isa_string(features), riscv::mmu_type(features));
   return tree;
 }
 

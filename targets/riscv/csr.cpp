@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <cstring>
 #include <deque>
+#include <utility>
 
 #include "engine/softfloat/fp.h"
+#include "targets/riscv/paging.h"
 #include "targets/riscv/pmp.h"
 #include "targets/riscv/traps.h"
 
@@ -26,6 +28,8 @@ u32 fp_flags_of(u32 fflags) {
 namespace {
 
 RiscvState& state_of(const Vcpu& vcpu) { return vcpu.state<RiscvState>(); }
+
+constexpr unsigned kSatp = 0x180, kMenvcfgh = 0x31a, kMip = 0x344;
 
 u64 read_zero(const RiscvArch&, const Vcpu&, unsigned) { return 0; }
 
@@ -65,20 +69,26 @@ void write_fcsr(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
 u64 read_mstatus(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
   u64 value = state_of(vcpu).mstatus;
   if (arch.xlen() == 64 && arch.features().has(ext::U)) value |= u64{2} << mstatus::kUxlShift;
+  if (arch.xlen() == 64 && arch.features().has(ext::S)) value |= u64{2} << mstatus::kSxlShift;
   if ((value & mstatus::kFs) == mstatus::kFs) value |= u64{1} << (arch.xlen() - 1);  // SD
   return value;
 }
+
+/// What sstatus has of mstatus, beside FS.
+constexpr u64 kSstatus = mstatus::kSie | mstatus::kSpie | mstatus::kSpp | mstatus::kSum | mstatus::kMxr;
 
 /// The bits that this CPU has.
 u64 mstatus_mask(const RiscvArch& arch) {
   u64 mask = mstatus::kMie | mstatus::kMpie | mstatus::kMpp;
   if (arch.features().has(ext::F)) mask |= mstatus::kFs;
   if (arch.features().has(ext::U)) mask |= mstatus::kMprv | mstatus::kTw;
+  if (arch.features().has(ext::S)) mask |= kSstatus | mstatus::kTvm | mstatus::kTsr;
   return mask;
 }
 
 bool has_privilege(const RiscvArch& arch, u64 privilege) {
-  return privilege == kMachine || (privilege == kUser && arch.features().has(ext::U));
+  return privilege == kMachine || (privilege == kUser && arch.features().has(ext::U)) ||
+         (privilege == kSupervisor && arch.features().has(ext::S));
 }
 
 void write_mstatus(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
@@ -101,6 +111,7 @@ u64 read_misa(const RiscvArch& arch, const Vcpu&, unsigned) {
   letter('F', ext::F);
   letter('D', ext::D);
   letter('C', ext::C);
+  letter('S', ext::S);
   letter('U', ext::U);
   return value;
 }
@@ -116,13 +127,87 @@ void write_mepc(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
 
 u64 read_mhartid(const RiscvArch&, const Vcpu& vcpu, unsigned) { return vcpu.index(); }
 
-constexpr auto write_mie = write_masked<&RiscvState::mie, irq::kAll>;
+/// Of interrupts, by what the CPU has.
+u64 mie_mask(const RiscvArch& arch) {
+  return irq::kMachineLines | (arch.features().has(ext::S) ? irq::kSupervisorAll : 0);
+}
+void write_mie(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  state_of(vcpu).mie = value & mie_mask(arch);
+}
+u64 read_mip(const RiscvArch&, const Vcpu& vcpu, unsigned) { return pending_of(state_of(vcpu)); }
+/// Software raises supervisor mode's interrupts; the others are levels of lines.
+void write_mip(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  if (!arch.features().has(ext::S)) return;
+  RiscvState& s = state_of(vcpu);
+  s.mip = (s.mip & ~irq::kSupervisorAll) | (value & irq::kSupervisorAll);
+}
+constexpr auto write_medeleg = write_masked<&RiscvState::medeleg, cause::kDelegable>;
+constexpr auto write_mideleg = write_masked<&RiscvState::mideleg, irq::kSupervisorAll>;
 constexpr auto write_mscratch = write_masked<&RiscvState::mscratch, ~u64{0}>;
 constexpr auto write_mcause = write_masked<&RiscvState::mcause, ~u64{0}>;
 constexpr auto write_mtval = write_masked<&RiscvState::mtval, ~u64{0}>;
-constexpr u64 kCounterEnable = 0xffff'ffff, kEnvironment = 1;  // of menvcfg only FIOM
+constexpr u64 kCounterEnable = 0xffff'ffff;
 constexpr auto write_mcounteren = write_masked<&RiscvState::mcounteren, kCounterEnable>;
-constexpr auto write_menvcfg = write_masked<&RiscvState::menvcfg, kEnvironment>;
+
+u64 menvcfg_mask(const RiscvArch& arch) {
+  return envcfg::kFiom | (arch.features().has(ext::Svadu) ? envcfg::kAdue : 0);
+}
+u64 read_menvcfg(const RiscvArch& arch, const Vcpu& vcpu, unsigned number) {
+  const u64 value = state_of(vcpu).menvcfg;
+  return number == kMenvcfgh ? value >> 32 : arch.truncate(value);
+}
+void write_menvcfg(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value) {
+  u64& menvcfg = state_of(vcpu).menvcfg;
+  constexpr u64 kLow = 0xffff'ffff;
+  if (number == kMenvcfgh)
+    value = value << 32 | (menvcfg & kLow);
+  else if (arch.xlen() == 32)
+    value = (value & kLow) | (menvcfg & ~kLow);
+  value &= menvcfg_mask(arch);
+  if (std::exchange(menvcfg, value) != value) vcpu.protection_changed();
+}
+
+// ---- supervisor mode (Privileged, section 4.1)
+
+u64 read_sstatus(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
+  const u64 sd = u64{1} << (arch.xlen() - 1), uxl = arch.xlen() == 64 ? u64{3} << mstatus::kUxlShift : 0;
+  return read_mstatus(arch, vcpu, 0) & (kSstatus | mstatus::kFs | sd | uxl);
+}
+void write_sstatus(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  constexpr u64 kMine = kSstatus | mstatus::kFs;
+  write_mstatus(arch, vcpu, 0, (state_of(vcpu).mstatus & ~kMine) | (value & kMine));
+}
+u64 read_sie(const RiscvArch&, const Vcpu& vcpu, unsigned) {
+  return state_of(vcpu).mie & state_of(vcpu).mideleg;
+}
+void write_sie(const RiscvArch&, Vcpu& vcpu, unsigned, u64 value) {
+  RiscvState& s = state_of(vcpu);
+  s.mie = (s.mie & ~s.mideleg) | (value & s.mideleg);
+}
+u64 read_sip(const RiscvArch&, const Vcpu& vcpu, unsigned) {
+  return pending_of(state_of(vcpu)) & state_of(vcpu).mideleg;
+}
+void write_sip(const RiscvArch&, Vcpu& vcpu, unsigned, u64 value) {
+  RiscvState& s = state_of(vcpu);
+  const u64 mine = s.mideleg & u64{1} << irq::kSupervisorSoftware;
+  s.mip = (s.mip & ~mine) | (value & mine);
+}
+void write_stvec(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  if ((value & 3) < 2) state_of(vcpu).stvec = arch.truncate(value);
+}
+void write_sepc(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  state_of(vcpu).sepc = arch.truncate(value) & ~u64{arch.insn_alignment() - 1};
+}
+constexpr auto write_sscratch = write_masked<&RiscvState::sscratch, ~u64{0}>;
+constexpr auto write_scause = write_masked<&RiscvState::scause, ~u64{0}>;
+constexpr auto write_stval = write_masked<&RiscvState::stval, ~u64{0}>;
+constexpr auto write_scounteren = write_masked<&RiscvState::scounteren, kCounterEnable>;
+constexpr auto write_senvcfg = write_masked<&RiscvState::senvcfg, envcfg::kFiom>;
+
+/// A mode that there is not leaves all of satp as it is.
+void write_satp(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  if (satp_mode_exists(arch, value)) state_of(vcpu).satp = arch.truncate(value);
+}
 
 // ---- the table
 
@@ -172,14 +257,19 @@ const Index& index() {
 }
 
 /// Whether the instruction may do this now; the manual's conditions for illegal-instruction.
-bool permitted(const RiscvState& s, const CsrRow* row, const CsrAccess& access) {
+bool permitted(const RiscvArch& arch, const RiscvState& s, const CsrRow* row, const CsrAccess& access) {
   if (row == nullptr) return false;
   if ((access.number >> 8 & 3) > s.privilege) return false;
   if (access.writes && access.number >> 10 == 3) return false;  // read-only
   if ((row->needs & ext::kFloat) != 0 && (s.mstatus & mstatus::kFs) == 0) return false;
   const bool user_counter = (access.number & 0xf60) == 0xc00;
-  if (user_counter && s.privilege == kUser && (s.mcounteren >> (access.number & 31) & 1) == 0) return false;
-  return true;
+  const auto refuses = [&](u64 enabled) {
+    return user_counter && (enabled >> (access.number & 31) & 1) == 0;
+  };
+  if (s.privilege != kMachine && refuses(s.mcounteren)) return false;
+  if (s.privilege == kUser && arch.features().has(ext::S) && refuses(s.scounteren)) return false;
+  const bool trapped = s.privilege == kSupervisor && (s.mstatus & mstatus::kTvm) != 0;
+  return !trapped || access.number != kSatp;
 }
 
 }  // namespace
@@ -221,11 +311,21 @@ bool keep_legal(const RiscvArch& arch, RiscvState& s) {
   if (!has_privilege(arch, s.privilege)) set(s.privilege, kMachine);
   if ((s.mtvec & 3) >= 2) set(s.mtvec, s.mtvec & ~u64{3});
   keep(s.frm, 7);
-  keep(s.mie, irq::kAll);
-  keep(s.mip, irq::kAll);
+  keep(s.mie, mie_mask(arch));
+  keep(s.mip, mie_mask(arch));
   keep(s.mcounteren, kCounterEnable);
   keep(s.mcountinhibit, kInhibitable);
-  keep(s.menvcfg, kEnvironment);
+  set(s.menvcfg, s.menvcfg & menvcfg_mask(arch));
+  const bool supervisor = arch.features().has(ext::S);
+  keep(s.medeleg, supervisor ? cause::kDelegable : 0);
+  keep(s.mideleg, supervisor ? irq::kSupervisorAll : 0);
+  keep(s.sepc, ~u64{arch.insn_alignment() - 1});
+  if ((s.stvec & 3) >= 2) set(s.stvec, s.stvec & ~u64{3});
+  keep(s.scounteren, kCounterEnable);
+  keep(s.senvcfg, envcfg::kFiom);
+  keep(s.satp, supervisor ? ~u64{0} : 0);
+  if (!satp_mode_exists(arch, s.satp)) set(s.satp, 0);
+  keep(s.supervisor_lines, supervisor ? u64{1} << irq::kSupervisorExternal : 0);
   legal = legal && (s.fp_flags & ~u32{fp::kAllFlags}) == 0;
   s.fp_flags &= fp::kAllFlags;
   return pmp_keep_legal(arch, s) && legal;
@@ -235,11 +335,13 @@ u64 csr_helper(Vcpu& vcpu, u64 bits, u64 operand, u64) {
   const auto& arch = static_cast<const RiscvArch&>(vcpu.arch());
   const CsrAccess access = csr_access(static_cast<u32>(bits));
   const CsrRow* row = find_csr(arch, access.number);
-  if (!permitted(state_of(vcpu), row, access)) return illegal_helper(vcpu, bits, 0, 0);
+  if (!permitted(arch, state_of(vcpu), row, access)) return illegal_helper(vcpu, bits, 0, 0);
   const u64 old = access.reads ? row->read(arch, vcpu, access.number) : 0;
   if (access.writes && row->write != nullptr) {
     const unsigned op = bits >> 12 & 3;
-    const u64 value = op == 1 ? operand : op == 2 ? old | operand : old & ~operand;
+    // Setting and clearing bits of mip leaves out what a line adds to it (3.1.9).
+    const u64 before = access.number == kMip ? state_of(vcpu).mip : old;
+    const u64 value = op == 1 ? operand : op == 2 ? before | operand : before & ~operand;
     row->write(arch, vcpu, access.number, value);
   }
   return old;

@@ -20,6 +20,7 @@ constexpr Feature kFeatures[] = {
     {"d", ext::D, ext::F, true},
     {"c", ext::C, 0, true},
     {"u", ext::U, ext::Zicsr, true},
+    {"s", ext::S, ext::U, true},
     {"zicsr", ext::Zicsr, 0, true},
     {"zifencei", ext::Zifencei, 0, true},
     {"zicntr", ext::Zicntr, ext::Zicsr, true},
@@ -33,6 +34,10 @@ constexpr Feature kFeatures[] = {
     {"zfhmin", ext::Zfhmin, ext::F, true},
     {"zfh", ext::Zfh, ext::Zfhmin, true},
     {"pmp", ext::Pmp, ext::Zicsr, true},
+    {"sv48", ext::Sv48, ext::S, true},
+    {"sv57", ext::Sv57, ext::Sv48, true},
+    {"svade", ext::Svade, ext::S, false},
+    {"svadu", ext::Svadu, ext::S, true},
 };
 
 const Feature* find(std::string_view name) {

@@ -30,6 +30,11 @@ inline constexpr u64 Zcb = u64{1} << 17;
 inline constexpr u64 Zfhmin = u64{1} << 18;
 inline constexpr u64 Zfh = u64{1} << 19;
 inline constexpr u64 Pmp = u64{1} << 20;
+inline constexpr u64 S = u64{1} << 21;     // supervisor mode and paging
+inline constexpr u64 Sv48 = u64{1} << 22;  // RV64; Sv39 (RV32: Sv32) is always there
+inline constexpr u64 Sv57 = u64{1} << 23;
+inline constexpr u64 Svade = u64{1} << 24;  // after reset, clear accessed and dirty bits fault
+inline constexpr u64 Svadu = u64{1} << 25;  // they can be set by hardware
 /// Extensions whose instructions need mstatus.FS to be on.
 inline constexpr u64 kFloat = F | D | Zfhmin | Zfh;
 }  // namespace ext

@@ -14,6 +14,8 @@ const Helpers& helpers() {
       .store_misaligned = register_helper("riscv.store_misaligned", &store_misaligned_helper),
       .ecall = register_helper("riscv.ecall", &ecall_helper),
       .mret = register_helper("riscv.mret", &mret_helper),
+      .sret = register_helper("riscv.sret", &sret_helper),
+      .sfence = register_helper("riscv.sfence", &sfence_helper),
       .wfi = register_helper("riscv.wfi", &wfi_helper),
       .ebreak = register_helper("riscv.ebreak", &ebreak_helper),
       .csr = register_helper("riscv.csr", &csr_helper),

@@ -9,6 +9,8 @@ struct Helpers {
   u32 illegal, fetch_misaligned, store_misaligned, ecall;
   // System (traps.cpp, semihosting.cpp, csr.cpp).
   u32 mret;    // a: instruction bits; the new pc
+  u32 sret;    // likewise
+  u32 sfence;  // a: instruction bits
   u32 wfi;     // a: instruction bits
   u32 ebreak;  // a: pc of the next instruction
   u32 csr;     // a: instruction bits, b: value of rs1; the old value of the CSR

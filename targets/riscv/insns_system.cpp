@@ -18,6 +18,10 @@ void ecall(Emitter& e) { e.raise(helpers().ecall, e.b.i64(e.o.bits)); }
 
 void mret(Emitter& e) { e.dispatch(e.b.call(helpers().mret, e.b.i64(e.o.bits))); }
 
+void sret(Emitter& e) { e.dispatch(e.b.call(helpers().sret, e.b.i64(e.o.bits))); }
+
+void sfence(Emitter& e) { e.b.call(helpers().sfence, e.b.i64(e.o.bits)); }
+
 void wfi(Emitter& e) {
   e.b.call(helpers().wfi, e.b.i64(e.o.bits));
   e.dispatch_next();
@@ -34,7 +38,7 @@ void csr(Emitter& e) {
 }  // namespace
 
 std::span<const InsnRow> rows_system() {
-  using ext::I, ext::Zicsr, ext::Zifencei;
+  using ext::I, ext::S, ext::Zicsr, ext::Zifencei;
   constexpr Xlen any = Xlen::Any;
   static constexpr InsnRow rows[] = {
 #include "targets/riscv/insns_system.inc"

@@ -42,7 +42,13 @@ std::string isa_string(const Features& features) {
   return text;
 }
 
-std::string cpu_of_isa(std::string_view isa) {
+std::string mmu_type(const Features& features) {
+  if (!features.has(ext::S)) return "riscv,none";
+  if (features.xlen == 32) return "riscv,sv32";
+  return features.has(ext::Sv57) ? "riscv,sv57" : features.has(ext::Sv48) ? "riscv,sv48" : "riscv,sv39";
+}
+
+std::string cpu_of_isa(std::string_view isa, std::string_view mmu) {
   const std::string_view model = isa.substr(0, 4);
   if (model != "rv32" && model != "rv64")
     throw Fatal(fmt::format("riscv,isa: '{}' begins with neither rv32 nor rv64", isa));
@@ -62,6 +68,9 @@ std::string cpu_of_isa(std::string_view isa) {
     if ((part.extension & (ext::Zicsr | ext::Zifencei | ext::Zicntr | ext::Zihpm)) != 0) continue;
     if (!has(part.text)) cpu += fmt::format(",{}=off", part.text[0] == '_' ? part.text + 1 : part.text);
   }
+  if (mmu == "riscv,none") cpu += ",s=off";
+  if (mmu == "riscv,sv39") cpu += ",sv48=off";
+  if (mmu == "riscv,sv48") cpu += ",sv57=off";
   return cpu;
 }
 

@@ -120,7 +120,9 @@ bool RiscvArch::write_register(Vcpu& vcpu, unsigned row, u64 value) const {
     return true;
   }
   if (r.offset == kOffsetPrivilege) {
-    if (value != kMachine && (value != kUser || !cpu_.has(ext::U))) return false;
+    const bool exists = value == kMachine || (value == kUser && cpu_.has(ext::U)) ||
+                        (value == kSupervisor && cpu_.has(ext::S));
+    if (!exists) return false;
     s.privilege = value;
     return true;
   }

@@ -8,6 +8,7 @@
 #include "engine/registry.h"
 #include "targets/riscv/csr.h"
 #include "targets/riscv/emitter.h"
+#include "targets/riscv/paging.h"
 #include "targets/riscv/pmp.h"
 
 namespace hindcast::riscv {
@@ -54,7 +55,8 @@ void register_cpus() {
   for (const unsigned xlen : {32u, 64u}) {
     Registry::instance().add_cpu(
         "riscv", "rv" + std::to_string(xlen),
-        std::to_string(xlen) + "-bit, machine and user mode; features (feature=on/off): " + known_features());
+        std::to_string(xlen) +
+            "-bit, machine, supervisor and user mode; features (feature=on/off): " + known_features());
   }
 }
 
@@ -113,11 +115,14 @@ u64 RiscvArch::context(const Vcpu& vcpu) const {
   const auto& fetching = pmp_summary(*this, vcpu, s.privilege);
   if (fetching.restricts != 0 || pmp_summary(*this, vcpu, data).restricts != 0)
     c |= context::kChecked | fetching.executable << context::kExecutableShift;
+  if (paged(*this, s, s.privilege)) c |= context::kMapped;
+  if (paged(*this, s, data) || vcpu.machine().memory().tables_read()) c |= context::kLookedUp;
   return c;
 }
 
 MemoryMode RiscvArch::memory_mode(u64 context) const {
-  return (context & context::kChecked) != 0 ? MemoryMode::Translated : MemoryMode::Flat;
+  return (context & (context::kChecked | context::kLookedUp)) != 0 ? MemoryMode::Translated
+                                                                   : MemoryMode::Flat;
 }
 
 ir::Round RiscvArch::rounding(u64 context) const {
@@ -162,6 +167,7 @@ void RiscvArch::reset(Vcpu& vcpu, GuestAddr entry) const {
   s.pc = truncate(entry);
   s.privilege = kMachine;
   if (!cpu_.has(ext::U)) s.mstatus |= mstatus::kMpp;
+  if (cpu_.has(ext::Svadu) && !cpu_.has(ext::Svade)) s.menvcfg |= envcfg::kAdue;
   s.mcycle_offset = u64{0} - vcpu.icount();
   s.minstret_offset = u64{0} - vcpu.executed();
   pmp_changed(vcpu);
@@ -172,6 +178,7 @@ void RiscvArch::state(Vcpu& vcpu, Archive& ar) const {
   ar.field("mcycle_offset", s.mcycle_offset);
   ar.field("minstret_offset", s.minstret_offset);
   ar.field("not_retired", s.not_retired);
+  ar.field("supervisor_lines", s.supervisor_lines);
   if (!ar.loading()) return;
   // The last of the vCPU's state; the registers were loaded before it.
   const bool legal = keep_legal(*this, s);

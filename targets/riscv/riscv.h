@@ -1,6 +1,5 @@
 // The RISC-V architecture: RV32 and RV64, unprivileged ISA 20191213 with the ratified extensions of
-// features.h, and the machine and user modes of the Privileged Architecture 1.12. Supervisor mode is not
-// implemented.
+// features.h, and the machine, supervisor and user modes of the Privileged Architecture 1.12.
 #pragma once
 #include <memory>
 #include <string_view>
@@ -61,11 +60,16 @@ class RiscvArch final : public Architecture {
   // Translation.
   u64 context(const Vcpu& vcpu) const override;
   MemoryMode memory_mode(u64 context) const override;
+  bool fetch_mapped(u64 context) const override { return (context & context::kMapped) != 0; }
+  u64 data_space(const Vcpu& vcpu) const override;
+  u64 fetch_space(const Vcpu& vcpu) const override;
+  bool table_entries_used(ByteView entries) const override;
   ir::Round rounding(u64 context) const override;
   InsnInfo translate_insn(ir::Builder& b, GuestAddr pc, ByteView code) const override;
   unsigned disassemble(GuestAddr pc, ByteView code, std::string& text) const override;
   const char* insn_class(ByteView code) const override;
   Translation translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access access) const override;
+  Translation probe(Vcpu& vcpu, GuestAddr va, unsigned size, Access access) const override;
 
   // Exceptions and interrupts.
   void enter_exception(Vcpu& vcpu, const GuestFault& fault) const override;
@@ -80,11 +84,8 @@ class RiscvArch final : public Architecture {
   // Debuggers.
   const char* gdb_architecture() const override { return cpu_.xlen == 32 ? "riscv:rv32" : "riscv:rv64"; }
   bool gdb_watch_traps_before() const override { return true; }
-  /// Without supervisor mode addresses are physical; protection (PMP) is not a debugger's concern.
-  bool debug_translate(Vcpu&, GuestAddr va, GuestAddr* physical) const override {
-    *physical = truncate(va);
-    return true;
-  }
+  /// As loads see it, but for permissions: those of pages and PMP are not a debugger's concern.
+  bool debug_translate(Vcpu& vcpu, GuestAddr va, GuestAddr* physical) const override;
 
  private:
   void build_registers();
@@ -108,6 +109,9 @@ Fetched fetch(ByteView code);
 
 /// Puts the result of a semihosting call where the convention has it (semihost::Options::set_result).
 void set_semihosting_result(Vcpu& vcpu, u64 value);
+
+/// Interrupts that are pending, as mip shows them.
+inline u64 pending_of(const RiscvState& s) { return s.mip | s.supervisor_lines; }
 
 /// The privilege that loads and stores use now: MPP's while mstatus.MPRV is set.
 u64 data_privilege(const RiscvState& s);

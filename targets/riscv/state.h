@@ -12,11 +12,11 @@ struct RiscvState : CpuHeader {
   // LR/SC.
   u64 reservation;        // address
   u64 reservation_valid;  // 0 or 1
-  u64 privilege;          // kUser or kMachine
+  u64 privilege;          // kUser, kSupervisor or kMachine
   u64 frm;                // 0 to 7; 5 and above are invalid
   u64 mstatus;            // without SD, which is computed
   u64 mie;
-  u64 mip;  // levels of the lines
+  u64 mip;  // levels of machine mode's lines, and what software has set; all that is pending: pending_of()
   u64 mtvec;
   u64 mepc;
   u64 mcause;
@@ -25,6 +25,18 @@ struct RiscvState : CpuHeader {
   u64 mcounteren;
   u64 mcountinhibit;
   u64 menvcfg;
+  u64 medeleg;
+  u64 mideleg;
+  u64 stvec;
+  u64 sepc;
+  u64 scause;
+  u64 stval;
+  u64 sscratch;
+  u64 scounteren;
+  u64 senvcfg;
+  u64 satp;
+  u64 supervisor_lines;  // mip bits of the lines whose interrupts software can also raise: external, of
+                         // supervisor mode
   // Counters: value = base + offset while counting, = offset while inhibited (csr_counters.cpp).
   u64 mcycle_offset;
   u64 minstret_offset;
@@ -40,18 +52,27 @@ struct RiscvState : CpuHeader {
 };
 
 inline constexpr u64 kUser = 0;
+inline constexpr u64 kSupervisor = 1;
 inline constexpr u64 kMachine = 3;
 
 namespace mstatus {
+inline constexpr u64 kSie = u64{1} << 1;
 inline constexpr u64 kMie = u64{1} << 3;
+inline constexpr u64 kSpie = u64{1} << 5;
 inline constexpr u64 kMpie = u64{1} << 7;
+inline constexpr u64 kSpp = u64{1} << 8;
 inline constexpr unsigned kMppShift = 11;
 inline constexpr u64 kMpp = u64{3} << kMppShift;
 inline constexpr unsigned kFsShift = 13;
 inline constexpr u64 kFs = u64{3} << kFsShift;  // off, initial, clean, dirty
 inline constexpr u64 kMprv = u64{1} << 17;
+inline constexpr u64 kSum = u64{1} << 18;
+inline constexpr u64 kMxr = u64{1} << 19;
+inline constexpr u64 kTvm = u64{1} << 20;
 inline constexpr u64 kTw = u64{1} << 21;
+inline constexpr u64 kTsr = u64{1} << 22;
 inline constexpr unsigned kUxlShift = 32;  // RV64 only
+inline constexpr unsigned kSxlShift = 34;
 }  // namespace mstatus
 
 namespace cause {
@@ -64,26 +85,46 @@ inline constexpr u64 kLoadAccess = 5;
 inline constexpr u64 kStoreMisaligned = 6;
 inline constexpr u64 kStoreAccess = 7;
 inline constexpr u64 kEcallFromU = 8;
+inline constexpr u64 kEcallFromS = 9;
 inline constexpr u64 kEcallFromM = 11;
+inline constexpr u64 kFetchPage = 12;
+inline constexpr u64 kLoadPage = 13;
+inline constexpr u64 kStorePage = 15;
+/// What can be delegated to supervisor mode: all but calls from machine mode.
+inline constexpr u64 kDelegable = 0xb3ff;
 }  // namespace cause
 
 /// Interrupt lines of a hart, numbered by their bit in mip.
 namespace irq {
+inline constexpr unsigned kSupervisorSoftware = 1;
 inline constexpr unsigned kSoftware = 3;
+inline constexpr unsigned kSupervisorTimer = 5;
 inline constexpr unsigned kTimer = 7;
+inline constexpr unsigned kSupervisorExternal = 9;
 inline constexpr unsigned kExternal = 11;
-inline constexpr u64 kAll = u64{1} << kSoftware | u64{1} << kTimer | u64{1} << kExternal;
+inline constexpr u64 kMachineLines = u64{1} << kSoftware | u64{1} << kTimer | u64{1} << kExternal;
+inline constexpr u64 kSupervisorAll =
+    u64{1} << kSupervisorSoftware | u64{1} << kSupervisorTimer | u64{1} << kSupervisorExternal;
 }  // namespace irq
 
-/// What translated code depends on, packed into the 64-bit context. Bits 10 to 23 are free for paging (satp's
-/// mode, SUM, MXR) and the vector unit's vtype.
+/// Environment configuration (menvcfg; senvcfg has the low ones).
+namespace envcfg {
+inline constexpr u64 kFiom = 1;
+inline constexpr u64 kAdue = u64{1} << 61;  // hardware sets accessed and dirty bits
+}  // namespace envcfg
+
+/// What translated code depends on, packed into the 64-bit context. Bits 12 to 23 are free for the vector
+/// unit's vtype. Of paging code depends on nothing else: where pages are is looked up at run time.
 namespace context {
-inline constexpr u64 kPrivilege = 3;              // bits 0-1: of instruction fetch
-inline constexpr unsigned kDataPrivShift = 2;     // bits 2-3: of loads and stores (MPRV)
-inline constexpr u64 kFsOn = u64{1} << 4;         // mstatus.FS is not off
-inline constexpr u64 kFsDirty = u64{1} << 5;      // mstatus.FS is dirty: nothing to update
-inline constexpr unsigned kFrmShift = 6;          // bits 6-8
-inline constexpr u64 kChecked = u64{1} << 9;      // PMP can refuse something at these privileges
+inline constexpr u64 kPrivilege = 3;           // bits 0-1: of instruction fetch
+inline constexpr unsigned kDataPrivShift = 2;  // bits 2-3: of loads and stores (MPRV)
+inline constexpr u64 kFsOn = u64{1} << 4;      // mstatus.FS is not off
+inline constexpr u64 kFsDirty = u64{1} << 5;   // mstatus.FS is dirty: nothing to update
+inline constexpr unsigned kFrmShift = 6;       // bits 6-8
+inline constexpr u64 kChecked = u64{1} << 9;   // PMP can refuse something at these privileges
+inline constexpr u64 kMapped = u64{1} << 10;   // fetches go through page tables
+inline constexpr u64 kLookedUp = u64{1}
+                                 << 11;  // loads and stores do, or stores to page tables must be noticed
 inline constexpr unsigned kExecutableShift = 24;  // kChecked: number of what PMP lets be executed
 }  // namespace context
 

@@ -1,35 +1,51 @@
 // Exceptions, interrupts, and the instructions that leave and await them (Privileged 1.12, sections 3.1.6
-// to 3.1.16, 3.3).
+// to 3.1.16, 3.3, 4.1 and 4.2).
 #include "targets/riscv/traps.h"
 
-#include <algorithm>
-
 #include "engine/machine.h"
-#include "targets/riscv/pmp.h"
 #include "targets/riscv/riscv.h"
 
 namespace hindcast::riscv {
 namespace {
 
-/// Into machine mode at mtvec.
+/// Into supervisor mode at stvec if the cause is delegated, else into machine mode at mtvec.
 void enter_trap(const RiscvArch& arch, RiscvState& s, u64 cause, u64 value, bool interrupt) {
   s.reservation_valid = 0;
-  s.mepc = s.pc;
-  s.mcause = interrupt ? cause | u64{1} << (arch.xlen() - 1) : cause;
-  s.mtval = arch.truncate(value);
-  const u64 enabled = s.mstatus & mstatus::kMie;
-  s.mstatus &= ~(mstatus::kMie | mstatus::kMpie | mstatus::kMpp);
-  s.mstatus |= (enabled != 0 ? mstatus::kMpie : 0) | s.privilege << mstatus::kMppShift;
-  s.privilege = kMachine;
-  const u64 base = s.mtvec & ~u64{3};
-  const bool vectored = (s.mtvec & 3) == 1;
+  const u64 delegated = interrupt ? s.mideleg : s.medeleg;
+  const u64 cause_value = interrupt ? cause | u64{1} << (arch.xlen() - 1) : cause;
+  u64 vector = s.mtvec;
+  if (s.privilege != kMachine && (delegated >> cause & 1) != 0) {
+    s.sepc = s.pc;
+    s.scause = cause_value;
+    s.stval = arch.truncate(value);
+    const u64 enabled = s.mstatus & mstatus::kSie;
+    s.mstatus &= ~(mstatus::kSie | mstatus::kSpie | mstatus::kSpp);
+    s.mstatus |= (enabled != 0 ? mstatus::kSpie : 0) | (s.privilege == kSupervisor ? mstatus::kSpp : 0);
+    s.privilege = kSupervisor;
+    vector = s.stvec;
+  } else {
+    s.mepc = s.pc;
+    s.mcause = cause_value;
+    s.mtval = arch.truncate(value);
+    const u64 enabled = s.mstatus & mstatus::kMie;
+    s.mstatus &= ~(mstatus::kMie | mstatus::kMpie | mstatus::kMpp);
+    s.mstatus |= (enabled != 0 ? mstatus::kMpie : 0) | s.privilege << mstatus::kMppShift;
+    s.privilege = kMachine;
+  }
+  const u64 base = vector & ~u64{3};
+  const bool vectored = (vector & 3) == 1;
   s.pc = arch.truncate(interrupt && vectored ? base + 4 * cause : base);
 }
 
-/// Interrupts that would be taken now, as mip bits.
+/// Interrupts that would be taken now, as mip bits: those for the most privileged mode that has any.
 u64 deliverable(const RiscvState& s) {
-  const bool enabled = s.privilege < kMachine || (s.mstatus & mstatus::kMie) != 0;
-  return enabled ? s.mip & s.mie : 0;
+  const u64 pending = pending_of(s) & s.mie;
+  if (pending == 0) return 0;
+  const bool machine = s.privilege < kMachine || (s.mstatus & mstatus::kMie) != 0;
+  if (const u64 mine = pending & ~s.mideleg; machine && mine != 0) return mine;
+  const bool supervisor =
+      s.privilege < kSupervisor || (s.privilege == kSupervisor && (s.mstatus & mstatus::kSie) != 0);
+  return supervisor ? pending & s.mideleg : 0;
 }
 
 const RiscvArch& arch_of(const Vcpu& vcpu) { return static_cast<const RiscvArch&>(vcpu.arch()); }
@@ -72,9 +88,12 @@ GuestFault RiscvArch::misaligned_fault(GuestAddr va, Access access) const {
 }
 
 void RiscvArch::set_irq(Vcpu& vcpu, unsigned line, bool level) const {
-  const u64 bit = line < 64 ? u64{1} << line & irq::kAll : 0;
+  if (line >= 64) return;
   RiscvState& s = vcpu.state<RiscvState>();
-  s.mip = level ? s.mip | bit : s.mip & ~bit;
+  const u64 machine = u64{1} << line & irq::kMachineLines;
+  const u64 supervisor = cpu_.has(ext::S) ? u64{1} << line & u64{1} << irq::kSupervisorExternal : 0;
+  s.mip = level ? s.mip | machine : s.mip & ~machine;
+  s.supervisor_lines = level ? s.supervisor_lines | supervisor : s.supervisor_lines & ~supervisor;
   if (level) vcpu.request_exit();
 }
 
@@ -85,7 +104,8 @@ bool RiscvArch::interrupt_pending(const Vcpu& vcpu) const {
 void RiscvArch::enter_interrupt(Vcpu& vcpu) const {
   RiscvState& s = vcpu.state<RiscvState>();
   const u64 pending = deliverable(s);
-  for (const unsigned line : {irq::kExternal, irq::kSoftware, irq::kTimer}) {  // by priority
+  for (const unsigned line : {irq::kExternal, irq::kSoftware, irq::kTimer, irq::kSupervisorExternal,
+                              irq::kSupervisorSoftware, irq::kSupervisorTimer}) {  // by priority
     if ((pending >> line & 1) == 0) continue;
     s.not_retired += 1;
     enter_trap(*this, s, line, 0, true);
@@ -95,43 +115,7 @@ void RiscvArch::enter_interrupt(Vcpu& vcpu) const {
 
 bool RiscvArch::wakes(const Vcpu& vcpu) const {
   const RiscvState& s = vcpu.state<RiscvState>();
-  return (s.mip & s.mie) != 0;  // whether or not interrupts are enabled globally
-}
-
-Translation RiscvArch::translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access access) const {
-  const RiscvState& s = vcpu.state<RiscvState>();
-  const u64 privilege = access == Access::Execute ? s.privilege : data_privilege(s);
-  const u8 wanted = access == Access::Read    ? pmp::kRead
-                    : access == Access::Write ? pmp::kWrite
-                                              : pmp::kExecute;
-  Translation t;
-  t.physical = va;
-  if (pmp_summary(*this, vcpu, privilege).restricts == 0) {
-    t.ok = true;
-    t.granule = u64{1} << page_bits();
-    return t;
-  }
-  for (u64 done = 0; done < size;) {
-    const u64 part = std::min<u64>(size - done, kPmpPart - (va + done) % kPmpPart);
-    if ((pmp_permissions(*this, s, privilege, va + done, part, nullptr) & wanted) == 0) {
-      const GuestFault fault = bus_fault(va + done, access);
-      t.cause = fault.cause;
-      t.value = fault.value;
-      return t;
-    }
-    done += part;
-  }
-  t.ok = true;
-  // The page, if one permission holds for all of it; else the largest aligned block around the address that
-  // has one.
-  for (u64 block = u64{1} << page_bits(); block > 1; block >>= 1) {
-    bool uniform = false;
-    const u8 allowed = pmp_permissions(*this, s, privilege, va & ~(block - 1), block, &uniform);
-    if (!uniform || (allowed & wanted) == 0) continue;
-    t.granule = block;
-    break;
-  }
-  return t;
+  return (pending_of(s) & s.mie) != 0;  // whether or not interrupts are enabled globally
 }
 
 // ---- helpers
@@ -152,8 +136,7 @@ u64 store_misaligned_helper(Vcpu& vcpu, u64 address, u64, u64) {
 }
 
 u64 ecall_helper(Vcpu& vcpu, u64, u64, u64) {
-  const bool user = vcpu.state<RiscvState>().privilege == kUser;
-  vcpu.raise({user ? cause::kEcallFromU : cause::kEcallFromM, 0});
+  vcpu.raise({cause::kEcallFromU + vcpu.state<RiscvState>().privilege, 0});
   return 0;
 }
 
@@ -170,9 +153,31 @@ u64 mret_helper(Vcpu& vcpu, u64 bits, u64, u64) {
   return s.mepc;
 }
 
+u64 sret_helper(Vcpu& vcpu, u64 bits, u64, u64) {
+  RiscvState& s = vcpu.state<RiscvState>();
+  const bool trapped = s.privilege == kSupervisor && (s.mstatus & mstatus::kTsr) != 0;
+  if (s.privilege == kUser || trapped) return illegal_helper(vcpu, bits, 0, 0);
+  s.reservation_valid = 0;
+  s.privilege = (s.mstatus & mstatus::kSpp) != 0 ? kSupervisor : kUser;
+  const u64 previous = s.mstatus & mstatus::kSpie;
+  s.mstatus &= ~(mstatus::kSie | mstatus::kSpp | mstatus::kMprv);
+  s.mstatus |= mstatus::kSpie | (previous != 0 ? mstatus::kSie : 0);
+  return s.sepc;
+}
+
+/// Whatever was derived from page tables follows them at once: there is nothing to be made to agree.
+u64 sfence_helper(Vcpu& vcpu, u64 bits, u64, u64) {
+  const RiscvState& s = vcpu.state<RiscvState>();
+  const bool trapped = s.privilege == kSupervisor && (s.mstatus & mstatus::kTvm) != 0;
+  return s.privilege == kUser || trapped ? illegal_helper(vcpu, bits, 0, 0) : 0;
+}
+
 u64 wfi_helper(Vcpu& vcpu, u64 bits, u64, u64) {
   const RiscvState& s = vcpu.state<RiscvState>();
-  if (s.privilege != kMachine && (s.mstatus & mstatus::kTw) != 0) return illegal_helper(vcpu, bits, 0, 0);
+  // User mode may not wait where there is a supervisor (3.3.3).
+  const bool never = s.privilege == kUser && arch_of(vcpu).features().has(ext::S);
+  if (never || (s.privilege != kMachine && (s.mstatus & mstatus::kTw) != 0))
+    return illegal_helper(vcpu, bits, 0, 0);
   if (!arch_of(vcpu).wakes(vcpu)) vcpu.halt();
   return 0;
 }

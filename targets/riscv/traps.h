@@ -9,6 +9,8 @@ u64 fetch_misaligned_helper(Vcpu& vcpu, u64 target, u64, u64);
 u64 store_misaligned_helper(Vcpu& vcpu, u64 address, u64, u64);
 u64 ecall_helper(Vcpu& vcpu, u64, u64, u64);
 u64 mret_helper(Vcpu& vcpu, u64 bits, u64, u64);
+u64 sret_helper(Vcpu& vcpu, u64 bits, u64, u64);
+u64 sfence_helper(Vcpu& vcpu, u64 bits, u64, u64);
 u64 wfi_helper(Vcpu& vcpu, u64 bits, u64, u64);
 /// semihosting.cpp.
 u64 ebreak_helper(Vcpu& vcpu, u64 next, u64, u64);

@@ -19,6 +19,8 @@ bool is_control(const InsnRow& row) {
   return row.insn_class == InsnClass::Branch || row.insn_class == InsnClass::Jump ||
          std::strcmp(row.name, "mret") == 0;
 }
+/// The programs stay in machine mode.
+bool leaves_machine_mode(const InsnRow& row) { return std::strcmp(row.name, "sret") == 0; }
 /// What QEMU 7.2 computes wrongly for some operands.
 bool is_spared(const InsnRow& row) { return std::strcmp(row.name, "ctzw") == 0; }
 bool starts_with(const InsnRow& row, const char* prefix) {
@@ -93,7 +95,7 @@ Generator::Generator(const riscv::RiscvArch& arch, u64 seed, GeneratorOptions op
   for (std::size_t i = 0; i < all.size(); ++i) {
     const InsnRow& row = *all[i];
     if (!arch.features().in(row.xlen) || !arch.features().has(row.needs) ||
-        (row.needs & options_.without) != 0)
+        (row.needs & options_.without) != 0 || leaves_machine_mode(row))
       continue;
     rows_.push_back(static_cast<u16>(i));
     drawn_[static_cast<u16>(i)] = 0;

@@ -56,7 +56,7 @@ TEST_P(Traps, InterruptsByPriorityAndVector) {
     TestMachine m("rv64", GetParam());
     riscv::RiscvState& s = m.state();
     s.mtvec = kVector | (vectored ? 1 : 0);
-    s.mie = riscv::irq::kAll;
+    s.mie = riscv::irq::kMachineLines;
     s.mstatus |= riscv::mstatus::kMie;
     for (const unsigned line : {kTimer, kSoftware, kExternal}) m.vcpu().set_irq(line, true);
     for (const unsigned line : {kExternal, kSoftware, kTimer}) {
