@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "gdb/packet.h"
 
@@ -113,6 +114,10 @@ std::string memory_map_xml(Machine& machine) {
   std::string out = std::string(kHeader) +
                     "<!DOCTYPE memory-map PUBLIC \"+//IDN gnu.org//DTD GDB Memory Map V1.0//EN\" "
                     "\"http://sourceware.org/gdb/gdb-memory-map.dtd\">\n<memory-map>\n";
+  const auto ram = [&](GuestAddr base, u64 size) {
+    out += fmt::format("<memory type=\"ram\" start=\"{:#x}\" length=\"{:#x}\"/>\n", base, size);
+  };
+  std::map<GuestAddr, u64> described;
   for (const auto& block : machine.memory().ram_blocks()) {
     const bool flash = is_flash(*block);
     const char* type = flash ? "flash" : block->rom ? "rom" : "ram";
@@ -120,14 +125,24 @@ std::string memory_map_xml(Machine& machine) {
         fmt::format("<memory type=\"{}\" start=\"{:#x}\" length=\"{:#x}\"", type, block->base, block->size);
     out += flash ? fmt::format("><property name=\"blocksize\">{:#x}</property></memory>\n", kFlashBlock)
                  : "/>\n";
+    described[block->base] = block->size;
+  }
+  if (machine.arch().fetch_mapped(~u64{0})) {
+    // Page tables may put memory anywhere: what is not there fails when it is read.
+    const unsigned bits = machine.arch().address_bits();
+    GuestAddr begin = 0;
+    for (const auto& [base, size] : described) {
+      if (base > begin) ram(begin, base - begin);
+      begin = base + size;
+    }
+    ram(begin, (bits >= 64 ? 0 : u64{1} << bits) - begin);
+    return out + "</memory-map>\n";
   }
   // Memory that an architecture finds at a second address.
   for (const auto& device : machine.memory().devices()) {
     GuestAddr at = 0;
     const bool found = machine.arch().debug_translate(machine.current(), device.base, &at);
-    if (found && at != device.base && machine.memory().find_ram(at) != nullptr)
-      out +=
-          fmt::format("<memory type=\"ram\" start=\"{:#x}\" length=\"{:#x}\"/>\n", device.base, device.size);
+    if (found && at != device.base && machine.memory().find_ram(at) != nullptr) ram(device.base, device.size);
   }
   return out + "</memory-map>\n";
 }
