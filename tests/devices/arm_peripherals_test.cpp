@@ -84,6 +84,10 @@ TEST(Dwt, CountsCyclesOnSysTicksClock) {
   b.pass(80'000);
   EXPECT_EQ(b.read(0xe0001004), 2000u);
   EXPECT_EQ(b.read(0xe0001004), 0x1000000 - b.read(0xe000e018));
+  b.write(0xe000edfc, 0);
+  b.pass(80'000);
+  EXPECT_EQ(b.read(0xe0001004), 2000u) << "it stands still";
+  b.write(0xe000edfc, 1 << 24);
   b.write(0xe0001004, 5);
   b.write(0xe0001000, 0);
   b.pass(80'000);
@@ -221,6 +225,10 @@ TEST(Stellaris, PinsAndSystemControl) {
   b.write(0x400253fc, 3);
   EXPECT_EQ(b.read(0x400253fc), 1u);
   EXPECT_EQ(b.read(0x40025000 + 4 * 2), 0u);
+  b.write(0x40025400, 3);
+  b.write(0x400253fc, 3);
+  b.write(0x40025400, 1);
+  EXPECT_EQ(b.read(0x400253fc), 1u) << "an input reads low";
   EXPECT_EQ(b.read(0x400fe050) & 0x40, 0x40u) << "the PLL is locked";
   EXPECT_EQ(b.read(0x400fe000), 0x10010002u);
   b.write(0x40048020, 1);
