@@ -121,6 +121,23 @@ TEST_P(V8m, NonSecureCodeMayNotReachSecureMemory) {
 INSTANTIATE_TEST_SUITE_P(Engines, V8m, ::testing::Values(false, true),
                          [](const auto& info) { return info.param ? "jit" : "interpreter"; });
 
+TEST(V81m, ClearingUnderAConditionLeavesTheFlagsWhereItIsFalse) {
+  for (const bool jit : {false, true}) {
+    TestMachine m("cortex-m55", jit);
+    m.put(kCode, {0xbf08, 0xe89f, 0x8002, 0xe7fe});  // it eq; clrmeq {r1, apsr}
+    m.r(1) = 5;
+    write_xpsr(m.state(), u32{1} << 24 | u32{1} << 31);  // N alone
+    m.run(2);
+    EXPECT_EQ(m.r(1), 5u);
+    EXPECT_EQ(read_xpsr(m.state()) >> 28, 8u);
+    m.state().pc = kCode;
+    write_xpsr(m.state(), u32{1} << 24 | u32{1} << 30);  // Z
+    m.run(2);
+    EXPECT_EQ(m.r(1), 0u);
+    EXPECT_EQ(read_xpsr(m.state()) >> 28, 0u);
+  }
+}
+
 TEST(V8mBaseline, EveryFaultIsAHardFault) {
   TestMachine m("cortex-m23");
   m.put(kCode, {0x6808});  // ldr r0, [r1]
