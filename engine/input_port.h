@@ -20,6 +20,7 @@ enum class InputKind : u8 {
   MemoryWrite = 9,      // Async: a debugger or plugin wrote memory.
   Network = 10,         // Async: one packet.
   Disk = 11,            // Answer: bytes of a drive.
+  Clock = 12,           // Async: a plugin has virtual time jump forward. u64 LE, to what, ns.
 };
 const char* to_string(InputKind kind);
 

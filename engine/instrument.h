@@ -45,6 +45,9 @@ struct InstrOp {
   When when = When::Always;
   bool on_load = false, on_store = false;  // of an access: which kinds it is for
   bool wants_value = false;                // of an access: machine.accessed_value() will be asked for
+  /// Its function may ask for a change of the guest (Machine::request_change()): it is called before those
+  /// that do not, and the change is made between the two. Blocks that hold one are interpreted.
+  bool changes = false;
   InstrCounter counter;
   u64 imm = 0;
   ExecFn exec = nullptr;      // for blocks and instructions
@@ -130,12 +133,13 @@ class Instrumentation {
 /// Where a vCPU is in its block; between blocks `block` is null.
 struct InstrCursor {
   std::shared_ptr<InstrBlock> block;
-  u32 next = 0;        // the instruction executed next
-  bool begun = false;  // its operations of `exec` have been done
+  u32 next = 0;          // the instruction executed next
+  bool begun = false;    // its operations of `exec` have been done
+  bool changed = false;  // those of them that may change the guest have
   void leave() {
     block.reset();
     next = 0;
-    begun = false;
+    begun = changed = false;
   }
 };
 

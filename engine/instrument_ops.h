@@ -77,18 +77,27 @@ struct InstrRun {
   InstrFrame& frame;
   unsigned vcpu;
 
-  /// The instruction at the cursor begins.
-  void begin() const {
+  void exec_ops(bool changing) const {
     const InstrBlock& block = *cursor.block;
-    if (!cursor.begun) {
-      frame.place = InstrFrame::Place::Exec;
-      if (cursor.next == 0)
-        for (const InstrOp& op : block.entry) do_exec_op(op, vcpu);
-      for (const InstrOp& op : block.insns[cursor.next].exec) do_exec_op(op, vcpu);
-      frame.place = InstrFrame::Place::None;
+    frame.place = InstrFrame::Place::Exec;
+    if (cursor.next == 0)
+      for (const InstrOp& op : block.entry)
+        if (op.changes == changing) do_exec_op(op, vcpu);
+    for (const InstrOp& op : block.insns[cursor.next].exec)
+      if (op.changes == changing) do_exec_op(op, vcpu);
+    frame.place = InstrFrame::Place::None;
+  }
+  /// The instruction at the cursor begins. False: an operation wants the run loop to look first.
+  bool begin(const u32& exit_request) const {
+    if (!cursor.begun && !cursor.changed) {
+      exec_ops(true);
+      cursor.changed = true;
+      if (exit_request != 0) return false;
     }
-    cursor.begun = false;
+    if (!cursor.begun) exec_ops(false);
+    cursor.begun = cursor.changed = false;
     ++cursor.next;
+    return true;
   }
   /// An access of the instruction before the cursor is complete.
   void accessed(u32 word, u64 address, u64 value) const {

@@ -98,6 +98,14 @@ std::shared_ptr<InstrBlock> Instrumented::block_at(Vcpu& vcpu, Context& context,
 }
 
 bool Instrumented::can_translate(const InstrBlock& block) const {
+  // A change is made before the instruction, or right after it: only the interpreter stops there.
+  auto changes = [](const std::vector<InstrOp>& ops) {
+    return std::any_of(ops.begin(), ops.end(), [](const InstrOp& op) { return op.changes; });
+  };
+  if (changes(block.entry) || std::any_of(block.insns.begin(), block.insns.end(), [&](const InstrInsn& insn) {
+        return changes(insn.exec) || changes(insn.access);
+      }))
+    return false;
   // Breakpoints do not divide a block, so the interpreter stops inside.
   const auto& stops = machine_.breakpoints().pcs;
   return stops.empty() || std::none_of(block.insns.begin() + 1, block.insns.end(),
@@ -217,6 +225,7 @@ void Instrumented::after_leaving(Vcpu& vcpu) {
     --cursor.next;
   }
   cursor.begun = true;
+  cursor.changed = false;
   ++vcpu.header().budget;  // the attempt at hand has not been made
   mine.site = InstrFrame::kNoSite;
   mine.place = InstrFrame::Place::None;
@@ -262,7 +271,7 @@ bool Instrumented::step(Vcpu& vcpu, bool use_jit) {
     cursor.leave();
   if (forget_requested_ && !cursor.block) {
     forget();
-    if (machine_.observed_stop_) return false;
+    if (machine_.observer_waits()) return false;
   }
   if (use_jit && jit_ != nullptr && !cursor.block) return step_jit(vcpu, context);
   return interpret(vcpu, context, static_cast<u32>(std::min<i64>(vcpu.header().budget, kInterpInsns)));
@@ -297,7 +306,7 @@ bool Instrumented::interpret(Vcpu& vcpu, Context& context, u32 max) {
   if (!cursor.block) {
     std::shared_ptr<InstrBlock> block = block_at(vcpu, context, key, fault, nullptr);
     if (!block) return faults();
-    if (machine_.observed_stop_) return false;
+    if (machine_.observer_waits()) return false;
     cursor.leave();
     cursor.block = std::move(block);
   }
@@ -350,7 +359,7 @@ bool Instrumented::step_jit(Vcpu& vcpu, Context& context) {
   CpuHeader& header = vcpu.header();
   u32 block = find_block(vcpu, context, header.pc);
   for (;;) {
-    if (machine_.observed_stop_) return false;
+    if (machine_.observer_waits()) return false;
     if (!planner_.holds()) {
       executor_.drop_all(nullptr);
       planner_.dropped();

@@ -101,6 +101,8 @@ StopReason Machine::run(Icount limit, bool stop_here) {
       executor_->run_unobserved(current());  // for the reason given below
       continue;
     }
+    boundary_begun_ = begun_at == kNever || begun_at == clock_.icount();
+    if (change_requested_ && !boundary_begun_) return StopReason::Change;
     // Not where timers have fired or a vCPU was chosen already: a stop in the middle of a boundary could not
     // be told from one before it, so whoever replays to this icount would find another state.
     if (begun_at != clock_.icount() && stop_requested_.exchange(false)) return StopReason::Stopped;
@@ -124,6 +126,8 @@ StopReason Machine::run(Icount limit, bool stop_here) {
       if (observed != nullptr) observed->discontinuity(vcpu, Discontinuity::Interrupt, from);
       continue;
     }
+    boundary_begun_ = true;
+    if (change_requested_) return StopReason::Change;
     Icount end = std::min(limit, clock_.icount_of(clock_.next_deadline()));
     if (vcpu_count() > 1) end = std::min(end, quantum_end_);
     executor_->run(vcpu, end - clock_.icount());
@@ -163,13 +167,18 @@ void Machine::request_reset() {
 void Machine::request_stop() { stop_requested_.store(true); }
 
 void Machine::observe(Instrumentation* observer) {
-  observed_stop_ = observer_left_inside_ = false;
+  observed_stop_ = observer_left_inside_ = change_requested_ = false;
   for (auto& vcpu : vcpus_) vcpu->idle_noted_ = false;
   executor_->observe(observer);
 }
 
 void Machine::stop_observed() {
   observed_stop_ = true;
+  current().request_exit();
+}
+
+void Machine::request_change() {
+  change_requested_ = true;
   current().request_exit();
 }
 

@@ -51,6 +51,7 @@ enum class StopReason : u8 {
   Breakpoint,  // before the instruction at a breakpoint
   Watchpoint,  // after the instruction that touched watched memory: memory().take_watch_hit()
   Switch,  // current() takes over from another vCPU, before its instruction; only after stop_at_switches()
+  Change,  // the observer wants to change the guest: request_change()
 };
 
 /// Where a run stops, at virtual pcs, whichever vCPU comes there.
@@ -130,6 +131,15 @@ class Machine {
   /// The run is to end here: run() returns Stopped, before the next instruction. From the observer's own
   /// functions, which then return.
   void stop_observed();
+  /// The observer wants to change the guest before the next instruction; from an operation with
+  /// InstrOp::changes: before the one that it belongs to, or after the one whose access it saw. run() returns
+  /// Change there, or another reason if that comes first; whoever runs the machine makes the change then and
+  /// calls change_made().
+  void request_change();
+  bool change_requested() const { return change_requested_; }
+  void change_made() { change_requested_ = false; }
+  /// After Change: timers have fired at this icount and the vCPU was chosen, as at a breakpoint.
+  bool boundary_begun() const { return boundary_begun_; }
   /// Likewise from an operation's callback, which does not return: before the instruction that it belongs to.
   /// From an access's callback that is not possible any more: the access has been made, and
   /// observer_left_inside() is true, because the state is none that the guest ever has between instructions.
@@ -199,6 +209,9 @@ class Machine {
   bool stop_at_switches_ = false;
   bool observed_stop_ = false;  // stop_observed() was called outside the executor
   bool observer_left_inside_ = false;
+  bool change_requested_ = false;
+  bool boundary_begun_ = false;
+  bool observer_waits() const { return observed_stop_ || change_requested_; }
 };
 
 }  // namespace hindcast

@@ -78,7 +78,7 @@ AnalyzeResult analyze(const std::string& path, PluginHost& host, const AnalyzeOp
   AnalyzeResult result;
   host.set_limited(options.to < player->end_icount());
   {
-    const replay::Observation observation(&host, player->machine());
+    const replay::Observation observation(&host, player->machine(), false);
     run_to(*player, std::min(options.to, player->end_icount()), &host, options);
   }
   result.icount = player->icount();
@@ -97,7 +97,7 @@ Bytes analyze_part(const std::string& path, PluginHost& host, const Part& part,
   const std::unique_ptr<replay::Player> player = open(path, options);
   go_to(*player, path, part.from, options);
   if (!part.first) go_to_block(*player, nullptr);
-  host.begin(player->machine());
+  host.begin(player->machine(), false);
   if (run_to(*player, std::min(part.to, player->end_icount()), &host, options) && !part.last)
     go_to_block(*player, &host);
   return host.save();

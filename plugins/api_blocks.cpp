@@ -29,18 +29,14 @@ InstrCounter counter_of(const Plugin* plugin, qemu_plugin_u64 entry) {
   return {entry.score->data + entry.offset, entry.score->element_size};
 }
 
-InstrOp call_op(qemu_plugin_vcpu_udata_cb_t cb, void* data) {
-  InstrOp op;
-  op.kind = InstrOp::Kind::Call;
-  op.exec = cb;
-  op.data = data;
-  return op;
+InstrOp call_op(Plugin* plugin, qemu_plugin_vcpu_udata_cb_t cb, int flags, void* data) {
+  return host_of("a registration").call_op(*plugin, flags, cb, nullptr, data);
 }
 
-void add_conditional(std::vector<InstrOp>& ops, const Plugin* plugin, qemu_plugin_vcpu_udata_cb_t cb,
+void add_conditional(std::vector<InstrOp>& ops, Plugin* plugin, qemu_plugin_vcpu_udata_cb_t cb, int flags,
                      enum qemu_plugin_cond cond, qemu_plugin_u64 entry, u64 imm, void* data) {
   if (cond == QEMU_PLUGIN_COND_NEVER || cb == nullptr) return;
-  InstrOp op = call_op(cb, data);
+  InstrOp op = call_op(plugin, cb, flags, data);
   using When = InstrOp::When;
   switch (cond) {
     case QEMU_PLUGIN_COND_EQ: op.when = When::Equal; break;
@@ -127,13 +123,13 @@ struct qemu_plugin_insn* qemu_plugin_tb_get_insn(const struct qemu_plugin_tb* tb
 }
 
 void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb* tb, qemu_plugin_vcpu_udata_cb_t cb,
-                                          enum qemu_plugin_cb_flags, void* userdata) {
-  if (cb != nullptr) block_of(tb, __func__).entry.push_back(call_op(cb, userdata));
+                                          enum qemu_plugin_cb_flags flags, void* userdata) {
+  if (cb != nullptr) block_of(tb, __func__).entry.push_back(call_op(tb->plugin, cb, flags, userdata));
 }
 void qemu_plugin_register_vcpu_tb_exec_cond_cb(struct qemu_plugin_tb* tb, qemu_plugin_vcpu_udata_cb_t cb,
-                                               enum qemu_plugin_cb_flags, enum qemu_plugin_cond cond,
+                                               enum qemu_plugin_cb_flags flags, enum qemu_plugin_cond cond,
                                                qemu_plugin_u64 entry, uint64_t imm, void* userdata) {
-  add_conditional(block_of(tb, __func__).entry, tb->plugin, cb, cond, entry, imm, userdata);
+  add_conditional(block_of(tb, __func__).entry, tb->plugin, cb, flags, cond, entry, imm, userdata);
 }
 void qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(struct qemu_plugin_tb* tb, enum qemu_plugin_op op,
                                                        qemu_plugin_u64 entry, uint64_t imm) {
@@ -177,14 +173,14 @@ const char* hindcast_insn_class(const struct qemu_plugin_insn* insn) {
 }
 
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn* insn, qemu_plugin_vcpu_udata_cb_t cb,
-                                            enum qemu_plugin_cb_flags, void* userdata) {
-  if (cb != nullptr) insn_of(insn, __func__).exec.push_back(call_op(cb, userdata));
+                                            enum qemu_plugin_cb_flags flags, void* userdata) {
+  if (cb != nullptr) insn_of(insn, __func__).exec.push_back(call_op(insn->tb->plugin, cb, flags, userdata));
 }
 void qemu_plugin_register_vcpu_insn_exec_cond_cb(struct qemu_plugin_insn* insn,
-                                                 qemu_plugin_vcpu_udata_cb_t cb, enum qemu_plugin_cb_flags,
-                                                 enum qemu_plugin_cond cond, qemu_plugin_u64 entry,
-                                                 uint64_t imm, void* userdata) {
-  add_conditional(insn_of(insn, __func__).exec, insn->tb->plugin, cb, cond, entry, imm, userdata);
+                                                 qemu_plugin_vcpu_udata_cb_t cb,
+                                                 enum qemu_plugin_cb_flags flags, enum qemu_plugin_cond cond,
+                                                 qemu_plugin_u64 entry, uint64_t imm, void* userdata) {
+  add_conditional(insn_of(insn, __func__).exec, insn->tb->plugin, cb, flags, cond, entry, imm, userdata);
 }
 void qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(struct qemu_plugin_insn* insn,
                                                          enum qemu_plugin_op op, qemu_plugin_u64 entry,
@@ -199,12 +195,10 @@ void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn* insn, e
 // ---- accesses ----
 
 void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn* insn, qemu_plugin_vcpu_mem_cb_t cb,
-                                      enum qemu_plugin_cb_flags, enum qemu_plugin_mem_rw rw, void* userdata) {
+                                      enum qemu_plugin_cb_flags flags, enum qemu_plugin_mem_rw rw,
+                                      void* userdata) {
   if (cb == nullptr) return;
-  InstrOp op;
-  op.kind = InstrOp::Kind::Call;
-  op.access = cb;
-  op.data = userdata;
+  InstrOp op = host_of(__func__).call_op(*insn->tb->plugin, flags, nullptr, cb, userdata);
   // The first version that can ask for it.
   op.wants_value = insn_of(insn, __func__).length != 0 && insn->tb->plugin->version() >= 4;
   insn_of(insn, __func__).access.push_back(for_access(op, rw));

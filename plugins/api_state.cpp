@@ -1,5 +1,4 @@
 // The interface's functions: accesses' places and values, registers, memory, changes.
-#include <fmt/format.h>
 #include <glib.h>
 
 #include <algorithm>
@@ -35,20 +34,35 @@ bool describe(GuestAddr physical, qemu_plugin_hwaddr& out) {
   return false;
 }
 
-/// Copies from guest virtual memory whatever protection says. False: not all of it is memory.
-bool read_virtual(u64 address, u8* out, std::size_t size) {
-  PluginHost& host = host_of("a read");
+/// Calls fn(physical, size) for the pieces of guest virtual memory, whatever protection says. False: not all
+/// of it is memory, or fn has returned false.
+template <typename Fn>
+bool each_piece(u64 address, std::size_t size, Fn fn) {
+  PluginHost& host = host_of("an access");
   const u64 page = u64{1} << host.machine().arch().page_bits();
   while (size != 0) {
     const std::size_t n = std::min<std::size_t>(size, page - (address & (page - 1)));
     GuestAddr physical = 0;
     if (!host.machine().arch().debug_translate(host.vcpu(), address, &physical)) return false;
-    if (!host.machine().memory().host_read(physical, out, n)) return false;
+    if (!fn(physical, n)) return false;
     address += n;
-    out += n;
     size -= n;
   }
   return true;
+}
+
+/// What is there, with what is about to be written.
+bool read_physical(GuestAddr address, u8* out, std::size_t size) {
+  PluginHost& host = host_of("a read");
+  if (!host.machine().memory().host_read(address, out, size)) return false;
+  host.changes().overlay(address, out, size);
+  return true;
+}
+
+enum qemu_plugin_hwaddr_operation_result why_not(GuestAddr address) {
+  return host_of("an access").machine().memory().name_at(address).empty()
+             ? QEMU_PLUGIN_HWADDR_OPERATION_INVALID_ADDRESS
+             : QEMU_PLUGIN_HWADDR_OPERATION_DEVICE_ERROR;
 }
 
 const RegisterRow* row_of(qemu_plugin_register* handle, unsigned& number) {
@@ -64,7 +78,8 @@ bool append_register(qemu_plugin_register* handle, GByteArray* buffer, unsigned&
   if (row == nullptr || buffer == nullptr || !host.attached()) return false;
   host.machine().settle_callback();
   const Architecture& arch = host.machine().arch();
-  const u64 value = arch.read_register(host.vcpu(), number);
+  const auto soon = host.changes().of_register(host.vcpu().index(), number);
+  const u64 value = soon ? *soon : arch.read_register(host.vcpu(), number);
   size = std::max(1u, ir::bits_of(row->type) / 8);
   std::array<u8, 8> bytes;
   std::memcpy(bytes.data(), &value, sizeof value);
@@ -80,14 +95,23 @@ struct OldDescriptor {
   const char* feature;
 };
 
-/// In a replay a plugin only looks.
-void refuse_change(const Plugin* plugin) {
-  static bool said = false;
-  if (std::exchange(said, true)) return;
-  PluginHost& host = host_of("a change");
-  host.output(
-      fmt::format("plugin '{}': the guest cannot be changed here; what it wants to write is left out\n",
-                  plugin == nullptr ? "?" : plugin->name()));
+/// Asks for the register to be written. The pc is set_pc()'s.
+bool change_register(Plugin* plugin, qemu_plugin_register* handle, const GByteArray* buffer) {
+  PluginHost& host = host_of("qemu_plugin_write_register");
+  if (!host.may_change(Permission::Registers, plugin)) return false;
+  unsigned number = 0;
+  const RegisterRow* row = row_of(handle, number);
+  const Architecture& arch = host.machine().arch();
+  if (row == nullptr || row->zero || number == arch.pc_register() || buffer == nullptr) return false;
+  const unsigned size = std::max(1u, ir::bits_of(row->type) / 8);
+  if (buffer->len != size) return false;
+  std::array<u8, 8> bytes = {};
+  std::memcpy(bytes.data(), buffer->data, size);
+  if (arch.big_endian()) std::reverse(bytes.begin(), bytes.begin() + size);
+  u64 value;
+  std::memcpy(&value, bytes.data(), sizeof value);
+  host.change().write_register(host.vcpu().index(), number, value);
+  return true;
 }
 
 }  // namespace
@@ -170,7 +194,7 @@ GArray* qemu_plugin_get_registers(void) {
       descriptor.handle = handle;
       descriptor.name = rows[i].abi_name;
       descriptor.feature = rows[i].gdb_feature;
-      descriptor.is_readonly = rows[i].zero;
+      descriptor.is_readonly = rows[i].zero || i == host.machine().arch().pc_register();
       g_array_append_vals(array, &descriptor, 1);
     }
   }
@@ -188,16 +212,25 @@ int hindcast_read_register(struct qemu_plugin_register* handle, GByteArray* buf)
   return done ? static_cast<int>(size) : -1;
 }
 
-int hindcast_write_register(struct qemu_plugin_register*, GByteArray*) __asm__("qemu_plugin_write_register");
-int hindcast_write_register(struct qemu_plugin_register*, GByteArray*) {
-  const Plugin* plugin = host_of("").caller(__builtin_return_address(0));
-  refuse_change(plugin);
-  return plugin != nullptr && plugin->version() >= 6 ? 0 : -1;
+int hindcast_write_register(struct qemu_plugin_register* handle,
+                            GByteArray* buf) __asm__("qemu_plugin_write_register");
+int hindcast_write_register(struct qemu_plugin_register* handle, GByteArray* buf) {
+  Plugin* plugin = host_of("").caller(__builtin_return_address(0));
+  const bool done = change_register(plugin, handle, buf);
+  if (plugin != nullptr && plugin->version() >= 6) return done ? 1 : 0;
+  return done ? static_cast<int>(buf->len) : -1;
 }
 
-void qemu_plugin_set_pc(uint64_t) {
+void qemu_plugin_set_pc(uint64_t vaddr) {
   PluginHost& host = host_of(__func__);
-  host.fail(host.caller(__builtin_return_address(0)), "sets the program counter, which is not possible here");
+  const Plugin* plugin = host.caller(__builtin_return_address(0));
+  if (!host.live())
+    host.fail(plugin, "sets the program counter, which it may only in a live run; replay without the plugin");
+  if (!host.may_set_pc())
+    host.fail(
+        plugin,
+        "sets the program counter in a callback that was not registered with QEMU_PLUGIN_CB_RW_REGS_PC");
+  host.set_pc(vaddr);
 }
 
 // ---- memory ----
@@ -205,16 +238,17 @@ void qemu_plugin_set_pc(uint64_t) {
 bool qemu_plugin_read_memory_vaddr(uint64_t addr, GByteArray* data, size_t len) {
   if (data == nullptr || len == 0 || len > kLargestRead) return false;
   g_byte_array_set_size(data, static_cast<guint>(len));
-  return read_virtual(addr, data->data, len);
+  hindcast::u8* out = data->data;
+  return each_piece(addr, len, [&](hindcast::GuestAddr physical, std::size_t n) {
+    out += n;
+    return read_physical(physical, out - n, n);
+  });
 }
 enum qemu_plugin_hwaddr_operation_result qemu_plugin_read_memory_hwaddr(uint64_t addr, GByteArray* data,
                                                                         size_t len) {
   if (data == nullptr || len == 0 || len > kLargestRead) return QEMU_PLUGIN_HWADDR_OPERATION_ERROR;
-  auto& memory = host_of(__func__).machine().memory();
   g_byte_array_set_size(data, static_cast<guint>(len));
-  if (memory.host_read(addr, data->data, len)) return QEMU_PLUGIN_HWADDR_OPERATION_OK;
-  return memory.name_at(addr).empty() ? QEMU_PLUGIN_HWADDR_OPERATION_INVALID_ADDRESS
-                                      : QEMU_PLUGIN_HWADDR_OPERATION_DEVICE_ERROR;
+  return read_physical(addr, data->data, len) ? QEMU_PLUGIN_HWADDR_OPERATION_OK : why_not(addr);
 }
 bool qemu_plugin_translate_vaddr(uint64_t vaddr, uint64_t* hwaddr) {
   PluginHost& host = host_of(__func__);
@@ -224,23 +258,50 @@ bool qemu_plugin_translate_vaddr(uint64_t vaddr, uint64_t* hwaddr) {
   *hwaddr = physical;
   return true;
 }
-bool qemu_plugin_write_memory_vaddr(uint64_t, GByteArray*) {
-  refuse_change(host_of(__func__).caller(__builtin_return_address(0)));
-  return false;
+bool qemu_plugin_write_memory_vaddr(uint64_t addr, GByteArray* data) {
+  PluginHost& host = host_of(__func__);
+  if (!host.may_change(Permission::Memory, host.caller(__builtin_return_address(0)))) return false;
+  if (data == nullptr || data->len == 0) return false;
+  // All of it or nothing.
+  std::vector<std::pair<hindcast::GuestAddr, std::size_t>> pieces;
+  const bool there = each_piece(addr, data->len, [&](hindcast::GuestAddr physical, std::size_t n) {
+    pieces.emplace_back(physical, n);
+    return host.machine().memory().peek(physical, n) != nullptr;
+  });
+  if (!there) return false;
+  hindcast::ByteView left(data->data, data->len);
+  for (const auto& [physical, n] : pieces) {
+    host.change().write_memory(physical, left.first(n));
+    left = left.subspan(n);
+  }
+  return true;
 }
-enum qemu_plugin_hwaddr_operation_result qemu_plugin_write_memory_hwaddr(uint64_t, GByteArray*) {
-  refuse_change(host_of(__func__).caller(__builtin_return_address(0)));
-  return QEMU_PLUGIN_HWADDR_OPERATION_ACCESS_DENIED;
+enum qemu_plugin_hwaddr_operation_result qemu_plugin_write_memory_hwaddr(uint64_t addr, GByteArray* data) {
+  PluginHost& host = host_of(__func__);
+  if (!host.may_change(Permission::Memory, host.caller(__builtin_return_address(0))))
+    return QEMU_PLUGIN_HWADDR_OPERATION_ACCESS_DENIED;
+  if (data == nullptr || data->len == 0) return QEMU_PLUGIN_HWADDR_OPERATION_ERROR;
+  if (host.machine().memory().peek(addr, data->len) == nullptr) return why_not(addr);
+  host.change().write_memory(addr, {data->data, data->len});
+  return QEMU_PLUGIN_HWADDR_OPERATION_OK;
 }
 
 // ---- time ----
 
+static const char time_control = 0;
+
 const void* qemu_plugin_request_time_control(void) {
-  static const void* const handle = &handle;
-  return host_of(__func__).take_time_control() ? handle : nullptr;
+  return host_of(__func__).take_time_control() ? &time_control : nullptr;
 }
-/// Virtual time is a function of the instruction count, the same in every replay; a plugin that holds the run
-/// up (by sleeping) does not change it.
-void qemu_plugin_update_ns(const void*, int64_t) {}
+/// Virtual time is a function of the instruction count and of jumps, of which this makes one. Without effect
+/// in a replay, whose jumps are the recorded ones, and backwards.
+void qemu_plugin_update_ns(const void* handle, int64_t time) {
+  PluginHost& host = host_of(__func__);
+  Plugin* plugin = host.caller(__builtin_return_address(0));
+  if (handle != &time_control)
+    host.fail(plugin, "moves virtual time, which it does not hold (qemu_plugin_request_time_control)");
+  if (!host.live() || time < 0 || static_cast<uint64_t>(time) <= host.machine().clock().now()) return;
+  if (host.may_change(Permission::Memory, plugin)) host.change().move_time(static_cast<uint64_t>(time));
+}
 
 }  // extern "C"

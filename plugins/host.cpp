@@ -8,6 +8,7 @@
 
 #include "plugins/crash.h"
 #include "plugins/include/hindcast-plugin.h"
+#include "plugins/include/qemu-plugin.h"
 
 namespace hindcast::plugins {
 
@@ -51,32 +52,41 @@ Plugin* PluginHost::caller(const void* return_address) {
 // ---- calling
 // -----------------------------------------------------------------------------------------------------
 
+namespace {
+/// How a callback that does not return comes back.
+constexpr int kLeft = 1, kSetPc = 2;
+}  // namespace
+
 template <typename Fn>
-void PluginHost::call(Plugin& plugin, Vcpu* vcpu, Fn fn) {
+void PluginHost::call(Plugin& plugin, Vcpu* vcpu, Permission permission, Fn fn) {
   struct Restore {
     PluginHost& self;
     std::jmp_buf* leave;
     Plugin* running;
     Vcpu* vcpu;
+    Permission permission;
     ~Restore() {
       self.leave_ = leave;
       self.running_ = running;
       self.vcpu_ = vcpu;
+      self.permission_ = permission;
     }
-  } restore{*this, leave_, running_, vcpu_};
+  } restore{*this, leave_, running_, vcpu_, permission_};
   std::jmp_buf here;
   leave_ = &here;
   running_ = &plugin;
   vcpu_ = vcpu;
-  if (_setjmp(here) == 0)
+  permission_ = permission;
+  const int how = _setjmp(here);
+  if (how == 0)
     fn();
-  else if (observing_)
+  else if (how == kLeft && observing_)
     machine_->stop_observed();
 }
 
 void PluginHost::leave(int status) {
   if (!exit_status_) exit_status_ = status & 0xff;
-  if (leave_ != nullptr) std::longjmp(*leave_, 1);
+  if (leave_ != nullptr) std::longjmp(*leave_, kLeft);
   machine_->leave_callback();
 }
 
@@ -88,7 +98,8 @@ void PluginHost::fail(const Plugin* plugin, const std::string& what) {
 
 void PluginHost::for_all(Event event, Vcpu& vcpu) {
   for (const auto& plugin : plugins_)
-    if (plugin->has(event) && !ended()) call(*plugin, &vcpu, [&] { plugin->call_vcpu(event, vcpu.index()); });
+    if (plugin->has(event) && !ended())
+      call(*plugin, &vcpu, Permission::Pc, [&] { plugin->call_vcpu(event, vcpu.index()); });
 }
 
 // ---- beginning and end
@@ -107,7 +118,7 @@ void PluginHost::install() {
     int result = 0;
     std::string said;
     said_ = &said;
-    call(*plugin, &machine_->vcpu(0), [&] { result = plugin->install(facts); });
+    call(*plugin, &machine_->vcpu(0), Permission::None, [&] { result = plugin->install(facts); });
     said_ = nullptr;
     if (!message_.empty()) throw Fatal(message_);
     if (ended())
@@ -127,8 +138,9 @@ void PluginHost::install() {
   }
 }
 
-void PluginHost::begin(Machine& machine) {
+void PluginHost::begin(Machine& machine, bool live) {
   machine_ = &machine;
+  live_ = live;
   vcpu_count_ = machine.vcpu_count();
   install();
   machine.observe(this);
@@ -141,7 +153,7 @@ void PluginHost::detach() {
   for (unsigned i = 0; i < vcpu_count_; ++i)
     for (const auto& plugin : plugins_)
       if (plugin->has(Event::VcpuExit))
-        call(*plugin, &machine_->vcpu(i), [&] { plugin->call_vcpu(Event::VcpuExit, i); });
+        call(*plugin, &machine_->vcpu(i), Permission::None, [&] { plugin->call_vcpu(Event::VcpuExit, i); });
   observing_ = false;
   machine_->observe(nullptr);
 }
@@ -150,7 +162,7 @@ void PluginHost::end() {
   if (!observing_) return;
   detach();
   for (const auto& plugin : plugins_)
-    call(*plugin, nullptr, [&] { plugin->call_simple(plugin->get(Event::AtExit)); });
+    call(*plugin, nullptr, Permission::None, [&] { plugin->call_simple(plugin->get(Event::AtExit)); });
 }
 
 // ---- analyses in parts
@@ -167,7 +179,7 @@ Bytes PluginHost::save() {
   Bytes out;
   for (const auto& plugin : plugins_) {
     GByteArray* data = g_byte_array_new();
-    call(*plugin, nullptr, [&] { plugin->segments()->save(data); });
+    call(*plugin, nullptr, Permission::None, [&] { plugin->segments()->save(data); });
     const u64 size = data->len;
     const u8* const header = reinterpret_cast<const u8*>(&size);
     out.insert(out.end(), header, header + sizeof size);
@@ -185,7 +197,8 @@ void PluginHost::merge(ByteView saved) {
     merged = merged && size <= saved.size() - sizeof size;
     if (merged) {
       saved = saved.subspan(sizeof size);
-      call(*plugin, nullptr, [&] { merged = plugin->segments()->merge(saved.data(), size); });
+      call(*plugin, nullptr, Permission::None,
+           [&] { merged = plugin->segments()->merge(saved.data(), size); });
       saved = saved.subspan(size);
     }
     if (!merged) throw Fatal(fmt::format("plugin '{}' cannot put its parts together", plugin->name()));
@@ -200,7 +213,7 @@ void PluginHost::translated(Vcpu& vcpu, InstrBlock& block) {
     if (!plugin->has(Event::TbTrans) || ended()) continue;
     qemu_plugin_tb tb{plugin.get(), &vcpu, &block, {}};
     for (u32 i = 0; i < block.insns.size(); ++i) tb.insns.push_back({&tb, i});
-    call(*plugin, &vcpu, [&] { plugin->call_translated(&tb); });
+    call(*plugin, &vcpu, Permission::Memory, [&] { plugin->call_translated(&tb); });
   }
 }
 
@@ -238,7 +251,7 @@ void PluginHost::discontinuity(Vcpu& vcpu, Discontinuity kind, GuestAddr from, G
   const int type = 1 << static_cast<int>(kind);
   for (const auto& plugin : plugins_)
     if (plugin->has(Event::Discon) && !ended())
-      call(*plugin, &vcpu, [&] { plugin->call_discon(vcpu.index(), type, from, to); });
+      call(*plugin, &vcpu, Permission::Pc, [&] { plugin->call_discon(vcpu.index(), type, from, to); });
 }
 
 void PluginHost::remove(Plugin& plugin, Callback done, bool for_good) {
@@ -249,12 +262,78 @@ void PluginHost::remove(Plugin& plugin, Callback done, bool for_good) {
 void PluginHost::forgotten() {
   for (const Removal& removal : std::exchange(removals_, {})) {
     removal.plugin->forget_callbacks();
-    call(*removal.plugin, &machine_->current(), [&] { removal.plugin->call_simple(removal.done); });
+    call(*removal.plugin, &machine_->current(), Permission::Memory,
+         [&] { removal.plugin->call_simple(removal.done); });
     if (removal.for_good) removal.plugin->forget_callbacks();
   }
   for (const auto& plugin : plugins_)
     if (plugin->has(Event::Flush))
-      call(*plugin, nullptr, [&] { plugin->call_simple(plugin->get(Event::Flush)); });
+      call(*plugin, nullptr, Permission::Memory, [&] { plugin->call_simple(plugin->get(Event::Flush)); });
+}
+
+// ---- changes of the guest
+// -----------------------------------------------------------------------------------------
+
+InstrOp PluginHost::call_op(Plugin& plugin, int flags, InstrOp::ExecFn exec, InstrOp::AccessFn access,
+                            void* data) {
+  InstrOp op;
+  op.kind = InstrOp::Kind::Call;
+  op.exec = exec;
+  op.access = access;
+  op.data = data;
+  Permission permission = plugin.changes_memory() ? Permission::Memory : Permission::None;
+  if (plugin.changes_registers() && flags >= QEMU_PLUGIN_CB_RW_REGS)
+    permission = flags == QEMU_PLUGIN_CB_RW_REGS ? Permission::Registers : Permission::Pc;
+  if (permission == Permission::None) return op;
+  ChangingCallback made;
+  made.host = this;
+  made.plugin = &plugin;
+  made.permission = permission;
+  made.exec = exec;
+  made.access = access;
+  made.data = data;
+  op.data = const_cast<ChangingCallback*>(&*changing_.insert(made).first);
+  op.changes = true;
+  if (exec != nullptr)
+    op.exec = [](unsigned vcpu, void* what) {
+      const auto& callback = *static_cast<const ChangingCallback*>(what);
+      callback.host->call_changing<unsigned, void*>(callback, callback.exec, vcpu, callback.data);
+    };
+  if (access != nullptr)
+    op.access = [](unsigned vcpu, u32 word, u64 address, void* what) {
+      const auto& callback = *static_cast<const ChangingCallback*>(what);
+      callback.host->call_changing<unsigned, u32, u64, void*>(callback, callback.access, vcpu, word, address,
+                                                              callback.data);
+    };
+  return op;
+}
+
+bool PluginHost::may_change(Permission what, Plugin* plugin) {
+  if (live_ && observing_ && permission_ >= what && on_machine_thread()) return true;
+  std::string why;
+  if (!live_)
+    why = "may not change the guest in a replay: what it writes is left out, what was recorded is replayed";
+  else if (what == Permission::Registers && observing_)
+    why = "writes a register in a callback that was not registered with QEMU_PLUGIN_CB_RW_REGS: left out";
+  else
+    why = "may not change the guest here: what it writes is left out";
+  const std::string line = fmt::format("plugin '{}' {}\n", plugin == nullptr ? "?" : plugin->name(), why);
+  if (refused_.insert(line).second) output(line);
+  return false;
+}
+
+Changes& PluginHost::change() {
+  machine_->request_change();
+  return changes_;
+}
+
+void PluginHost::set_pc(GuestAddr pc) {
+  change().write_register(vcpu().index(), machine_->arch().pc_register(), pc);
+  std::longjmp(*leave_, kSetPc);
+}
+
+void PluginHost::change_failed(const std::string& why) {
+  output(fmt::format("a change that a plugin asked for was not made: {}\n", why));
 }
 
 // ---- what they ask for

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "engine/machine.h"
+#include "plugins/changes.h"
 #include "plugins/foresight.h"
 #include "plugins/handles.h"
 #include "plugins/plugin.h"
@@ -42,8 +43,10 @@ class PluginHost final : public Instrumentation, public replay::Observer {
 
   // replay::Observer
   /// Installs the plugins and attaches them where the machine is. Throws Fatal if one refuses.
-  void begin(Machine& machine) override;
+  void begin(Machine& machine, bool live) override;
   bool ended() const override { return exit_status_.has_value(); }
+  std::vector<replay::GuestChange> take_changes() override { return changes_.take(); }
+  void change_failed(const std::string& why) override;
   /// The run is over: detaches them, and lets them report.
   void end() override;
 
@@ -99,6 +102,25 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   /// Likewise because the plugin has asked for nonsense.
   [[noreturn]] void fail(const Plugin* plugin, const std::string& what);
   void output(std::string_view text);
+
+  // Changes of the guest.
+  /// What a callback of the plugin becomes, registered with these flags (qemu_plugin_cb_flags); either
+  /// function may be null.
+  InstrOp call_op(Plugin& plugin, int flags, InstrOp::ExecFn exec, InstrOp::AccessFn access, void* data);
+  /// Whether the callback that is running may change that; if not, a line has said why.
+  bool may_change(Permission what, Plugin* plugin);
+  /// For those who may: it is asked for, and made at the next place between two instructions.
+  Changes& change();
+  const Changes& changes() const { return changes_; }
+  /// The callback that is running ends here, and the vCPU goes on there.
+  [[noreturn]] void set_pc(GuestAddr pc);
+  bool may_set_pc() const { return live_ && observing_ && permission_ == Permission::Pc; }
+  bool live() const { return live_; }
+  template <typename... Args>
+  void call_changing(const ChangingCallback& callback, void (*fn)(Args...), Args... args) {
+    call(*callback.plugin, &machine_->current(), callback.permission, [&] { fn(args...); });
+  }
+
   void flush_output() { setup_.flush_output(); }
   /// Stays valid; null for an address without a name.
   const char* symbol(GuestAddr address);
@@ -116,7 +138,7 @@ class PluginHost final : public Instrumentation, public replay::Observer {
  private:
   /// Calls into the plugin; leave() comes back from there.
   template <typename Fn>
-  void call(Plugin& plugin, Vcpu* vcpu, Fn fn);
+  void call(Plugin& plugin, Vcpu* vcpu, Permission permission, Fn fn);
   void for_all(Event event, Vcpu& vcpu);
   Foresight::Interface interface();
   void install();
@@ -135,6 +157,11 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   bool time_controlled_ = false;
   bool limited_ = false;
   bool part_ = false;
+  bool live_ = false;
+  Permission permission_ = Permission::None;  // of the callback that is running
+  Changes changes_;
+  std::set<ChangingCallback> changing_;
+  std::set<std::string> refused_;  // what has been said
   std::optional<int> exit_status_;
   std::string message_;
   std::string* said_ = nullptr;  // while a plugin is installed: what it writes, kept until it is known to run

@@ -315,7 +315,7 @@ AnalyzeResult analyze_in_parts(const std::string& path, PluginHost& host, const 
   host.set_limited(options.analyze.to < player.end_icount());
   AnalyzeResult result;
   {
-    const replay::Observation observation(&host, player.machine());
+    const replay::Observation observation(&host, player.machine(), false);
     host.flush_output();
     Parts(host, options, Divider(player, from, to, options.jobs)).run();
   }

@@ -66,6 +66,7 @@ Plugin::Plugin(PluginSpec spec, u64 id) : spec_(std::move(spec)), id_(id) {
   segments_ = static_cast<const hindcast_plugin_segments*>(::dlsym(handle_, "hindcast_plugin_segments"));
   if (segments_ != nullptr && segments_->version != kSegmentsVersion) segments_ = nullptr;
   find_code();
+  find_changes();
   for (std::string& option : spec_.options) argv_.push_back(option.data());
   argv_.push_back(nullptr);
   const bool possible = segments_ == nullptr || segments_->possible == nullptr ||
@@ -96,6 +97,34 @@ void Plugin::find_code() {
         return found ? 1 : 0;
       },
       &search);
+}
+
+/// By the functions that its relocations name.
+void Plugin::find_changes() {
+  const link_map* map = nullptr;
+  if (::dlinfo(handle_, RTLD_DI_LINKMAP, &map) != 0) return;
+  const auto pointer = [&](u64 value) { return value < map->l_addr ? value + map->l_addr : value; };
+  u64 symbols = 0, strings = 0, tables[2] = {}, sizes[2] = {};
+  for (const ElfW(Dyn)* entry = map->l_ld; entry->d_tag != DT_NULL; ++entry) switch (entry->d_tag) {
+      case DT_SYMTAB: symbols = pointer(entry->d_un.d_ptr); break;
+      case DT_STRTAB: strings = pointer(entry->d_un.d_ptr); break;
+      case DT_RELA: tables[0] = pointer(entry->d_un.d_ptr); break;
+      case DT_RELASZ: sizes[0] = entry->d_un.d_val; break;
+      case DT_JMPREL: tables[1] = pointer(entry->d_un.d_ptr); break;
+      case DT_PLTRELSZ: sizes[1] = entry->d_un.d_val; break;
+      default: break;
+    }
+  if (symbols == 0 || strings == 0) return;
+  for (int t = 0; t < 2; ++t) {
+    const auto* relocation = reinterpret_cast<const ElfW(Rela)*>(tables[t]);
+    for (u64 i = 0; relocation != nullptr && i < sizes[t] / sizeof *relocation; ++i) {
+      const auto& symbol = reinterpret_cast<const ElfW(Sym)*>(symbols)[ELF64_R_SYM(relocation[i].r_info)];
+      const std::string_view name = reinterpret_cast<const char*>(strings) + symbol.st_name;
+      changes_registers_ |= name == "qemu_plugin_write_register" || name == "qemu_plugin_set_pc";
+      changes_memory_ |= name == "qemu_plugin_write_memory_vaddr" ||
+                         name == "qemu_plugin_write_memory_hwaddr" || name == "qemu_plugin_update_ns";
+    }
+  }
 }
 
 bool Plugin::contains(const void* address) const {

@@ -56,6 +56,9 @@ class Plugin {
   int version() const { return version_; }
   /// Whether the address is in the plugin's code.
   bool contains(const void* address) const;
+  /// Whether it can call functions that change the guest: registers and the pc; memory and time.
+  bool changes_registers() const { return changes_registers_; }
+  bool changes_memory() const { return changes_memory_; }
 
   /// qemu_plugin_install. Its result.
   int install(const RunFacts& facts);
@@ -79,6 +82,7 @@ class Plugin {
 
  private:
   void find_code();
+  void find_changes();
 
   PluginSpec spec_;
   u64 id_;
@@ -90,6 +94,7 @@ class Plugin {
     u64 begin, end;
   };
   std::vector<Range> code_;
+  bool changes_registers_ = false, changes_memory_ = false;
   std::vector<char*> argv_;
   std::array<Callback, static_cast<std::size_t>(Event::Count)> callbacks_;
 };

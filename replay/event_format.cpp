@@ -26,6 +26,7 @@ constexpr KindRow kKinds[] = {
     {number(InputKind::MemoryWrite), false, "memory-write"},
     {number(InputKind::Network), false, "network"},
     {number(InputKind::Disk), true, "disk"},
+    {number(InputKind::Clock), false, "clock"},
     {kHashGrid, false, "hash"},
     {kCheckpointRoot, false, "checkpoint"},
     {kBoundary, false, "boundary"},
@@ -117,6 +118,7 @@ std::string describe(const storage::EventRecord& event, std::size_t max) {
     case number(InputKind::Serial):
     case number(InputKind::SemihostConsole): return payload.empty() ? "end of input" : quoted(payload, max);
     case number(InputKind::Warp):
+    case number(InputKind::Clock):
       if (payload.size() == 8) return fmt::format("to {} ns", get_le(payload, 0, 8));
       break;
     case number(InputKind::RegisterWrite):

@@ -7,8 +7,10 @@
 //   Reset            nothing
 //   RegisterWrite    u32 LE vCPU, u32 LE register row, u64 LE value
 //   MemoryWrite      u64 LE physical address, then the bytes
+//   Clock            u64 LE, the virtual time, in ns, to which it jumps; timers due by then fire there
 //   Boundary         nothing. Timers due at this icount have fired and the next vCPU was chosen: a debugger
-//                    stopped the run before an instruction, and what follows at this icount happened then
+//                    or plugin stopped the run before an instruction, and what follows at this icount
+//                    happened then
 //   HashGrid         u64 LE hash of the machine's state without memory, u64 LE low half of the output hash
 //   CheckpointRoot   the 16 bytes of storage::CheckpointInfo::root
 #pragma once
@@ -28,6 +30,9 @@ namespace hindcast::replay {
 inline constexpr u8 kHashGrid = 128;
 inline constexpr u8 kCheckpointRoot = 129;
 inline constexpr u8 kBoundary = 130;
+
+/// Virtual time never gets near the end of its range in a recording (that would take centuries).
+inline constexpr VirtualNs kMaxVirtualTime = VirtualNs{1} << 62;
 
 /// An input that the guest asked for and got at once, inside an instruction. All other events happen between
 /// instructions.

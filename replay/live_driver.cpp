@@ -68,6 +68,7 @@ LiveDriver::Halt LiveDriver::go(Icount limit, bool stop_here) {
       if (auto reason = end_reason()) return {reason, StopReason::Stopped};
       if (machine_.icount() >= limit) return {std::nullopt, StopReason::Limit};
       if (paused_) return {std::nullopt, StopReason::Stopped};
+      make_changes();  // those made while nothing ran
       if (!at_boundary()) {
         poll_host();
         deliver();
@@ -76,7 +77,8 @@ LiveDriver::Halt LiveDriver::go(Icount limit, bool stop_here) {
     const StopReason reason = run_slice(limit, stop_here || machine_.icount() != start);
     if (auto failure = port_.failure()) std::rethrow_exception(failure);
     if (machine_.exited()) return {StopKind::GuestExit, StopReason::Exit};
-    if (at_idle_) {
+    const bool changed = make_changes();
+    if (at_idle_ && !changed) {
       if (auto end = idle()) return {end, StopReason::Idle};
     }
     if (reason == StopReason::Breakpoint || reason == StopReason::Watchpoint || reason == StopReason::Switch)
@@ -129,7 +131,8 @@ StopReason LiveDriver::run_slice(Icount limit, bool stop_here) {
   jumped_at_ = kNever;
   // A choice of the vCPU is as good as a jump: the machine must run before anything else happens.
   if (reason == StopReason::Switch) jumped_at_ = machine_.icount();
-  if (reason == StopReason::Breakpoint) boundary_at_ = machine_.icount();
+  const bool begun = reason == StopReason::Change && machine_.boundary_begun();
+  if (reason == StopReason::Breakpoint || begun) boundary_at_ = machine_.icount();
   at_idle_ = reason == StopReason::Idle;
   pinned_at_ = kNever;
   const Icount now = machine_.icount();
@@ -259,6 +262,17 @@ std::optional<std::string> LiveDriver::write(InputKind kind, ByteView payload) {
   if (jumped()) return "the machine is between two instructions";
   pin();
   return port_.write(kind, payload);
+}
+
+bool LiveDriver::make_changes() {
+  if (host_.observer == nullptr || !machine_.change_requested() || jumped()) return false;
+  machine_.change_made();
+  for (const GuestChange& change : host_.observer->take_changes()) {
+    // What was ahead when it was asked for may have been reached.
+    if (change.kind == InputKind::Clock && get_le(change.payload, 0, 8) <= machine_.clock().now()) continue;
+    if (const auto problem = write(change.kind, change.payload)) host_.observer->change_failed(*problem);
+  }
+  return true;
 }
 
 bool LiveDriver::look_at_host() {

@@ -65,6 +65,9 @@ class LiveDriver {
   /// Sleeps until input comes, a signal, or `host_deadline` (kNever: none). True: the console can be read.
   bool sleep_for_input(u64 host_deadline);
 
+  /// Makes the changes that the observer wants here. True: there were some.
+  bool make_changes();
+
   /// Takes what has been typed, without waiting.
   void poll_host();
   /// Gives the guest what has been read, as far as it can take it. True if it was given anything.

@@ -8,13 +8,6 @@
 #include "replay/event_format.h"
 
 namespace hindcast::replay {
-namespace {
-
-/// Virtual time never gets near the end of its range in a recording (that would take centuries).
-constexpr VirtualNs kMaxVirtualTime = VirtualNs{1} << 62;
-
-}  // namespace
-
 Player::Player(const std::string& path, const EngineOptions& engine, bool verify)
     : path_(path),
       engine_(engine),

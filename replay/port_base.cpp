@@ -40,6 +40,14 @@ std::optional<std::string> PortBase::deliver(InputKind kind, Channel channel, By
       if (!m.memory().host_write(get_le(data, 0, 8), data.data() + 8, data.size() - 8))
         return fmt::format("there is no memory at {:#x}", get_le(data, 0, 8));
       break;
+    case InputKind::Clock: {
+      if (data.size() != 8) return "the payload has a wrong size";
+      const VirtualNs then = get_le(data, 0, 8);
+      if (then < m.clock().now() || then > kMaxVirtualTime)
+        return fmt::format("virtual time is {} ns and cannot jump to {} ns", m.clock().now(), then);
+      m.warp_to(then);
+      break;
+    }
     case InputKind::Serial:
     case InputKind::SemihostConsole:
     case InputKind::Network: {

@@ -98,7 +98,7 @@ RunResult replay(const std::string& path, const ReplayOptions& options) try {
   }
   if (options.from_checkpoint) player.restore_before(*options.from_checkpoint);
   player.port().keep_output(options.print_output);
-  const Observation observation(options.observer, player.machine());
+  const Observation observation(options.observer, player.machine(), false);
 
   RunResult result;
   if (!play(player, options)) {

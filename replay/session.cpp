@@ -17,7 +17,7 @@ RunResult drive(MachineConfig& config, const HostOptions& host, LivePort& port, 
   // First: a console that cannot be opened leaves no recording behind.
   const Consoles consoles = open_consoles(host, config.semihosting, interrupts.fd());
   // Likewise an observer that refuses; what it has to say at the end comes after the recording was closed.
-  const Observation observation(host.observer, *machine);
+  const Observation observation(host.observer, *machine, true);
   if (recorder != nullptr) recorder->start(encode_meta(config), config);
   interrupts.watch(machine.get());
   RunResult result = LiveDriver(*machine, port, consoles, interrupts, host, recorder).run();

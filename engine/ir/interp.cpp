@@ -274,7 +274,13 @@ InterpExit Frame::run(u32 max_insns) {
         ++out.executed;
         --header_.budget;
         header_.pc = inst->imm;
-        if constexpr (Instrumented) instr_->begin();
+        if constexpr (Instrumented) {
+          if (!instr_->begin(header_.exit_request)) {
+            --out.executed;  // it has not
+            ++header_.budget;
+            return leave(Kind::Boundary, inst->imm);
+          }
+        }
         break;
       case Op::Jump: inst = insts_ + unit_.blocks[inst->aux].first - 1; break;
       case Op::Branch: {

@@ -280,14 +280,17 @@ enum qemu_plugin_hwaddr_operation_result qemu_plugin_read_memory_hwaddr(uint64_t
                                                                         size_t len);
 bool qemu_plugin_translate_vaddr(uint64_t vaddr, uint64_t* hwaddr);
 
-/* ---- Changing the guest: refused by this version, with a line in the log - */
+/* ---- Changing the guest: in live runs, recorded; refused in a replay ------- */
 
+/* Made between two instructions: before the one whose callback asks, or after the one whose access is looked
+ * at. Registers and the pc need callbacks with QEMU_PLUGIN_CB_RW_REGS or ..._RW_REGS_PC; set_pc ends the
+ * callback. */
 bool qemu_plugin_write_register(struct qemu_plugin_register* handle, GByteArray* buf);
 __attribute__((__noreturn__)) void qemu_plugin_set_pc(uint64_t vaddr);
 bool qemu_plugin_write_memory_vaddr(uint64_t addr, GByteArray* data);
 enum qemu_plugin_hwaddr_operation_result qemu_plugin_write_memory_hwaddr(uint64_t addr, GByteArray* data);
-/* One plugin can hold the handle. Virtual time is a function of the instructions executed: update_ns moves
- * nothing. */
+/* One plugin can hold the handle. update_ns: virtual time jumps forward to `time` at the next instruction;
+ * it goes on with the instructions from there. */
 const void* qemu_plugin_request_time_control(void);
 void qemu_plugin_update_ns(const void* handle, int64_t time);
 
