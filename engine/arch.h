@@ -124,6 +124,9 @@ class Architecture {
   virtual unsigned disassemble(GuestAddr pc, ByteView code, std::string& text) const = 0;
   /// Statistics class of the instruction ("Arithmetic", "Branch", ...).
   virtual const char* insn_class(ByteView code) const = 0;
+  /// What insn_class() may answer; empty: that is not known.
+  virtual std::vector<const char*> insn_classes() const { return {}; }
+
   /// For an access that is about to be made: sets accessed and dirty bits where the hardware would. Page
   /// tables are read through AddressSpace::read_table().
   virtual Translation translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access access) const = 0;

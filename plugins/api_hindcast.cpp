@@ -29,6 +29,12 @@ size_t hindcast_read_registers(uint64_t* values, size_t room) {
   return n;
 }
 
+const char* hindcast_insn_class_name(size_t index) {
+  PluginHost& host = host_of(__func__);
+  const auto names = host.attached() ? host.machine().arch().insn_classes() : std::vector<const char*>();
+  return index < names.size() ? names[index] : nullptr;
+}
+
 bool hindcast_limited(void) { return host_of(__func__).limited(); }
 
 }  // extern "C"

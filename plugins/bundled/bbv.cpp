@@ -93,6 +93,7 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   if (!plugin::Options().number("interval", interval, 1).text("outfile", outfile).parse(argc, argv))
     return -1;
   if (outfile.empty()) return plugin::print("outfile=PATH is needed\n"), -1;
+  if (!plugin::can_write(outfile + ".0.bb")) return -1;
   totals = qemu_plugin_scoreboard_new(sizeof(uint64_t));
   total = qemu_plugin_scoreboard_u64(totals);
   qemu_plugin_register_vcpu_init_cb(id, begin, nullptr);

@@ -22,11 +22,15 @@ namespace {
 
 enum class Evict { Lru, Fifo, Random } evict = Evict::Lru;
 
+constexpr uint64_t kMostBytes = uint64_t{1} << 30, kMostCores = 1024;
+
 struct Shape {
   uint64_t size, block, ways;
   /// Empty, or what is wrong with it.
   const char* problem() const {
     if (size == 0 || block == 0 || ways == 0) return "sizes are at least 1";
+    if (size > kMostBytes || block > size || ways > size / block)
+      return "it is larger than 1 GiB, or than itself";
     if ((block & (block - 1)) != 0) return "the size of a block is a power of two";
     if (size % block != 0) return "the size is no multiple of the block's";
     if (size % (block * ways) != 0) return "the size is no multiple of a set's";
@@ -368,6 +372,7 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   add_shape(options, {"l2cachesize", "l2blksize", "l2assoc"}, second_shape, &use_second);
   options.flag("l2", use_second).number("limit", limit).number("cores", n_cores, 1).add("evict", parse_evict);
   if (!options.parse(argc, argv)) return -1;
+  if (n_cores > kMostCores) return plugin::print("cores: at most 1024\n"), -1;
   const std::pair<const char*, const Shape*> shapes[] = {
       {"icache", &insn_shape}, {"dcache", &data_shape}, {"L2 cache", &second_shape}};
   for (const auto& [name, shape] : shapes)

@@ -1,5 +1,7 @@
 // What the bundled plugins share: options, text, numbers. They use the public interface alone.
 #pragma once
+#include <cctype>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -44,8 +46,9 @@ class Options {
     return add(name,
                [&value, least](const char* text) { return parse_number(text, value) && value >= least; });
   }
+  /// Not empty.
   Options& text(const char* name, std::string& value) {
-    return add(name, [&value](const char* text) { return value = text, true; });
+    return add(name, [&value](const char* text) { return value = text, !value.empty(); });
   }
 
   /// False after a line in the log, which is then the reason why the command refuses to run.
@@ -69,9 +72,15 @@ class Options {
 
   static bool parse_number(const char* text, uint64_t& value) {
     if (*text < '0' || *text > '9') return false;
+    return parse_whole(text, 0, value);
+  }
+  /// Digits of this base alone, and not more than 64 bits.
+  static bool parse_whole(const char* text, int base, uint64_t& value) {
+    if (std::isxdigit(static_cast<unsigned char>(*text)) == 0) return false;
     char* end = nullptr;
-    value = std::strtoull(text, &end, 0);
-    return *end == '\0';
+    errno = 0;
+    value = std::strtoull(text, &end, base);
+    return errno == 0 && *end == '\0';
   }
 
  private:
@@ -162,6 +171,14 @@ class PerVcpu {
  private:
   std::vector<T*> elements_;
 };
+
+/// Whether the file can be written, which is said now and not after the run. It is there then.
+inline bool can_write(const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "abe");
+  if (file != nullptr && std::fclose(file) == 0) return true;
+  print(format("%s cannot be written: %s\n", path.c_str(), std::strerror(errno)));
+  return false;
+}
 
 /// The instruction's text.
 inline std::string text_of(const qemu_plugin_insn* insn) {

@@ -112,7 +112,7 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   options.text("filename", filename).text("image", image).add("base", [](const char* text) {
     return base_given = plugin::Options::parse_number(text, given_base);
   });
-  if (!options.parse(argc, argv)) return -1;
+  if (!options.parse(argc, argv) || !plugin::can_write(filename)) return -1;
   qemu_plugin_register_vcpu_tb_trans_cb(id, translated, nullptr);
   qemu_plugin_register_atexit_cb(id, write_file, nullptr);
   return 0;

@@ -183,6 +183,24 @@ void begin(unsigned vcpu, void*) {
   g_array_free(array, TRUE);
 }
 
+/// Each names a register. QEMU knows its registers only later.
+bool patterns_match() {
+  if (hindcast_icount == nullptr) return true;
+  GArray* array = qemu_plugin_get_registers();
+  std::string unmatched;
+  for (const std::string& pattern : patterns) {
+    bool any = false;
+    for (guint i = 0; i < array->len; ++i)
+      any |= g_pattern_match_simple(pattern.c_str(),
+                                    g_array_index(array, qemu_plugin_reg_descriptor, i).name) != FALSE;
+    if (!any) unmatched = pattern;
+  }
+  g_array_free(array, TRUE);
+  if (!unmatched.empty())
+    plugin::print(plugin::format("reg=%s: there is no such register\n", unmatched.c_str()));
+  return unmatched.empty();
+}
+
 void finish(void*) {
   for (Cpu& cpu : cpus) {
     if (!cpu.line.empty()) buffer += cpu.line + '\n';
@@ -192,9 +210,7 @@ void finish(void*) {
 }
 
 bool parse_address(const char* text) {
-  char* end = nullptr;
-  addresses.push_back(std::strtoull(text, &end, 16));
-  return *text != '\0' && *end == '\0';
+  return plugin::Options::parse_whole(text, 16, addresses.emplace_back());
 }
 
 /// A register's last value is known at a part's beginning if it was looked at after every instruction.
@@ -215,7 +231,7 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   options.add("ifilter", [](const char* text) { return prefixes.emplace_back(text), *text != '\0'; });
   options.add("afilter", parse_address).flag("rdisas", only_named);
   options.add("reg", [](const char* text) { return patterns.emplace_back(text), *text != '\0'; });
-  if (!options.parse(argc, argv)) return -1;
+  if (!options.parse(argc, argv) || !patterns_match()) return -1;
   scoreboard = qemu_plugin_scoreboard_new(sizeof(uint64_t));
   waiting = qemu_plugin_scoreboard_u64(scoreboard);
   qemu_plugin_register_vcpu_init_cb(id, begin, nullptr);

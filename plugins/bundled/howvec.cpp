@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "plugins/bundled/common.h"
 
@@ -141,6 +142,25 @@ bool parse_count(const char* text) {
   return true;
 }
 
+/// Each name after count= is a class.
+bool names_classes() {
+  if (hindcast_insn_class_name == nullptr || hindcast_insn_class_name(0) == nullptr) return true;
+  std::set<std::string> known;
+  std::string list;
+  const char* name = nullptr;
+  for (std::size_t i = 0; (name = hindcast_insn_class_name(i)) != nullptr; ++i) {
+    known.insert(short_name(name));
+    list += ", " + short_name(name);
+  }
+  for (const auto& [asked, how] : wanted) {
+    if (known.count(asked) != 0) continue;
+    plugin::print(
+        plugin::format("count=%s: there is no such class; there is all%s\n", asked.c_str(), list.c_str()));
+    return false;
+  }
+  return true;
+}
+
 void save(GByteArray* out) {
   plugin::Saved saved(out);
   saved.number(classes.size());
@@ -170,7 +190,7 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
                                                       char** argv) {
   plugin::Options options;
   options.flag("inline", use_inline).flag("verbose", verbose).add("count", parse_count);
-  if (!options.parse(argc, argv)) return -1;
+  if (!options.parse(argc, argv) || !names_classes()) return -1;
   qemu_plugin_register_vcpu_tb_trans_cb(id, translated, nullptr);
   qemu_plugin_register_atexit_cb(id, report, nullptr);
   return 0;

@@ -274,6 +274,7 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
     return -1;
   if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST)
     return plugin::print(plugin::format("%s cannot be made: %s\n", folder.c_str(), std::strerror(errno))), -1;
+  if (!plugin::can_write(folder + "/info")) return -1;
   bytes = g_byte_array_new();
   scoreboard = qemu_plugin_scoreboard_new(sizeof(uint64_t));
   executed = qemu_plugin_scoreboard_u64(scoreboard);

@@ -22,6 +22,9 @@ __attribute__((weak)) uint64_t hindcast_hwaddr_offset(const struct qemu_plugin_h
  */
 __attribute__((weak)) const char* hindcast_hwaddr_register_name(const struct qemu_plugin_hwaddr* haddr);
 
+/* The classes that hindcast_insn_class() may answer, by number from 0; NULL: there are no more. */
+__attribute__((weak)) const char* hindcast_insn_class_name(size_t index);
+
 /* Blocks with the same context and address are one and the same place: the one's announcement replaces the
  * other's. */
 __attribute__((weak)) uint64_t hindcast_tb_context(const struct qemu_plugin_tb* tb);

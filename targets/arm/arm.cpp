@@ -94,6 +94,12 @@ const InsnRow* ArmArch::decode(u32 bits, unsigned length, Operands* operands) co
   return nullptr;
 }
 
+std::vector<const char*> ArmArch::insn_classes() const {
+  std::vector<const char*> names = class_names();
+  names.push_back("Undefined");
+  return names;
+}
+
 const char* ArmArch::insn_class(ByteView code) const {
   const Fetched insn = fetch(code);
   const InsnRow* row = insn.length == 0 ? nullptr : decode(insn.bits, insn.length);

@@ -70,6 +70,7 @@ class ArmArch final : public Architecture {
   InsnInfo translate_insn(ir::Builder& b, GuestAddr pc, ByteView code) const override;
   unsigned disassemble(GuestAddr pc, ByteView code, std::string& text) const override;
   const char* insn_class(ByteView code) const override;
+  std::vector<const char*> insn_classes() const override;
   Translation translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access access) const override;
 
   // Exceptions and interrupts.

@@ -6,12 +6,14 @@
 
 namespace hindcast::arm {
 
-const char* to_string(InsnClass c) {
-  constexpr const char* names[] = {"Arithmetic", "Logical", "Shift",  "Move",     "Bitfield",
-                                   "Multiply",   "Compare", "Divide", "Saturate", "Load",
-                                   "Store",      "Branch",  "IfThen", "Float",    "System"};
-  return names[static_cast<unsigned>(c)];
-}
+namespace {
+constexpr const char* kClassNames[] = {"Arithmetic", "Logical", "Shift",  "Move",     "Bitfield",
+                                       "Multiply",   "Compare", "Divide", "Saturate", "Load",
+                                       "Store",      "Branch",  "IfThen", "Float",    "System"};
+}  // namespace
+
+const char* to_string(InsnClass c) { return kClassNames[static_cast<unsigned>(c)]; }
+std::vector<const char*> class_names() { return {std::begin(kClassNames), std::end(kClassNames)}; }
 
 u32 expand_imm(u32 imm12, bool* rotated) {
   const u32 byte = imm12 & 0xff;

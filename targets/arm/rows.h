@@ -4,6 +4,7 @@
 #pragma once
 #include <array>
 #include <span>
+#include <vector>
 
 #include "engine/types.h"
 #include "targets/arm/features.h"
@@ -31,6 +32,8 @@ enum class InsnClass : u8 {
   System
 };
 const char* to_string(InsnClass c);
+/// The names of all.
+std::vector<const char*> class_names();
 
 /// How an immediate's bits make its value.
 enum class ImmKind : u8 {

@@ -96,6 +96,12 @@ const InsnRow* RiscvArch::decode(u32 bits, Operands* operands) const {
   return nullptr;
 }
 
+std::vector<const char*> RiscvArch::insn_classes() const {
+  std::vector<const char*> names = class_names();
+  names.push_back("Illegal");
+  return names;
+}
+
 const char* RiscvArch::insn_class(ByteView code) const {
   const Fetched insn = fetch(code);
   const InsnRow* row = insn.length == 0 ? nullptr : decode(insn.bits);

@@ -7,11 +7,13 @@
 
 namespace hindcast::riscv {
 
-const char* to_string(InsnClass c) {
-  constexpr const char* names[] = {"Arithmetic", "Load",   "Store", "Branch", "Jump",
-                                   "Multiply",   "Atomic", "Float", "System", "Bitmanip"};
-  return names[static_cast<unsigned>(c)];
-}
+namespace {
+constexpr const char* kClassNames[] = {"Arithmetic", "Load",   "Store", "Branch", "Jump",
+                                       "Multiply",   "Atomic", "Float", "System", "Bitmanip"};
+}  // namespace
+
+const char* to_string(InsnClass c) { return kClassNames[static_cast<unsigned>(c)]; }
+std::vector<const char*> class_names() { return {std::begin(kClassNames), std::end(kClassNames)}; }
 
 Operands InsnRow::decode(u32 bits) const {
   Operands o = implied;

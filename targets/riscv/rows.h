@@ -4,6 +4,7 @@
 #pragma once
 #include <array>
 #include <span>
+#include <vector>
 
 #include "engine/types.h"
 #include "targets/riscv/features.h"
@@ -26,6 +27,8 @@ enum class InsnClass : u8 {
   Bitmanip
 };
 const char* to_string(InsnClass c);
+/// The names of all.
+std::vector<const char*> class_names();
 
 /// What a bit pattern cannot say about its operands. An encoding that breaks its row's rule is not that
 /// instruction: decoding goes on to the less specific rows.
