@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/debugger.h"
 #include "cli/machine_options.h"
+#include "cli/plugin_options.h"
 #include "cli/values.h"
 
 namespace hindcast::cli {
@@ -19,8 +20,8 @@ bool is_folder(const std::string& path) {
 }
 
 /// A recording says itself what was run; the other options mean nothing then.
-constexpr std::array kForRecordings = {"IMAGE",    "--listen",   "--gdb",        "--log",
-                                       "--engine", "--cpu-host", "--code-cache", "--chaos-seed"};
+constexpr std::array kForRecordings = {"IMAGE",      "--listen",     "--gdb",        "--log",   "--engine",
+                                       "--cpu-host", "--code-cache", "--chaos-seed", "--plugin"};
 
 void refuse_machine_options(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
@@ -36,6 +37,7 @@ void refuse_machine_options(const CLI::App& command) {
 Command add_debug(CLI::App& app) {
   struct State {
     MachineText machine;
+    PluginText plugins;
     DebuggerOptions debugger;
     replay::RecordOptions record;
     std::string log;
@@ -47,6 +49,7 @@ Command add_debug(CLI::App& app) {
   state->machine.add_to(*command);
   command->get_option("IMAGE")->description(
       "a recording; or what to run: an ELF file, or what the board takes as its kernel");
+  state->plugins.add_to(*command);
   auto* listen =
       command->add_option("--listen", state->debugger.listen, "where gdb connects; port 0: a free one")
           ->type_name("HOST:PORT")
@@ -67,14 +70,20 @@ Command add_debug(CLI::App& app) {
     if (is_folder(state->machine.image)) {
       if (!arguments.empty() && !debugger.start_gdb) throw Fatal("a recording takes no guest arguments");
       refuse_machine_options(*command);
+      const auto plugins = state->plugins.host(log, recorded_files(state->machine.image), true);
+      debugger.plugins = plugins.get();
       status = debug_recording(state->machine.image, state->machine.engine.options(), debugger, log);
+      status = status_with_plugins(plugins.get(), status, log);
     } else {
       if (!debugger.start_gdb) state->machine.guest_args = arguments;
       std::optional<int> gdb_status;
-      const replay::RunResult result = debug_live(state->machine.config(), state->machine.host(),
-                                                  state->record, debugger, log, &gdb_status);
+      const MachineConfig config = state->machine.config();
+      const auto plugins = state->plugins.host(log, config.files, true);
+      debugger.plugins = plugins.get();
+      const replay::RunResult result =
+          debug_live(config, state->machine.host(), state->record, debugger, log, &gdb_status);
       if (!result.message.empty() && !gdb_status) log.line(result.message);
-      status = gdb_status.value_or(result.status());
+      status = status_with_plugins(plugins.get(), gdb_status.value_or(result.status()), log);
     }
     log.close();
     return status;

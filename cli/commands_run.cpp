@@ -73,9 +73,6 @@ int finish(const replay::RunResult& result, const Common& common, Log& log,
   return status;
 }
 
-constexpr const char* kNotBoth =
-    "--listen and --plugin exclude each other: a debugger may go back; analyze the recording instead";
-
 replay::RecordOptions::Checkpoints parse_checkpoints(const std::string& text, Icount* every) {
   using Kind = replay::RecordOptions::Checkpoints;
   if (text == "auto") return Kind::Auto;
@@ -124,9 +121,9 @@ Command add_run(CLI::App& app) {
     host.progress = status.callback();
     host.engine.note = noter(status, log);
     const MachineConfig config = state->machine.config();
-    const DebuggerOptions debugger = state->listen.debugger(state->machine);
-    const auto plugins = state->plugins.host(log, config.files);
-    if (plugins && !debugger.listen.empty()) throw Fatal(kNotBoth);
+    DebuggerOptions debugger = state->listen.debugger(state->machine);
+    const auto plugins = state->plugins.host(log, config.files, !debugger.listen.empty());
+    debugger.plugins = plugins.get();
     host.observer = plugins.get();
     replay::RunResult result = debugger.listen.empty() ? replay::run_live(config, host)
                                                        : debug_live(config, host, {}, debugger, log);
@@ -175,9 +172,9 @@ Command add_record(CLI::App& app) {
     host.engine.note = noter(status, log);
     state->options.notice = noter(status, log);
     const MachineConfig config = state->machine.config();
-    const DebuggerOptions debugger = state->listen.debugger(state->machine);
-    const auto plugins = state->plugins.host(log, config.files);
-    if (plugins && !debugger.listen.empty()) throw Fatal(kNotBoth);
+    DebuggerOptions debugger = state->listen.debugger(state->machine);
+    const auto plugins = state->plugins.host(log, config.files, !debugger.listen.empty());
+    debugger.plugins = plugins.get();
     host.observer = plugins.get();
     replay::RunResult result = debugger.listen.empty()
                                    ? replay::record(config, host, state->options)

@@ -18,6 +18,7 @@
 #include "cli/values.h"
 #include "gdb/client_console.h"
 #include "gdb/serve.h"
+#include "plugins/attachment.h"
 #include "replay/meta.h"
 #include "replay/timeline.h"
 
@@ -164,11 +165,27 @@ std::unique_ptr<gdb::Listener> open_listener(const DebuggerOptions& options) {
   return options.start_gdb ? nullptr : std::make_unique<gdb::Listener>(options.listen);
 }
 
+class Plugins final : public gdb::PluginCommands {
+ public:
+  Plugins(plugins::PluginHost& host, replay::Timeline& timeline, EngineOptions engine)
+      : attachment_(host, timeline, std::move(engine)) {}
+  std::string load(const std::string& text) override { return attachment_.load(text); }
+  std::string unload(unsigned number) override { return attachment_.unload(number); }
+  std::string list() override { return attachment_.list(); }
+  void follow() override { attachment_.follow(); }
+  void interrupt() override { attachment_.interrupt(); }
+
+ private:
+  plugins::Attachment attachment_;
+};
+
 /// Serves clients until it is over. gdb's status if it was started.
 std::optional<int> serve(replay::Timeline& timeline, gdb::ClientConsole& console, GdbFiles* files,
-                         gdb::Listener* listener, const Bytes& elf, const DebuggerOptions& options,
-                         Log& log) {
-  gdb::Session session(timeline, {&timeline, elf});
+                         gdb::Listener* listener, const Bytes& elf, const EngineOptions& engine,
+                         const DebuggerOptions& options, Log& log) {
+  std::optional<Plugins> plugins;
+  if (options.plugins != nullptr) plugins.emplace(*options.plugins, timeline, engine);
+  gdb::Session session(timeline, {&timeline, elf, plugins ? &*plugins : nullptr});
   session.on_notice([&log](const std::string& line) { log.line(printable(line)); });
   console.attach(&session);
   if (files != nullptr) files->attach(&session);
@@ -205,7 +222,7 @@ int debug_recording(const std::string& path, const EngineOptions& engine, const 
   branches.console = console;
   const auto timeline = replay::Timeline::open(path, branches);
   const auto status =
-      serve(*timeline, *console, nullptr, listener.get(), elf_of(timeline->config()), options, log);
+      serve(*timeline, *console, nullptr, listener.get(), elf_of(timeline->config()), engine, options, log);
   return status.value_or(0);
 }
 
@@ -227,8 +244,11 @@ replay::RunResult debug_live(const MachineConfig& config, replay::HostOptions ho
   if (options.start_gdb && host.serial.kind == replay::ConsoleOptions::Kind::Stdio) host.console = console;
   std::optional<TempFolder> folder;
   if (record.path.empty()) record.path = folder.emplace() / "recording";
+  host.observer = options.plugins;
+  const EngineOptions engine = host.engine;
   const auto timeline = replay::Timeline::start(config, std::move(host), record);
-  const auto status = serve(*timeline, *console, files.get(), listener.get(), elf_of(config), options, log);
+  const auto status =
+      serve(*timeline, *console, files.get(), listener.get(), elf_of(config), engine, options, log);
   if (gdb_status != nullptr) *gdb_status = status;
   return timeline->finish();
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/status_line.h"
+#include "plugins/host.h"
 #include "replay/session.h"
 
 namespace hindcast::cli {
@@ -19,7 +20,8 @@ struct DebuggerOptions {
   /// --semihosting target=: whether gdb's host serves the guest's files, and its console is the guest's;
   /// Auto: files while gdb lets the guest run.
   enum class Semihosting : u8 { Native, Gdb, Auto } semihosting = Semihosting::Native;
-  bool wait = true;  // live runs: the guest does not start before gdb says so
+  bool wait = true;                        // live runs: the guest does not start before gdb says so
+  plugins::PluginHost* plugins = nullptr;  // what watches, and takes more by `monitor plugin`
 };
 
 /// "native", "gdb" or "auto" (MachineText::semihosting_target()).

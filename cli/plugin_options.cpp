@@ -60,10 +60,11 @@ std::vector<plugins::PluginSpec> PluginText::specs() const {
   return out;
 }
 
-std::unique_ptr<plugins::PluginHost> PluginText::host(Log& log, std::vector<MachineFile> files) const {
+std::unique_ptr<plugins::PluginHost> PluginText::host(Log& log, std::vector<MachineFile> files,
+                                                      bool more_later) const {
   plugins::HostSetup setup;
   setup.plugins = specs();
-  if (setup.plugins.empty()) return nullptr;
+  if (setup.plugins.empty() && !more_later) return nullptr;
   setup.output = [&log](std::string_view text) { log.text(text); };
   setup.flush_output = [&log] { log.flush_text(); };
   setup.symbol = [symbols = std::make_shared<Symbols>(std::move(files))](GuestAddr address) {

@@ -17,9 +17,10 @@ struct PluginText {
   bool empty() const { return specs().empty(); }
   /// The options and, unless there is one, the environment (HINDCAST_PLUGIN, QEMU_PLUGIN).
   std::vector<plugins::PluginSpec> specs() const;
-  /// The loaded plugins, which write to the log; null if none was asked for. `files`: where the guest's
-  /// symbols are.
-  std::unique_ptr<plugins::PluginHost> host(Log& log, std::vector<MachineFile> files) const;
+  /// The loaded plugins, which write to the log; null if none was asked for, unless more may come later.
+  /// `files`: where the guest's symbols are.
+  std::unique_ptr<plugins::PluginHost> host(Log& log, std::vector<MachineFile> files,
+                                            bool more_later = false) const;
 };
 
 /// The files of a recording's machine, with their bytes; none if they cannot be had.

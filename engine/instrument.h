@@ -48,6 +48,7 @@ struct InstrOp {
   /// Its function may ask for a change of the guest (Machine::request_change()): it is called before those
   /// that do not, and the change is made between the two. Blocks that hold one are interpreted.
   bool changes = false;
+  const void* owner = nullptr;  // whose it is: Machine::forget_operations()
   InstrCounter counter;
   u64 imm = 0;
   ExecFn exec = nullptr;      // for blocks and instructions

@@ -253,6 +253,24 @@ void Instrumented::request_forget(const Vcpu& vcpu) {
   if (in_jit_) jit_->unlink_exits(jit_->site(frame(vcpu).site).block);
 }
 
+void Instrumented::forget_operations(const void* owner, const Vcpu& vcpu) {
+  request_forget(vcpu);
+  const auto drop = [owner](std::vector<InstrOp>& ops) {
+    std::erase_if(ops, [owner](const InstrOp& op) { return op.owner == owner; });
+  };
+  for (InstrCursor& cursor : cursors_) {
+    if (!cursor.block) continue;
+    // A copy: translations hold on to the block as they were made from it.
+    const auto rest = std::make_shared<InstrBlock>(*cursor.block);
+    drop(rest->entry);
+    for (InstrInsn& insn : rest->insns) {
+      drop(insn.exec);
+      drop(insn.access);
+    }
+    cursor.block = rest;
+  }
+}
+
 void Instrumented::forget() {
   forget_requested_ = false;
   executor_.drop_all(nullptr);

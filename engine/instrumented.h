@@ -37,6 +37,8 @@ class Instrumented {
   void clear_code(const jit::Jit* emptied);
   /// After the block that is running, all blocks and what hangs on them are dropped.
   void request_forget(const Vcpu& vcpu);
+  /// Likewise while nothing runs; these operations are dropped at once.
+  void forget_operations(const void* owner, const Vcpu& vcpu);
   /// Bytes from which translations were made have changed.
   void code_changed();
 

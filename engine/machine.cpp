@@ -186,6 +186,10 @@ void Machine::forget_observed() {
   if (Instrumented* observed = executor_->instrumented()) observed->request_forget(current());
 }
 
+void Machine::forget_operations(const void* owner) {
+  if (Instrumented* observed = executor_->instrumented()) observed->forget_operations(owner, current());
+}
+
 void Machine::leave_callback() { executor_->instrumented()->leave_callback(); }
 
 void Machine::settle_callback() {

@@ -148,6 +148,9 @@ class Machine {
   /// From anywhere in the observer: after the block that is running, all blocks and operations are forgotten
   /// (Instrumentation::forgotten() is called), as if the run had begun to be observed there.
   void forget_observed();
+  /// While the machine does not run: likewise, and of the rest of a block in whose middle it stands the
+  /// operations with this owner are dropped now.
+  void forget_operations(const void* owner);
   /// Inside an operation's callback: makes the state exact that translated code keeps for itself (pc,
   /// icount).
   void settle_callback();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "gdb/memory.h"
 #include "gdb/register_view.h"
@@ -26,6 +27,8 @@ constexpr const char* kHelp =
     "registers [NAME]         what the --svd file calls registers: peripherals, or one peripheral's, with "
     "values\n"
     "physical [on | off]      whether gdb's addresses of memory are physical ones\n"
+    "plugin load NAME[,k=v]   a plugin, as after -p, watches from here on;  plugin list: those that do\n"
+    "plugin unload N          plugin N reports and is gone\n"
     "After seek, gdb shows the new place once it has read the registers again:\n"
     "maintenance flush register-cache\n";
 
@@ -87,6 +90,7 @@ std::string Monitor::run(std::string_view line, unsigned vcpu) try {
   if (words[0] == "device") return devices(first);
   if (words[0] == "registers") return register_view(navigator_.machine(), first);
   if (words[0] == "physical") return physical(first);
+  if (words[0] == "plugin") return plugin(words);
   return fmt::format("'{}' is no monitor command; see monitor help\n", printable(words[0]));
 } catch (const Fatal& fatal) {
   return fmt::format("{}\n", printable(fatal.what()));
@@ -210,6 +214,20 @@ std::string Monitor::devices(const std::string& name) {
     row(block->name, block->base, block->size, block->rom ? "rom" : "ram");
   for (const auto& range : machine.memory().devices()) row(range.name, range.base, range.size, "device");
   return out.empty() ? fmt::format("there is no device '{}'\n", printable(name)) : out;
+}
+
+std::string Monitor::plugin(const std::vector<std::string>& words) {
+  if (plugins_ == nullptr) return "there can be no plugins here\n";
+  const std::string verb = words.size() > 1 ? words[1] : "list";
+  if (verb == "list" && words.size() <= 2) return plugins_->list();
+  if (verb == "load" && words.size() == 3) return plugins_->load(words[2]);
+  if (verb == "unload" && words.size() == 3) {
+    const u64 number = parse_number(words[2]);
+    if (number > std::numeric_limits<unsigned>::max())
+      throw Fatal(fmt::format("there is no plugin {}", number));
+    return plugins_->unload(static_cast<unsigned>(number));
+  }
+  return "plugin load NAME[,OPTION=VALUE...], plugin unload N, or plugin list\n";
 }
 
 std::string Monitor::physical(const std::string& word) {

@@ -6,6 +6,7 @@
 
 #include "gdb/memory.h"
 #include "gdb/motion.h"
+#include "gdb/plugin_commands.h"
 #include "gdb/tracing.h"
 #include "replay/timeline.h"
 
@@ -14,8 +15,10 @@ namespace hindcast::gdb {
 class Monitor {
  public:
   /// `timeline`: the navigator again, with its recording; null: there is no event log, and no branch.
-  Monitor(replay::Navigator& navigator, Motion& motion, Tracing& tracing, replay::Timeline* timeline)
-      : navigator_(navigator), motion_(motion), tracing_(tracing), timeline_(timeline) {}
+  /// `plugins`: null: there can be none.
+  Monitor(replay::Navigator& navigator, Motion& motion, Tracing& tracing, replay::Timeline* timeline,
+          PluginCommands* plugins)
+      : navigator_(navigator), motion_(motion), tracing_(tracing), timeline_(timeline), plugins_(plugins) {}
 
   /// Runs one line for the vCPU that the user has selected; the answer is text for the user, lines ending in
   /// '\n'. What cannot be done is said in the answer.
@@ -35,12 +38,14 @@ class Monitor {
   std::string branch(const std::string& folder);
   std::string devices(const std::string& name);
   std::string physical(const std::string& word);
+  std::string plugin(const std::vector<std::string>& words);
   std::string where(Icount icount) const;
 
   replay::Navigator& navigator_;
   Motion& motion_;
   Tracing& tracing_;
   replay::Timeline* timeline_;
+  PluginCommands* plugins_;
   std::vector<Icount> checkpoints_;  // number 1 first
   Space space_ = Space::Virtual;
 };

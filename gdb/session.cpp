@@ -20,7 +20,7 @@ Session::Session(replay::Navigator& navigator, SessionOptions options)
       registers_(navigator.machine().arch()),
       motion_(navigator, registers_),
       tracing_(navigator, motion_),
-      monitor_(navigator, motion_, tracing_, options_.timeline),
+      monitor_(navigator, motion_, tracing_, options_.timeline, options_.plugins),
       branch_trace_(navigator, motion_),
       image_(std::move(options_.image)) {
   motion_.on_print([this](const std::string& text) { console(text); });
@@ -44,10 +44,18 @@ void Session::begin() {
 }
 
 std::optional<std::string> Session::handle(std::string_view packet) try {
-  return dispatch(packet);
+  auto reply = dispatch(packet);
+  // In a trace frame the cursor is only lent.
+  if (options_.plugins != nullptr && !tracing_.frame_vcpu()) options_.plugins->follow();
+  return reply;
 } catch (const std::exception& error) {
   if (notice_) notice_(error.what());
   return kError;
+}
+
+void Session::interrupt() {
+  motion_.interrupt();
+  if (options_.plugins != nullptr) options_.plugins->interrupt();
 }
 
 std::optional<std::string> Session::dispatch(std::string_view packet) {

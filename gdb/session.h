@@ -24,7 +24,8 @@ namespace hindcast::gdb {
 struct SessionOptions {
   /// The navigator, if it is one that may have a live run. Null: a navigator of something else.
   replay::Timeline* timeline = nullptr;
-  Bytes image;  // the ELF that gdb is offered; empty: none
+  Bytes image;                        // the ELF that gdb is offered; empty: none
+  PluginCommands* plugins = nullptr;  // null: there can be none
 };
 
 class Session {
@@ -46,7 +47,7 @@ class Session {
   void lost();
   bool no_ack() const { return no_ack_; }
   /// From any thread, again and again: the move under way ends soon.
-  void interrupt() { motion_.interrupt(); }
+  void interrupt();
   /// Null: there is no live run, and there cannot be one.
   replay::Timeline* timeline() const { return options_.timeline; }
   /// What the guest asks of gdb's host while it runs.

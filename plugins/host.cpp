@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 
 #include "plugins/crash.h"
 #include "plugins/include/hindcast-plugin.h"
@@ -18,10 +19,7 @@ PluginHost::PluginHost(HostSetup setup)
     : setup_(std::move(setup)),
       thread_(std::this_thread::get_id()),
       foresight_([this](const void* address) { return owner(address) != nullptr; }, interface()) {
-  // Ids mean nothing, and must not be taken for small numbers.
-  constexpr u64 kFirstId = 0x9e3779b97f4a7c15;
-  for (const PluginSpec& spec : setup_.plugins)
-    plugins_.push_back(std::make_unique<Plugin>(spec, kFirstId * (plugins_.size() + 1)));
+  for (const PluginSpec& spec : setup_.plugins) plugins_.push_back(std::make_unique<Plugin>(spec, ++made_));
   current_ = this;
   watch_for_crashes();
 }
@@ -112,39 +110,43 @@ void PluginHost::output(std::string_view text) {
     setup_.output(text);
 }
 
-void PluginHost::install() {
+void PluginHost::install(Plugin& plugin) {
   const RunFacts facts{machine_->arch().name(), vcpu_count_};
-  for (const auto& plugin : plugins_) {
-    int result = 0;
-    std::string said;
-    said_ = &said;
-    call(*plugin, &machine_->vcpu(0), Permission::None, [&] { result = plugin->install(facts); });
-    said_ = nullptr;
-    if (!message_.empty()) throw Fatal(message_);
-    if (ended())
-      throw Fatal(fmt::format("plugin '{}' ended the command while it was loaded, with status {}",
-                              plugin->name(), *exit_status_));
-    if (result == 0) {
-      if (!said.empty() && !part_) setup_.output(said);
-      continue;
-    }
-    // What it has said last is its reason.
-    while (!said.empty() && said.back() == '\n') said.pop_back();
-    const std::string reason = said.substr(said.rfind('\n') + 1);
-    if (!reason.empty()) throw Fatal(fmt::format("plugin '{}' refuses to run: {}", plugin->name(), reason));
-    throw Fatal(
-        fmt::format("plugin '{}' refuses to run: its installation returned {}; are its options right?",
-                    plugin->name(), result));
+  int result = 0;
+  std::string said;
+  said_ = &said;
+  call(plugin, &machine_->vcpu(0), Permission::None, [&] { result = plugin.install(facts); });
+  said_ = nullptr;
+  if (!message_.empty()) throw Fatal(std::exchange(message_, {}));
+  if (ended())
+    throw Fatal(fmt::format("plugin '{}' ended the command while it was loaded, with status {}",
+                            plugin.name(), *exit_status_));
+  if (result == 0) {
+    if (!said.empty() && !part_) setup_.output(said);
+    return;
   }
+  // What it has said last is its reason.
+  while (!said.empty() && said.back() == '\n') said.pop_back();
+  const std::string reason = said.substr(said.rfind('\n') + 1);
+  if (!reason.empty()) throw Fatal(fmt::format("plugin '{}' refuses to run: {}", plugin.name(), reason));
+  throw Fatal(fmt::format("plugin '{}' refuses to run: its installation returned {}; are its options right?",
+                          plugin.name(), result));
+}
+
+void PluginHost::observe() {
+  if (plugins_.empty() || observing_) return;
+  machine_->observe(this);
+  observing_ = true;
 }
 
 void PluginHost::begin(Machine& machine, bool live) {
   machine_ = &machine;
   live_ = live;
   vcpu_count_ = machine.vcpu_count();
-  install();
-  machine.observe(this);
-  observing_ = true;
+  for (const auto& plugin : plugins_) install(*plugin);
+  begun_ = true;
+  begun_at_ = machine.icount();
+  observe();
   for (unsigned i = 0; i < vcpu_count_; ++i) for_all(Event::VcpuInit, machine.vcpu(i));
 }
 
@@ -159,10 +161,60 @@ void PluginHost::detach() {
 }
 
 void PluginHost::end() {
-  if (!observing_) return;
-  detach();
+  if (observing_) {
+    detach();
+    // A run that has failed before it began is nothing to report on.
+    const bool nothing = std::uncaught_exceptions() != 0 && machine_->icount() == begun_at_;
+    for (const auto& plugin : plugins_)
+      if (!nothing)
+        call(*plugin, nullptr, Permission::None, [&] { plugin->call_simple(plugin->get(Event::AtExit)); });
+  }
+  begun_ = false;
+}
+
+const Plugin* PluginHost::numbered(unsigned number) const {
   for (const auto& plugin : plugins_)
-    call(*plugin, nullptr, Permission::None, [&] { plugin->call_simple(plugin->get(Event::AtExit)); });
+    if (plugin->number() == number) return plugin.get();
+  return nullptr;
+}
+
+const Plugin& PluginHost::load(PluginSpec spec) {
+  if (!begun_) throw Fatal("the run has ended; there is nothing to watch");
+  if (ended()) throw Fatal("a plugin has ended the run");
+  plugins_.push_back(std::make_unique<Plugin>(std::move(spec), made_ + 1));
+  Plugin& plugin = *plugins_.back();
+  try {
+    install(plugin);
+  } catch (const Fatal&) {
+    exit_status_.reset();
+    unloaded_.push_back(std::move(plugins_.back()));
+    plugins_.pop_back();
+    throw;
+  }
+  ++made_;
+  if (observing_) machine_->forget_observed();  // blocks that others know are announced to it too
+  observe();
+  for (unsigned i = 0; i < vcpu_count_; ++i)
+    if (plugin.has(Event::VcpuInit))
+      call(plugin, &machine_->vcpu(i), Permission::Pc, [&] { plugin.call_vcpu(Event::VcpuInit, i); });
+  return plugin;
+}
+
+void PluginHost::unload(unsigned number) {
+  const auto it = std::find_if(plugins_.begin(), plugins_.end(),
+                               [number](const auto& plugin) { return plugin->number() == number; });
+  if (it == plugins_.end() || !observing_) return;
+  Plugin& plugin = **it;
+  for (unsigned i = 0; i < vcpu_count_; ++i)
+    call(plugin, &machine_->vcpu(i), Permission::None, [&] { plugin.call_vcpu(Event::VcpuExit, i); });
+  call(plugin, nullptr, Permission::None, [&] { plugin.call_simple(plugin.get(Event::AtExit)); });
+  plugin.forget_callbacks();
+  machine_->forget_operations(&plugin);
+  unloaded_.push_back(std::move(*it));
+  plugins_.erase(it);
+  if (!plugins_.empty()) return;
+  observing_ = false;
+  machine_->observe(nullptr);
 }
 
 // ---- analyses in parts
@@ -208,12 +260,27 @@ void PluginHost::merge(ByteView saved) {
 // ---- events
 // ------------------------------------------------------------------------------------------------------
 
+namespace {
+/// The operations that were added last are this plugin's.
+void own(InstrBlock& block, const Plugin* plugin) {
+  const auto mark = [plugin](std::vector<InstrOp>& ops) {
+    for (auto it = ops.rbegin(); it != ops.rend() && it->owner == nullptr; ++it) it->owner = plugin;
+  };
+  mark(block.entry);
+  for (InstrInsn& insn : block.insns) {
+    mark(insn.exec);
+    mark(insn.access);
+  }
+}
+}  // namespace
+
 void PluginHost::translated(Vcpu& vcpu, InstrBlock& block) {
   for (const auto& plugin : plugins_) {
     if (!plugin->has(Event::TbTrans) || ended()) continue;
     qemu_plugin_tb tb{plugin.get(), &vcpu, &block, {}};
     for (u32 i = 0; i < block.insns.size(); ++i) tb.insns.push_back({&tb, i});
     call(*plugin, &vcpu, Permission::Memory, [&] { plugin->call_translated(&tb); });
+    own(block, plugin.get());
   }
 }
 

@@ -50,6 +50,15 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   /// The run is over: detaches them, and lets them report.
   void end() override;
 
+  // While the machine stands still, between begin() and end().
+  /// Loads and installs another; it sees what is executed from here on, beside others from the next block on.
+  /// Throws Fatal, and then nothing has changed.
+  const Plugin& load(PluginSpec spec);
+  /// It reports, as at the end, and sees nothing more.
+  void unload(unsigned number);
+  /// Null: there is none.
+  const Plugin* numbered(unsigned number) const;
+
   // Instead of end(), where several processes share an analysis.
   /// Null, or the plugin that cannot take part.
   const Plugin* cannot_share() const;
@@ -141,18 +150,23 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   void call(Plugin& plugin, Vcpu* vcpu, Permission permission, Fn fn);
   void for_all(Event event, Vcpu& vcpu);
   Foresight::Interface interface();
-  void install();
+  void install(Plugin& plugin);
+  void observe();
   void detach();
 
   static PluginHost* current_;
   HostSetup setup_;
   std::vector<std::unique_ptr<Plugin>> plugins_;
+  std::vector<std::unique_ptr<Plugin>> unloaded_;  // their code stays
+  unsigned made_ = 0;
   Machine* machine_ = nullptr;
   unsigned vcpu_count_ = 1;
   std::thread::id thread_;
   Plugin* running_ = nullptr;
   Vcpu* vcpu_ = nullptr;
   std::jmp_buf* leave_ = nullptr;
+  bool begun_ = false;
+  Icount begun_at_ = 0;
   bool observing_ = false;
   bool time_controlled_ = false;
   bool limited_ = false;

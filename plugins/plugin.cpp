@@ -18,6 +18,8 @@ namespace hindcast::plugins {
 namespace {
 
 constexpr int kSegmentsVersion = 1;
+/// Ids mean nothing, and must not be taken for small numbers.
+constexpr u64 kFirstId = 0x9e3779b97f4a7c15;
 
 /// One line of what the loader says.
 std::string loader_message() {
@@ -47,7 +49,8 @@ std::string name_to_open(const std::string& path) {
 
 }  // namespace
 
-Plugin::Plugin(PluginSpec spec, u64 id) : spec_(std::move(spec)), id_(id) {
+Plugin::Plugin(PluginSpec spec, unsigned number)
+    : spec_(std::move(spec)), number_(number), id_(kFirstId * number) {
   // Everything that it needs is looked up now: a missing function is said here and not in the middle of a
   // run.
   handle_ = ::dlopen(name_to_open(spec_.path).c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -97,6 +100,12 @@ void Plugin::find_code() {
         return found ? 1 : 0;
       },
       &search);
+}
+
+std::string Plugin::text() const {
+  std::string out = spec_.name;
+  for (const std::string& option : spec_.options) out += "," + option;
+  return out;
 }
 
 /// By the functions that its relocations name.

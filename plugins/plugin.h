@@ -47,11 +47,15 @@ class Plugin {
  public:
   /// Opens the shared object and checks what it exports; runs only its constructors. Throws Fatal with one
   /// line. The plugin stays in the process for good: threads or exit functions of its own may need it.
-  Plugin(PluginSpec spec, u64 id);
+  Plugin(PluginSpec spec, unsigned number);
   Plugin(const Plugin&) = delete;
   Plugin& operator=(const Plugin&) = delete;
 
   const std::string& name() const { return spec_.name; }
+  /// As the user wrote it.
+  std::string text() const;
+  /// For the user: 1 is the first that was loaded.
+  unsigned number() const { return number_; }
   u64 id() const { return id_; }
   int version() const { return version_; }
   /// Whether the address is in the plugin's code.
@@ -85,6 +89,7 @@ class Plugin {
   void find_changes();
 
   PluginSpec spec_;
+  unsigned number_;
   u64 id_;
   int version_ = 0;
   void* handle_ = nullptr;

@@ -34,6 +34,11 @@ class BranchPort final : public RecordingPort {
   std::deque<storage::EventRecord> told_;
 };
 
+HostOptions unwatched(HostOptions host) {
+  host.observer = nullptr;
+  return host;
+}
+
 HostServices services_of(const HostOptions& host) {
   HostServices services = host.services;
   add_default_services(services);
@@ -51,13 +56,15 @@ LiveRun::LiveRun(MachineConfig config, HostOptions host, const RecordOptions& op
   machine_ = Registry::instance().build(config, host_.engine, *port_);
   port_->bind(machine_.get());
   open_consoles(config.semihosting);
+  // Likewise an observer that refuses.
+  observation_.emplace(host_.observer, *machine_, true);
   recorder_.start(encode_meta(config), config);
   start_driver();
 }
 
 LiveRun::LiveRun(PastNavigator& past, HostOptions host, const RecordOptions& options,
                  std::shared_ptr<Interrupts> interrupts)
-    : host_(std::move(host)),
+    : host_(unwatched(std::move(host))),
       path_(options.path),
       interrupts_(interrupts ? std::move(interrupts) : std::make_shared<Interrupts>()),
       recorder_(options) {
@@ -88,7 +95,10 @@ void LiveRun::start_driver() {
 }
 
 const RunResult& LiveRun::finish(StopKind kind, int signal) {
-  if (!result_) result_ = driver_->finish(machine_->exited() ? StopKind::GuestExit : kind, signal);
+  if (!result_) {
+    result_ = driver_->finish(machine_->exited() ? StopKind::GuestExit : kind, signal);
+    observation_.reset();  // what it has to say comes after the recording was closed
+  }
   // Only now: whatever was recorded has been closed properly.
   consoles_.check();
   return *result_;

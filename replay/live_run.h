@@ -4,6 +4,7 @@
 #include <string>
 
 #include "replay/live_driver.h"
+#include "replay/observer.h"
 #include "replay/past_navigator.h"
 
 namespace hindcast::replay {
@@ -12,10 +13,10 @@ namespace hindcast::replay {
 /// Throws Fatal or storage::StoreError.
 class LiveRun {
  public:
-  /// From power-on.
+  /// From power-on, watched by the host's observer until finish().
   LiveRun(MachineConfig config, HostOptions host, const RecordOptions& options);
-  /// Goes on where the cursor of `past` is. The recording begins with a copy of what happened before, so that
-  /// it stands by itself. `interrupts`: of the run that this one follows, or null.
+  /// Goes on where the cursor of `past` is, unwatched. The recording begins with a copy of what happened
+  /// before, so that it stands by itself. `interrupts`: of the run that this one follows, or null.
   LiveRun(PastNavigator& past, HostOptions host, const RecordOptions& options,
           std::shared_ptr<Interrupts> interrupts = nullptr);
   ~LiveRun();
@@ -49,6 +50,7 @@ class LiveRun {
   Recorder recorder_;
   std::unique_ptr<RecordingPort> port_;  // outlives the machine
   std::unique_ptr<Machine> machine_;
+  std::optional<Observation> observation_;
   std::unique_ptr<LiveDriver> driver_;
   std::optional<RunResult> result_;
 };

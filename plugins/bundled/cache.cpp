@@ -29,11 +29,10 @@ struct Shape {
   /// Empty, or what is wrong with it.
   const char* problem() const {
     if (size == 0 || block == 0 || ways == 0) return "sizes are at least 1";
-    if (size > kMostBytes || block > size || ways > size / block)
-      return "it is larger than 1 GiB, or than itself";
+    if (size > kMostBytes) return "it is larger than 1 GiB";
     if ((block & (block - 1)) != 0) return "the size of a block is a power of two";
     if (size % block != 0) return "the size is no multiple of the block's";
-    if (size % (block * ways) != 0) return "the size is no multiple of a set's";
+    if (ways > size / block || size % (block * ways) != 0) return "the size is no multiple of a set's";
     if (((size / block / ways) & (size / block / ways - 1)) != 0)
       return "the number of sets is a power of two";
     return nullptr;

@@ -178,9 +178,10 @@ bool write_special(ArmState& s, Special kind, u32 secure, u32 word) {
       // The mode, and with it the stack pointer in use, stays: it hangs together with the active
       // exceptions.
       const u32 ipsr = s.ipsr;
+      if ((word & 0x1ff) != ipsr) return false;
       write_xpsr(s, word);
       s.ipsr = ipsr;
-      return (word & 0x1ff) == ipsr;
+      return true;
     }
     case Special::Msp: stack_pointer(s, secure, false) = word & ~u32{3}; return true;
     case Special::Psp: stack_pointer(s, secure, true) = word & ~u32{3}; return true;

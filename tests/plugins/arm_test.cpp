@@ -16,7 +16,16 @@ class Arm : public Plugins, public ::testing::WithParamInterface<const char*> {
   void SetUp() override {
     image_ = std::string(HINDCAST_GUEST_DIR) + "/" + GetParam() + ".elf";
     if (!fs::exists(image_)) GTEST_SKIP() << "guest programs were not built";
+    if (image_.find("-m4") != std::string::npos) machine_ = {"--machine", "mps2-an386"};
+    if (image_.find("-m7") != std::string::npos) machine_ = {"--machine", "mps2-an500"};
   }
+  /// The arguments with the machine and the image behind them.
+  Strings on_guest(Strings arguments) const {
+    arguments.insert(arguments.end(), machine_.begin(), machine_.end());
+    arguments.push_back(image_);
+    return arguments;
+  }
+  Strings machine_;
   std::string image_;
 };
 
@@ -24,7 +33,7 @@ class Arm : public Plugins, public ::testing::WithParamInterface<const char*> {
 Strings all_plugins(const std::string& run) {
   Strings out;
   for (const std::string& plugin :
-       {std::string("bb"), "bbv,interval=10000,outfile=" + run + ".bbv", std::string("cache,l2=on"),
+       {std::string("bb"), "bbv,interval=200,outfile=" + run + ".bbv", std::string("cache,l2=on"),
         std::string("cflow"), std::string("discons,abort=on"), "drcov,filename=" + run + ".drcov",
         std::string("empty"), std::string("execlog,reg=r?,reg=sp,reg=xpsr,afilter=0"),
         std::string("execlog,ifilter=bl,reg=lr"), std::string("hotblocks"), std::string("hotpages,io=on"),
@@ -40,7 +49,7 @@ Strings all_plugins(const std::string& run) {
 
 TEST_P(Arm, TheSameEverywhere) {
   const std::string rec = folder / "rec";
-  const Outcome plain = hindcast({"record", "-o", rec, "--checkpoints", "every=20000", image_});
+  const Outcome plain = hindcast(on_guest({"record", "-o", rec, "--checkpoints", "every=20000"}));
   ASSERT_EQ(plain.status, 0) << plain.describe();
   const auto with = [&](const std::string& run, Strings before, const Strings& after) {
     const Strings plugins = all_plugins(folder / run);
@@ -48,8 +57,8 @@ TEST_P(Arm, TheSameEverywhere) {
     before.insert(before.end(), after.begin(), after.end());
     return log_of(before, 0);
   };
-  const std::string live = with("live", {"run"}, {image_});
-  EXPECT_TRUE(with("interp", {"run", "--engine", "interp"}, {image_}) == live);
+  const std::string live = with("live", {"run"}, on_guest({}));
+  EXPECT_TRUE(with("interp", {"run", "--engine", "interp"}, on_guest({})) == live);
   EXPECT_TRUE(with("replay", {"replay"}, {rec}) == live);
   EXPECT_TRUE(with("slow", {"replay", "--engine", "interp"}, {rec}) == live);
   EXPECT_TRUE(with("analyze", {"analyze"}, {rec}) == live);
@@ -64,15 +73,15 @@ TEST_P(Arm, TheSameEverywhere) {
 }
 
 TEST_P(Arm, SaysWhatHappens) {
-  const std::string classes = log_of({"run", "-p", "howvec", image_}, 0);
+  const std::string classes = log_of(on_guest({"run", "-p", "howvec"}), 0);
   for (const char* name : {"Arithmetic", "Load", "Store", "Branch", "Move", "Compare"})
     EXPECT_NE(classes.find(std::string("Class: ") + name), std::string::npos) << classes;
   EXPECT_EQ(classes.find("Undefined"), std::string::npos) << classes;
   // A call sets lr to the address behind it, with the Thumb bit.
-  const std::string calls = log_of({"run", "-p", "execlog,ifilter=bl\t,ifilter=bl ,reg=lr", image_}, 0);
+  const std::string calls = log_of(on_guest({"run", "-p", "execlog,ifilter=bl\t,ifilter=bl ,reg=lr"}), 0);
   EXPECT_NE(calls.find("lr -> 0x"), std::string::npos) << calls.substr(0, 2000);
   // Calls and returns pair up: the deepest call of hello's printf comes back, main is below.
-  log_of({"run", "-p", "uftrace,dir=" + (folder / "calls"), image_}, 0);
+  log_of(on_guest({"run", "-p", "uftrace,dir=" + (folder / "calls")}), 0);
   const std::string symbols = read_file((folder / "calls") + "/guest.sym");
   EXPECT_NE(symbols.find(" T main\n"), std::string::npos) << symbols;
   const std::string trace = read_file((folder / "calls") + "/100.dat");
@@ -87,7 +96,7 @@ TEST_P(Arm, SaysWhatHappens) {
   EXPECT_GT(entries, 10u);
   EXPECT_GT(deepest, 2u);
   EXPECT_LT(deepest, 40u);
-  const std::string refused = hindcast({"run", "-p", "execlog,reg=a0", image_}).err;
+  const std::string refused = hindcast(on_guest({"run", "-p", "execlog,reg=a0"})).err;
   EXPECT_NE(refused.find("there is no such register"), std::string::npos) << refused;
 }
 

@@ -188,7 +188,7 @@ TEST_P(Storm, ReplaysExactly) {
 
 INSTANTIATE_TEST_SUITE_P(Firmware, Storm,
                          ::testing::Values("irq-fifo-rv64gc", "smp-rv64gc", "smc-rv64gc", "faults-rv32imac",
-                                           "storm-rv32gc", "hello-cortex-m4"),
+                                           "storm-rv32gc", "hello-cortex-m0"),
                          [](const auto& info) {
                            std::string name = info.param;
                            for (char& c : name)

@@ -32,7 +32,7 @@ constexpr Wrong kWrong[] = {
     {"cache,dblksize=3", "power of two"},
     {"cache,iassoc=0", "at least 1"},
     {"cache,icachesize=0x1000000000000000", "larger than 1 GiB"},
-    {"cache,iassoc=0x4000000000000000", "larger than 1 GiB"},
+    {"cache,iassoc=0x4000000000000000", "no multiple of a set's"},
     {"cache,l2cachesize=1,l2=on", "the size is no multiple"},
     {"cache,evict=mru", kNoSense},
     {"cache,cores=0", kNoSense},

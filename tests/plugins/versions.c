@@ -144,7 +144,8 @@ static void started(id_type id, unsigned vcpu) {
   for (guint i = 0; i < all->len; ++i) {
     const struct descriptor* d = &g_array_index(all, struct descriptor, i);
 #if VERSION >= 6
-    check(d->is_readonly == (strcmp(d->name, "zero") == 0), "which registers cannot be written");
+    check(d->is_readonly == (strcmp(d->name, "zero") == 0 || strcmp(d->name, "pc") == 0),
+          "which registers cannot be written");
 #endif
     if (strcmp(d->name, "sp") == 0) stack_pointer = d->handle;
   }
