@@ -77,13 +77,16 @@ void translated(qemu_plugin_tb* tb, void*) {
 }
 
 void finish(void*) {
+  bool failed = false;
   for (Cpu& cpu : cpus) {
     if (cpu.file == nullptr) continue;
-    const bool failed = std::ferror(cpu.file) != 0;
-    if ((std::fclose(cpu.file) != 0) || failed)
-      plugin::print("bbv: the file could not be written to its end\n");
+    failed |= std::ferror(cpu.file) != 0;
+    failed |= std::fclose(cpu.file) != 0;
     cpu.file = nullptr;
   }
+  if (!failed) return;
+  plugin::print("bbv: a file could not be written to its end\n");
+  std::exit(1);
 }
 
 }  // namespace

@@ -84,9 +84,11 @@ void write_file(void*) {
   out.append(reinterpret_cast<const char*>(entries.data()), entries.size() * sizeof(Entry));
   std::FILE* file = std::fopen(filename.c_str(), "wbe");
   const bool written = file != nullptr && std::fwrite(out.data(), 1, out.size(), file) == out.size();
-  if ((file != nullptr && std::fclose(file) != 0) || !written)
+  if ((file != nullptr && std::fclose(file) != 0) || !written) {
     plugin::print(
         plugin::format("drcov: %s could not be written: %s\n", filename.c_str(), std::strerror(errno)));
+    std::exit(1);
+  }
 }
 
 void save(GByteArray* out) {
