@@ -13,7 +13,7 @@
 namespace hindcast::plugins {
 namespace {
 
-constexpr std::array kSignals = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+constexpr std::array kSignals = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
 std::array<struct sigaction, 32> previous;
 constexpr int kFailed = 125;
 
@@ -34,7 +34,10 @@ const Plugin* plugin_of(PluginHost& host, const ucontext_t& context) {
   const Plugin* found = nullptr;
   u64 at = static_cast<u64>(regs[REG_RSP]) & ~u64{7};
   for (std::size_t k = 0; k < kWords && found == nullptr; k += 64, at += 512) {
-    if (::write(fds[1], reinterpret_cast<const void*>(at), 512) != 512) break;
+    if (::write(fds[1], reinterpret_cast<const void*>(at), 512) != 512) {
+      at = (at | 4095) + 1 - 512;  // a stack that has overflowed begins on one of the next pages
+      continue;
+    }
     if (::read(fds[0], stack.data(), 512) != 512) break;
     for (std::size_t w = 0; w < 64 && found == nullptr; ++w) found = owner(stack[w]);
   }
@@ -58,6 +61,7 @@ const char* signal_name(int signal) {
     case SIGBUS: return "a memory fault (SIGBUS)";
     case SIGFPE: return "an arithmetic fault (SIGFPE)";
     case SIGILL: return "an illegal instruction (SIGILL)";
+    case SIGTRAP: return "a trap (SIGTRAP)";
     default: return "an abort (SIGABRT)";
   }
 }
@@ -65,11 +69,11 @@ const char* signal_name(int signal) {
 void on_crash(int signal, siginfo_t* info, void* context) {
   PluginHost* const host = PluginHost::current();
   const struct sigaction& before = previous[static_cast<std::size_t>(signal)];
-  if (host != nullptr && host->on_machine_thread()) {
+  if (host != nullptr) {
     if (const Plugin* plugin = plugin_of(*host, *static_cast<const ucontext_t*>(context))) {
       say({"hindcast: plugin '", plugin->name().c_str(), "' crashed: ", signal_name(signal),
-           "; a recording is complete up to here, as if its recorder had been killed"});
-      host->flush_output();
+           "; a recording ends at what had reached the disk, as if its recorder had been killed"});
+      if (host->on_machine_thread()) host->flush_output();
       ::_exit(kFailed);
     }
   }

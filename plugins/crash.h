@@ -1,5 +1,5 @@
 // A plugin that crashes ends the process with one line that says so. A recording under way is then like one
-// whose recorder was killed: complete up to its last instructions.
+// whose recorder was killed: complete up to what had reached the disk.
 #pragma once
 
 namespace hindcast::plugins {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 #include "plugins/include/hindcast-plugin.h"
@@ -47,10 +48,36 @@ std::string name_to_open(const std::string& path) {
   return fmt::format("/proc/self/fd/{}", copy);  // open for as long as the process
 }
 
+/// Whether a shared object is as long as its segments say; the loader maps it unseen, and reading what is not
+/// there ends the process. What is no shared object of this host, or no file, is the loader's to refuse.
+bool is_whole(const std::string& path) {
+  struct stat status = {};
+  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return true;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return true;
+  ElfW(Ehdr) header = {};
+  bool whole = true;
+  if (::pread(fd, &header, sizeof header, 0) == sizeof header &&
+      std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64) {
+    const auto size = static_cast<u64>(status.st_size);
+    for (unsigned k = 0; k < header.e_phnum && whole; ++k) {
+      ElfW(Phdr) segment = {};
+      whole = ::pread(fd, &segment, sizeof segment,
+                      static_cast<off_t>(header.e_phoff + k * sizeof segment)) == sizeof segment &&
+              (segment.p_type != PT_LOAD ||
+               (segment.p_offset <= size && segment.p_filesz <= size - segment.p_offset));
+    }
+  }
+  ::close(fd);
+  return whole;
+}
+
 }  // namespace
 
 Plugin::Plugin(PluginSpec spec, unsigned number)
     : spec_(std::move(spec)), number_(number), id_(kFirstId * number) {
+  if (!is_whole(spec_.path))
+    throw Fatal(fmt::format("plugin '{}' cannot be loaded: the file is cut short", name()));
   // Everything that it needs is looked up now: a missing function is said here and not in the middle of a
   // run.
   handle_ = ::dlopen(name_to_open(spec_.path).c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -69,6 +96,8 @@ Plugin::Plugin(PluginSpec spec, unsigned number)
   segments_ = static_cast<const hindcast_plugin_segments*>(::dlsym(handle_, "hindcast_plugin_segments"));
   if (segments_ != nullptr && segments_->version != kSegmentsVersion) segments_ = nullptr;
   find_code();
+  if (!contains(install_))
+    throw Fatal(fmt::format("plugin '{}' is none: its qemu_plugin_install is not a function", name()));
   find_changes();
   for (std::string& option : spec_.options) argv_.push_back(option.data());
   argv_.push_back(nullptr);

@@ -53,7 +53,7 @@ void install_fault_handler() {
   std::call_once(once, [] {
     struct sigaction action = {};
     action.sa_sigaction = on_host_fault;
-    action.sa_flags = SA_SIGINFO | SA_NODEFER;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
     sigemptyset(&action.sa_mask);
     ::sigaction(SIGSEGV, &action, &previous_segv);
     ::sigaction(SIGBUS, &action, &previous_bus);

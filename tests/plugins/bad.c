@@ -10,6 +10,9 @@
 #define ABORTS 7
 #define COUNTS_NOWHERE 8
 #define ASKS_BEYOND 9
+#define RECURSES 10
+#define GIVES_UP 11
+#define INSTALL_IS_DATA 12
 
 #if BAD != NO_VERSION
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = BAD == UNKNOWN_VERSION ? 99 : QEMU_PLUGIN_VERSION;
@@ -21,11 +24,24 @@ void qemu_plugin_of_the_future(void);
 
 static struct qemu_plugin_scoreboard* scoreboard;
 
+#if BAD == RECURSES
+static int recurse(volatile int* before) {
+  volatile int here[1024];
+  here[0] = *before + 1;
+  return recurse(here) + here[0];
+}
+#endif
+
 static void executed(unsigned vcpu, void* data) {
 #if BAD == WRITES_NOWHERE
   *(volatile int*)data = 1;
 #elif BAD == ABORTS
   g_assert_not_reached();
+#elif BAD == RECURSES
+  volatile int deep = 0;
+  recurse(&deep);
+#elif BAD == GIVES_UP
+  g_error("out of ideas");
 #endif
 }
 
@@ -42,7 +58,10 @@ static void translated(struct qemu_plugin_tb* tb, void* data) {
   qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS, NULL);
 }
 
-#if BAD == NO_INSTALL
+#if BAD == INSTALL_IS_DATA
+QEMU_PLUGIN_EXPORT int data __asm__("qemu_plugin_install") = 5;
+#define qemu_plugin_install qemu_plugin_begin
+#elif BAD == NO_INSTALL
 #define qemu_plugin_install qemu_plugin_begin
 #endif
 QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc,

@@ -47,6 +47,8 @@ struct Bad {
 TEST_F(Versions, WhatDoesNotLoadSaysSoInOneLine) {
   const std::string image = program("counter", counter_program(5, 100));
   cli_test::write_file(folder / "text.so", "not a shared object");
+  const std::string whole = cli_test::read_file(loaded("version7")), cut = folder / "cut.so";
+  cli_test::write_file(cut, whole.substr(0, whole.size() / 2));
   const std::pair<std::string, std::string> cases[] = {
       {"nonsense", "is none of the bundled ones (bb, "},
       {"insn,nonsense=1", "the option 'nonsense' is not known"},
@@ -60,6 +62,8 @@ TEST_F(Versions, WhatDoesNotLoadSaysSoInOneLine) {
       {loaded("bad3"), "does not export qemu_plugin_install"},
       {loaded("bad4"), "qemu_plugin_of_the_future"},
       {loaded("bad5"), "its installation returned 3"},
+      {loaded("bad12"), "its qemu_plugin_install is not a function"},
+      {cut, "the file is cut short"},
   };
   for (const auto& [plugin, says] : cases) {
     const Outcome outcome = hindcast({"run", "-p", plugin, image});
@@ -89,6 +93,8 @@ TEST_F(Misbehaving, TheRecordingIsUnharmed) {
       {"bad7", "crashed: an abort (SIGABRT)"},
       {"bad8", "uses a counter that is in none of its scoreboards"},
       {"bad9", "asks for instruction 1000 of a block that has "},
+      {"bad10", "crashed: a memory fault (SIGSEGV)"},
+      {"bad11", "crashed: a trap (SIGTRAP)"},
   };
   for (const auto& [plugin, says] : cases) {
     const Outcome outcome = hindcast({"record", "--force", "-o", rec, "-p", loaded(plugin), image});
