@@ -400,7 +400,8 @@ void PluginHost::set_pc(GuestAddr pc) {
 }
 
 void PluginHost::change_failed(const std::string& why) {
-  output(fmt::format("a change that a plugin asked for was not made: {}\n", why));
+  const std::string line = fmt::format("a change that a plugin asked for was not made: {}\n", why);
+  if (refused_.insert(line).second) output(line);
 }
 
 // ---- what they ask for
