@@ -46,8 +46,10 @@ std::size_t ClientConsole::read(u8* buffer, std::size_t size) {
   std::string data;
   const FileIo::Result result =
       session_->file_io().read(session_->machine().memory(), kStandardInput, size, data);
-  // After Ctrl-C, or without gdb, it is asked for again when the guest goes on.
-  if (result.value == 0) reads_ = false;
+  // After Ctrl-C, or without gdb, it is asked for again when the guest goes on. After an error it is not: a
+  // client that cannot be read would be asked without end.
+  const bool later = result.interrupted || result.error == FileIo::kInterrupted || result.gone;
+  if (result.value <= 0 && !later) reads_ = false;
   std::copy(data.begin(), data.end(), buffer);
   return data.size();
 }

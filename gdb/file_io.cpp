@@ -19,7 +19,7 @@ std::optional<i64> signed_number(Fields& fields) {
   const bool minus = fields.take('-');
   const auto value = fields.number();
   if (!value) return std::nullopt;
-  return minus ? -static_cast<i64>(*value) : static_cast<i64>(*value);
+  return static_cast<i64>(minus ? 0 - *value : *value);  // of any size: the client's word
 }
 
 std::string signed_hex(i64 value) {
@@ -61,9 +61,9 @@ std::string FileIo::serve(std::string_view packet) {
 }
 
 FileIo::Result FileIo::ask(const std::string& request) {
-  if (!available()) return {-1, kUnknown, false};
+  if (!available()) return {-1, kUnknown, false, true};
   const auto reply = converse_(request, [this](std::string_view packet) { return serve(packet); });
-  if (!reply) return {-1, kUnknown, false};
+  if (!reply) return {-1, kUnknown, false, true};
   Fields fields(*reply);
   Result result;
   fields.take('F');

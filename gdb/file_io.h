@@ -20,6 +20,7 @@ class FileIo {
     i64 value = -1;
     u64 error = 0;             // as the manual numbers them
     bool interrupted = false;  // Ctrl-C was typed in gdb meanwhile
+    bool gone = false;         // nobody has answered: the client has gone, or the run is to end
   };
   /// open()'s flags, and errors, as the manual numbers them.
   static constexpr u32 kReadOnly = 0, kWriteOnly = 1, kReadWrite = 2, kAppend = 8, kCreate = 0x200,

@@ -17,15 +17,11 @@ size_t hindcast_read_registers(uint64_t* values, size_t room) {
   PluginHost& host = host_of(__func__);
   if (!host.attached()) return 0;
   host.machine().settle_callback();
-  const hindcast::Architecture& arch = host.machine().arch();
-  const auto rows = arch.registers();
-  const hindcast::Vcpu& vcpu = host.vcpu();
   size_t n = 0;
-  for (unsigned i = 0; i < rows.size(); ++i) {
-    if (rows[i].gdb_feature == nullptr) continue;
-    if (n < room) values[n] = arch.read_register(vcpu, i);
+  each_register(host, [&](const hindcast::RegisterRow&, unsigned number) {
+    if (n < room) values[n] = register_value(host, number);
     ++n;
-  }
+  });
   return n;
 }
 

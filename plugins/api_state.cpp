@@ -78,8 +78,7 @@ bool append_register(qemu_plugin_register* handle, GByteArray* buffer, unsigned&
   if (row == nullptr || buffer == nullptr || !host.attached()) return false;
   host.machine().settle_callback();
   const Architecture& arch = host.machine().arch();
-  const auto soon = host.changes().of_register(host.vcpu().index(), number);
-  const u64 value = soon ? *soon : arch.read_register(host.vcpu(), number);
+  const u64 value = register_value(host, number);
   size = std::max(1u, ir::bits_of(row->type) / 8);
   std::array<u8, 8> bytes;
   std::memcpy(bytes.data(), &value, sizeof value);
@@ -181,23 +180,21 @@ GArray* qemu_plugin_get_registers(void) {
   const Plugin* plugin = host.caller(__builtin_return_address(0));
   const bool old = plugin != nullptr && plugin->version() < 6;
   GArray* array = g_array_new(FALSE, TRUE, old ? sizeof(OldDescriptor) : sizeof(qemu_plugin_reg_descriptor));
-  const auto rows = host.machine().arch().registers();
-  for (unsigned i = 0; i < rows.size(); ++i) {
-    if (rows[i].gdb_feature == nullptr) continue;
-    auto* handle = reinterpret_cast<struct qemu_plugin_register*>(std::uintptr_t{i} + 1);
+  each_register(host, [&](const hindcast::RegisterRow& row, unsigned number) {
+    auto* handle = reinterpret_cast<struct qemu_plugin_register*>(std::uintptr_t{number} + 1);
     if (old) {
-      const OldDescriptor descriptor{handle, rows[i].abi_name, rows[i].gdb_feature};
+      const OldDescriptor descriptor{handle, row.abi_name, row.gdb_feature};
       g_array_append_vals(array, &descriptor, 1);
     } else {
       qemu_plugin_reg_descriptor descriptor;
       std::memset(&descriptor, 0, sizeof descriptor);
       descriptor.handle = handle;
-      descriptor.name = rows[i].abi_name;
-      descriptor.feature = rows[i].gdb_feature;
-      descriptor.is_readonly = rows[i].zero || i == host.machine().arch().pc_register();
+      descriptor.name = row.abi_name;
+      descriptor.feature = row.gdb_feature;
+      descriptor.is_readonly = row.zero || number == host.machine().arch().pc_register();
       g_array_append_vals(array, &descriptor, 1);
     }
-  }
+  });
   return array;
 }
 

@@ -39,8 +39,14 @@ std::string Attachment::load(const std::string& text) {
   if (timeline_.path() != path_)
     throw Fatal("plugins watch what the command began with, not a branch; analyze its recording");
   PluginSpec spec = parse_plugin(text);
-  if (!live_ && !player_) watch_recording(timeline_.position());
-  const Plugin& plugin = host_.load(std::move(spec));
+  try {
+    if (!live_ && !player_) watch_recording(timeline_.position());
+    host_.load(std::move(spec));
+  } catch (...) {
+    stop_watching();
+    throw;
+  }
+  const Plugin& plugin = *host_.plugins().back();
   return fmt::format("plugin {} '{}' sees what is executed from icount {} on\n", plugin.number(),
                      plugin.name(), host_.machine().icount());
 }
@@ -50,11 +56,15 @@ std::string Attachment::unload(unsigned number) {
   if (plugin == nullptr) throw Fatal(fmt::format("there is no plugin {}", number));
   const std::string name = plugin->name();
   host_.unload(number);
-  if (player_ && host_.plugins().empty()) {
-    host_.end();
-    player_.reset();
-  }
+  stop_watching();
   return fmt::format("plugin {} '{}' has been unloaded\n", number, name);
+}
+
+/// Nobody watches: no second execution is needed, and the next plugin sees from where the debugger is then.
+void Attachment::stop_watching() {
+  if (!player_ || !host_.plugins().empty()) return;
+  host_.end();
+  player_.reset();
 }
 
 std::string Attachment::list() const {

@@ -39,6 +39,7 @@ class Attachment {
 
  private:
   void watch_recording(Icount from);
+  void stop_watching();
 
   PluginHost& host_;
   replay::Timeline& timeline_;

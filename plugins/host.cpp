@@ -150,14 +150,21 @@ void PluginHost::begin(Machine& machine, bool live) {
   for (unsigned i = 0; i < vcpu_count_; ++i) for_all(Event::VcpuInit, machine.vcpu(i));
 }
 
+/// What they wanted to change and was not yet: nobody would ask for it again, but the next plugin's changes
+/// would bring it along.
+void PluginHost::stop_observing() {
+  observing_ = false;
+  machine_->observe(nullptr);
+  changes_.clear();
+}
+
 /// The last that the plugins see of the machine.
 void PluginHost::detach() {
   for (unsigned i = 0; i < vcpu_count_; ++i)
     for (const auto& plugin : plugins_)
       if (plugin->has(Event::VcpuExit))
         call(*plugin, &machine_->vcpu(i), Permission::None, [&] { plugin->call_vcpu(Event::VcpuExit, i); });
-  observing_ = false;
-  machine_->observe(nullptr);
+  stop_observing();
 }
 
 void PluginHost::end() {
@@ -207,14 +214,15 @@ void PluginHost::unload(unsigned number) {
   Plugin& plugin = **it;
   for (unsigned i = 0; i < vcpu_count_; ++i)
     call(plugin, &machine_->vcpu(i), Permission::None, [&] { plugin.call_vcpu(Event::VcpuExit, i); });
+  const bool limited = std::exchange(limited_, true);
   call(plugin, nullptr, Permission::None, [&] { plugin.call_simple(plugin.get(Event::AtExit)); });
+  limited_ = limited;
   plugin.forget_callbacks();
   machine_->forget_operations(&plugin);
   unloaded_.push_back(std::move(*it));
   plugins_.erase(it);
   if (!plugins_.empty()) return;
-  observing_ = false;
-  machine_->observe(nullptr);
+  stop_observing();
 }
 
 // ---- analyses in parts

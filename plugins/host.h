@@ -77,7 +77,7 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   }
 
   /// The run is not to go as far as it could.
-  void set_limited(bool limited) { limited_ = limited; }
+  void set_limited(bool limited) override { limited_ = limited; }
   bool limited() const { return limited_; }
 
   /// The exit status with which a plugin has ended the run (125: it has made a mistake, message() says
@@ -152,6 +152,7 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   Foresight::Interface interface();
   void install(Plugin& plugin);
   void observe();
+  void stop_observing();
   void detach();
 
   static PluginHost* current_;

@@ -38,7 +38,13 @@ struct Worker {
   std::optional<Bytes> saved;
   std::optional<int> ended;  // a plugin ended the run there
   std::string failed;
+  bool written = false;
+  int wait_status = 0;  // once the process has ended
   u64 done = 0, text = 0;
+  /// It has ended as it should: not after losing text that nobody knows of.
+  bool complete() const {
+    return saved && written && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+  }
   bool running() const { return !saved && failed.empty() && messages >= 0; }
 
   Worker() = default;
@@ -120,7 +126,21 @@ void take_message(Worker& worker, const JobsOptions& options, PartMessage kind, 
       number(code);
       if (options.lost) options.lost(code);
       break;
+    case PartMessage::Written: worker.written = true; break;
   }
+}
+
+/// Waits for the end of a process that has closed its messages. Its wait status.
+int collect(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+std::string how_it_ended(int status) {
+  if (WIFSIGNALED(status)) return fmt::format("was ended by signal {}", WTERMSIG(status));
+  return fmt::format("ended with status {}", WEXITSTATUS(status));
 }
 
 /// Takes what has arrived apart. False: the other end was closed.
@@ -254,7 +274,7 @@ class Parts {
       Worker& worker = *workers_[k];
       if (waiting[k].revents == 0 || receive(worker, options_)) continue;
       ::close(std::exchange(worker.messages, -1));
-      ::waitpid(std::exchange(worker.pid, -1), nullptr, 0);
+      worker.wait_status = collect(std::exchange(worker.pid, -1));
     }
   }
 
@@ -271,9 +291,11 @@ class Parts {
   void finish_first() {
     Worker& worker = *workers_.front();
     if (!worker.failed.empty()) throw Fatal(worker.failed);
-    if (!worker.saved)
+    if (!worker.complete())
       throw Fatal(
-          fmt::format("a part of the analysis (from icount {} on) ended without a result", worker.part.from));
+          fmt::format("a part of the analysis (from icount {} on) {} before all that it found out was "
+                      "written: the result is incomplete",
+                      worker.part.from, how_it_ended(worker.wait_status)));
     host_.merge(*worker.saved);
     done_ += worker.part.to - worker.part.from;
     text_ += worker.text;

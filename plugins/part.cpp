@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 
@@ -129,6 +131,8 @@ Part parse_part(const std::string& text) {
 }
 
 int serve_part(const std::string& path, PluginHost& host, const Part& part, AnalyzeOptions options) {
+  // However the command ends, its parts end with it; had it gone already, they find that out by themselves.
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   PartText text;
   int status = 0;
   try {
@@ -150,6 +154,7 @@ int serve_part(const std::string& path, PluginHost& host, const Part& part, Anal
     status = 125;
   }
   if (const int problem = text.finish(); problem != 0) send_number(PartMessage::Lost, problem);
+  send_part_message(kPartMessages, PartMessage::Written, {});
   host.become_part([](std::string_view) {}, [] {});  // the text is gone before the host is
   return status;
 }

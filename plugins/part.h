@@ -14,6 +14,7 @@ enum class PartMessage : u8 {
   Failed = 3,    // one line: instead of Saved
   Ended = 4,     // i32: a plugin has ended the run there with this status; before Saved
   Lost = 5,      // i32: an errno; text could not be written
+  Written = 6,   // after Saved, and Lost: all text that can be written is; without it some is missing
 };
 inline constexpr std::size_t kPartHeader = 9;
 /// The part's descriptors beside its standard output, where its text goes when it is its turn.

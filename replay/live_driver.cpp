@@ -300,6 +300,8 @@ void LiveDriver::report_progress(u64 now) {
 RunResult LiveDriver::finish(StopKind kind, int signal) {
   pin();
   flush();
+  if (host_.observer != nullptr)
+    host_.observer->set_limited(kind != StopKind::GuestExit && kind != StopKind::WaitsForever);
   RunResult result;
   result.kind = kind;
   result.icount = machine_.icount();

@@ -30,6 +30,8 @@ class Observer {
   virtual void change_failed(const std::string& /*why*/) {}
   /// Whether it wants the run to end here. Machine::run() has returned Stopped then.
   virtual bool ended() const = 0;
+  /// Before end(): whether the run has been cut short (a limit, Ctrl-C, a debugger's kill): it could go on.
+  virtual void set_limited(bool /*limited*/) {}
   /// After the last instruction, and after a recording was closed; the machine still exists. Also after a run
   /// that failed.
   virtual void end() = 0;

@@ -99,6 +99,7 @@ RunResult replay(const std::string& path, const ReplayOptions& options) try {
   if (options.from_checkpoint) player.restore_before(*options.from_checkpoint);
   player.port().keep_output(options.print_output);
   const Observation observation(options.observer, player.machine(), false);
+  if (options.observer != nullptr) options.observer->set_limited(options.until < player.end_icount());
 
   RunResult result;
   if (!play(player, options)) {

@@ -37,7 +37,8 @@ __attribute__((weak)) uint64_t hindcast_icount(void);
  * qemu_plugin_read_register() may be called. */
 __attribute__((weak)) size_t hindcast_read_registers(uint64_t* values, size_t room);
 
-/* In the function for the end: whether an end was set for the run (analyze --to) that lies before its own. */
+/* In the function for the end: whether the run was cut short before its own end, by a limit (analyze --to),
+ * by Ctrl-C or by a debugger, or whether the plugin is unloaded before it. */
 __attribute__((weak)) bool hindcast_limited(void);
 
 /*

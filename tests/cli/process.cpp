@@ -68,9 +68,11 @@ Process::Process(const std::vector<std::string>& arguments, const SpawnOptions& 
     environment.push_back(const_cast<char*>(entry.c_str()));
   environment.push_back(nullptr);
 
+  group_ = options.group;
   pid_ = ::fork();
   if (pid_ < 0) throw std::runtime_error("fork");
   if (pid_ == 0) {
+    if (options.group) ::setpgid(0, 0);
     connect(0, options.input, options.input_file, input.read);
     connect(1, options.output, options.output_file, output.write);
     connect(2, options.error, options.error_file, error.write);
@@ -88,6 +90,7 @@ Process::Process(const std::vector<std::string>& arguments, const SpawnOptions& 
     ::execve(program.c_str(), argv.data(), environment.data());
     ::_exit(127);
   }
+  if (options.group) ::setpgid(pid_, pid_);  // whichever is first
   ::close(input.read);
   ::close(output.write);
   ::close(error.write);
@@ -121,7 +124,7 @@ void Process::write(const std::string& text) {
 void Process::close_input() { close_fd(input_); }
 void Process::close_output() { close_fd(output_); }
 void Process::close_error() { close_fd(error_); }
-void Process::signal(int number) { ::kill(pid_, number); }
+void Process::signal(int number) { ::kill(group_ ? -pid_ : pid_, number); }
 
 /// Reads what is there, waiting at most `limit` for some. False when both streams have ended.
 bool Process::pump(Milliseconds limit) {

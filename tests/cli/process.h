@@ -21,6 +21,7 @@ struct SpawnOptions {
   std::string output_file;               // instead of `output`
   std::string error_file;                // instead of `error`
   unsigned long file_size_limit = 0;     // RLIMIT_FSIZE, if not 0
+  bool group = false;                    // a group of its own, as a terminal's job; signal() is for all of it
   std::vector<std::string> environment;  // "NAME=value", added
 };
 
@@ -60,6 +61,7 @@ class Process {
   bool pump(Milliseconds limit);
 
   pid_t pid_ = -1;
+  bool group_ = false;
   int input_ = -1, output_ = -1, error_ = -1;
   Outcome outcome_;
 };

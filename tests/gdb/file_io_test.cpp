@@ -84,14 +84,28 @@ TEST_F(FileIoServer, TheConsoleIsReadAgainAfterCtrlC) {
   EXPECT_EQ(client.ask("M" + hex(request[1]) + ",4:6162630a"), "OK");
   EXPECT_EQ(client.ask("m" + hex(request[1]) + ",2"), "6162");
   request = fields(client.ask("F4"), "Fread");
-  // More than was asked for is no answer; then the end of the input.
-  request = fields(client.ask("F" + hex(request[2] + 1)), "Fread");
   EXPECT_TRUE(client.ask("F0").starts_with("T05"));
   client.say("k");
   child.wait();
   int status = -1;
   EXPECT_EQ(replayed(&status), "abc\n");
   EXPECT_EQ(status, 7);
+}
+
+TEST_F(FileIoServer, TheEndOrAnErrorEndsTheInput) {
+  // The end; a bad descriptor; more than was asked for; numbers of any size; nothing.
+  for (const char* reply : {"F0", "F-1,9", "F-1,270f", "F7fffffff", "F-8000000000000000", "F-1", "F"}) {
+    Child child({"run", listen(), "--wait", "--semihosting", "target=gdb", echo()}, folder);
+    Client client(socket());
+    EXPECT_TRUE(client.ask("?").starts_with("T05"));
+    fields(client.ask("c"), "Fread");
+    // Interrupted: once more.
+    fields(client.ask("F-1,4"), "Fread");
+    EXPECT_TRUE(client.ask(reply).starts_with("T05")) << reply;
+    client.say("k");
+    child.wait();
+    fs::remove(socket());
+  }
 }
 
 TEST_F(FileIoServer, AClientMayGoInTheMiddle) {

@@ -100,6 +100,25 @@ TEST_P(PluginGdb, SeeALiveRunOnce) {
   EXPECT_EQ(status, 128 + 9) << replayed;
 }
 
+TEST_P(PluginGdb, ARefusedOneLeavesNothingBehind) {
+  if (!record_beginning()) GTEST_SKIP() << "no guest";
+  gdb(with(""), {"monitor seek 300000", "monitor plugin load insn,x=1", "monitor seek 100000",
+                 "monitor plugin load insn", "monitor seek 200000"});
+  EXPECT_SAID("the option 'x' is not known", "monitor plugin load insn,x=1");
+  EXPECT_SAID("sees what is executed from icount 100000 on", "monitor plugin load insn");
+  EXPECT_EQ(logged(), analyzed("insn", "--from 100000 --to 200000")) << transcript_;
+}
+
+TEST_P(PluginGdb, WhatOneWantedIsNotMadeForTheNext) {
+  if (!fs::exists(elf("heapbug"))) GTEST_SKIP() << "no guest";
+  const std::string plugin = "monitor plugin load " HINDCAST_TEST_PLUGINS "/changes.so,do=start-memory,";
+  debug_live("heapbug", "-D " + log(),
+             {"break take_sample", "continue", plugin + "to=0x80700000,value=0x11", "monitor plugin unload 1",
+              plugin + "to=0x80700001,value=0x22", "stepi", "x/2xb 0x80700000", "kill"});
+  EXPECT_SAID("0x00\t0x22", "x/2xb 0x80700000");
+  EXPECT_EQ(logged(), "");
+}
+
 TEST_P(PluginGdb, BranchesAreNotWatched) {
   if (!record_beginning()) GTEST_SKIP() << "no guest";
   const std::string branch = folder_ / "branch";

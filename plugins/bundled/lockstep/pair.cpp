@@ -166,7 +166,13 @@ bool start_other(uint64_t icount) {
   posix_spawn_file_actions_adddup2(&actions, child_errors, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, child_errors, STDERR_FILENO);
   posix_spawn_file_actions_adddup2(&actions, sockets[1], kPeerFd);
-  const int problem = posix_spawn(&child, "/proc/self/exe", &actions, nullptr, argv.data(), environ);
+  // Ctrl-C is for this run, which ends in order and so ends the other; not for a group that both are in.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  const int problem = posix_spawn(&child, "/proc/self/exe", &actions, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(sockets[1]);
   if (problem != 0) child = -1;

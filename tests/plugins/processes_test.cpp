@@ -1,0 +1,127 @@
+// Commands of several processes with plugins: one of them ends before its time, or all are to end.
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "tests/plugins/fixture.h"
+
+namespace hindcast::plugin_test {
+namespace {
+
+using cli_test::hindcast;
+using cli_test::Process;
+
+/// The running processes whose command line contains all of these, in the order of their numbers.
+std::vector<pid_t> running(const Strings& words) {
+  std::vector<pid_t> out;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const std::string line = cli_test::read_file(entry.path() / "cmdline");
+    if (std::all_of(words.begin(), words.end(),
+                    [&](const std::string& word) { return line.find(word) != std::string::npos; }))
+      out.push_back(std::stoi(name));
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+template <typename Fn>
+bool soon(Fn fn) {
+  for (int i = 0; i < 1000; ++i, ::usleep(10'000))
+    if (fn()) return true;
+  return false;
+}
+
+/// Blocked, and stays so.
+bool sleeps(pid_t pid) {
+  for (int i = 0; i < 15; ++i, ::usleep(10'000)) {
+    const std::string stat = cli_test::read_file("/proc/" + std::to_string(pid) + "/stat");
+    const std::size_t at = stat.rfind(") ");
+    if (at == std::string::npos || stat[at + 2] != 'S') return false;
+  }
+  return true;
+}
+
+class Processes : public Plugins {
+ protected:
+  /// A recording of `icounts` instructions.
+  std::string recorded(const std::string& icounts) {
+    const std::string rec = folder / "rec";
+    cli_test::Assembler a;
+    const unsigned loop = a.here();
+    a.addi(a.t0, a.t0, 1);
+    a.jump(loop);
+    image_ = program("image", a.elf());
+    EXPECT_EQ(hindcast({"record", "--max-icount", icounts, "-o", rec, image_}).status, 124);
+    return rec;
+  }
+  std::string image_;
+};
+
+/// Nobody reads the text: the first part cannot write on, the second is done and waits for its turn.
+TEST_F(Processes, APartThatIsKilledIsReported) {
+  const std::string rec = recorded("2500000");
+  const Strings command = {"analyze", "-p", "execlog", "--jobs", "2", rec};
+  for (const bool waiting : {false, true}) {
+    for (const std::size_t which : {0, 1}) {
+      Process process(command);
+      std::vector<pid_t> parts;
+      ASSERT_TRUE(soon([&] { return (parts = running({rec, "--part"})).size() == 2; }));
+      if (waiting) {
+        EXPECT_TRUE(soon([&] { return sleeps(parts[0]) && sleeps(parts[1]); }));
+      }
+      ::kill(parts[which], SIGKILL);
+      const Outcome outcome = process.finish();
+      const Strings lines = lines_of(outcome.err);
+      EXPECT_EQ(outcome.status, 125) << which << waiting;
+      ASSERT_FALSE(lines.empty());
+      EXPECT_NE(lines.back().find("hindcast: a part of the analysis (from icount "), std::string::npos)
+          << lines.back();
+      EXPECT_NE(lines.back().find("was ended by signal 9 "), std::string::npos) << lines.back();
+      EXPECT_TRUE(soon([&] { return running({rec, "--part"}).empty(); }));
+    }
+  }
+}
+
+TEST_F(Processes, ASignalLeavesNoPartBehind) {
+  const std::string rec = recorded("2500000");
+  for (const bool waiting : {false, true}) {
+    for (const int signal : {SIGINT, SIGTERM, SIGKILL}) {
+      Process process({"analyze", "-p", "execlog", "--jobs", "2", rec});
+      std::vector<pid_t> parts;
+      ASSERT_TRUE(soon([&] { return (parts = running({rec, "--part"})).size() == 2; }));
+      if (waiting) {
+        EXPECT_TRUE(soon([&] { return sleeps(parts[0]) && sleeps(parts[1]); }));
+      }
+      process.signal(signal);
+      EXPECT_TRUE(soon([&] { return running({rec, "--part"}).empty(); })) << signal << waiting;
+      EXPECT_EQ(process.finish().signal, signal);
+    }
+  }
+}
+
+/// Ctrl-C in a terminal is for the whole group of processes.
+TEST_F(Processes, CtrlCEndsARunInLockstep) {
+  const std::string rec = recorded("200000000"), log = folder / "log";
+  cli_test::SpawnOptions options;
+  options.group = true;
+  for (const std::string command : {"run", "record"}) {
+    Strings words = {command, "-D", log, "-p", "lockstep,registers,with=" + rec, image_};
+    if (command == "record") words.insert(words.end(), {"-o", folder / "again"});
+    Process process(words, options);
+    ASSERT_TRUE(soon([&] { return !running({rec, "lockstep,peer="}).empty(); }));
+    ::usleep(300'000);
+    process.signal(SIGINT);
+    const Outcome outcome = process.finish();
+    EXPECT_EQ(outcome.status, 130) << outcome.describe();
+    const std::string text = cli_test::read_file(log);
+    EXPECT_EQ(text.find("No divergence :-)\nExecuted "), 0u) << text;
+    EXPECT_TRUE(soon([&] { return running({rec, "lockstep,peer="}).empty(); }));
+  }
+}
+
+}  // namespace
+}  // namespace hindcast::plugin_test
