@@ -131,8 +131,10 @@ Part parse_part(const std::string& text) {
 }
 
 int serve_part(const std::string& path, PluginHost& host, const Part& part, AnalyzeOptions options) {
-  // However the command ends, its parts end with it; had it gone already, they find that out by themselves.
+  // However the command ends, its parts end with it, also where they wait for a reader of their text.
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  pollfd messages{kPartMessages, 0, 0};
+  if (::poll(&messages, 1, 0) == 1) return 125;  // it had gone before that: nobody reads them
   PartText text;
   int status = 0;
   try {
