@@ -11,6 +11,7 @@ namespace {
 
 constexpr unsigned kMostDrops = 16;
 constexpr u64 kMostFailedChecks = 1000;
+constexpr std::size_t kLongestCounter = 8;
 
 bool overlap(const u8* a, std::size_t a_size, const u8* b, std::size_t b_size) {
   return a < b + b_size && b < a + a_size;
@@ -52,6 +53,7 @@ InstrPlan InstrPlanner::attempt(const std::vector<Site>& sites, unsigned vcpu,
     }
     if (op.when != InstrOp::When::Always) {
       out.conditional = true;
+      before.clear();  // a call may change anything
       continue;
     }
     InstrForeseen foreseen;
@@ -61,6 +63,7 @@ InstrPlan InstrPlanner::attempt(const std::vector<Site>& sites, unsigned vcpu,
       out.known[{site.op, site.access}] = std::move(foreseen.effects);
     } else {
       out.calls = true;
+      before.clear();
     }
   }
   return out;
@@ -126,7 +129,9 @@ InstrPlan InstrPlanner::plan(const InstrBlock& block, const ir::Unit& unit, unsi
   stale = true;
   reads_.clear();
   reads.clear();
-  return attempt(all, vcpu, reads);
+  out = attempt(all, vcpu, reads);
+  note_all(all, out, vcpu, block.pc, lanes, stale);
+  return out;
 }
 
 /// Counters of several blocks get lanes: one of a single block would hardly earn it.
@@ -144,16 +149,12 @@ void InstrPlanner::note(const InstrEffect& effect, GuestAddr block, bool looked_
     counter.size = std::max(counter.size, effect.size);
     keep_in_memory(it->first, counter);
   }
-  if (inserted) {
-    if (it != counters_.begin())
-      if (auto before = std::prev(it); before->first + before->second.size > effect.at) {
-        keep_in_memory(before->first, before->second);
-        counter.in_memory = true;
-      }
-    if (auto after = std::next(it); after != counters_.end() && effect.at + effect.size > after->first) {
-      keep_in_memory(after->first, after->second);
-      counter.in_memory = true;
-    }
+  // All that overlap; none is longer than eight bytes.
+  for (auto other = counters_.lower_bound(effect.at - (kLongestCounter - 1));
+       other != counters_.end() && other->first < effect.at + counter.size; ++other) {
+    if (other == it || other->first + other->second.size <= effect.at) continue;
+    keep_in_memory(other->first, other->second);
+    keep_in_memory(it->first, counter);
   }
   if (looked_at) keep_in_memory(it->first, counter);
   if (lanes == nullptr || counter.in_memory || counter.size != 8 || counter.block == block) return;
@@ -161,13 +162,10 @@ void InstrPlanner::note(const InstrEffect& effect, GuestAddr block, bool looked_
 }
 
 bool InstrPlanner::written(const InstrForeseen::Read& read) const {
-  auto it = counters_.upper_bound(const_cast<u8*>(read.at) + read.size - 1);
-  // Counters are no longer than eight bytes, and none begins inside another that matters here.
-  for (unsigned k = 0; k < 8 && it != counters_.begin(); ++k) {
-    --it;
+  u8* const from = const_cast<u8*>(read.at);
+  for (auto it = counters_.lower_bound(from - (kLongestCounter - 1));
+       it != counters_.end() && it->first < from + read.size; ++it)
     if (overlap(it->first, it->second.size, read.at, read.size)) return true;
-    if (it->first + 8 <= read.at) break;
-  }
   return false;
 }
 
