@@ -267,6 +267,7 @@ void Instrumented::forget_operations(const void* owner, const Vcpu& vcpu) {
       drop(insn.exec);
       drop(insn.access);
     }
+    rest->valid = false;  // nobody tells the copy when its bytes change: it is compared with them
     cursor.block = rest;
   }
 }
