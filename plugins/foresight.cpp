@@ -1,7 +1,11 @@
 #include "plugins/foresight.h"
 
 #include <capstone/capstone.h>
+#include <link.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 
@@ -109,8 +113,23 @@ const Foresight::Step& Foresight::step(u64 at) {
   return out;
 }
 
+/// What loaded objects have in segments without write permission, or that is to be read only once it has been
+/// relocated.
+int Foresight::add_constants(dl_phdr_info* object, std::size_t, void* to) {
+  auto& constants = *static_cast<std::vector<Range>*>(to);
+  for (unsigned k = 0; k < object->dlpi_phnum; ++k) {
+    const ElfW(Phdr)& segment = object->dlpi_phdr[k];
+    const u64 begin = object->dlpi_addr + segment.p_vaddr;
+    if (segment.p_type == PT_GNU_RELRO || (segment.p_type == PT_LOAD && (segment.p_flags & PF_W) == 0))
+      constants.push_back({begin, begin + segment.p_memsz, Memory::Constant});
+  }
+  return 0;
+}
+
 void Foresight::read_maps() {
   maps_.clear();
+  constants_.clear();
+  dl_iterate_phdr(add_constants, &constants_);
   std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen("/proc/self/maps", "re"), std::fclose);
   if (!file) return;
   char line[512];
@@ -119,24 +138,33 @@ void Foresight::read_maps() {
     char access[8] = {};
     // What is shared with another process may change at any time.
     if (std::sscanf(line, "%llx-%llx %7s", &begin, &end, access) == 3 && access[0] == 'r' && access[3] == 'p')
-      maps_.push_back({begin, end, access[1] == 'w'});
+      maps_.push_back({begin, end, access[1] == 'w' ? Memory::Variable : Memory::Fixed});
   }
 }
 
-const Foresight::Range* Foresight::mapped(u64 at, unsigned size) const {
-  for (const Range& range : maps_)
+const Foresight::Range* Foresight::find(const std::vector<Range>& ranges, u64 at, unsigned size) {
+  for (const Range& range : ranges)
     if (at >= range.begin && at < range.end && size <= range.end - at) return &range;
   return nullptr;
 }
 
+/// maps_ is as it was when it was read: whether anything is there still.
+bool Foresight::still_mapped(u64 at, unsigned size) {
+  static const u64 page = static_cast<u64>(::sysconf(_SC_PAGESIZE));
+  const u64 begin = at & ~(page - 1);
+  unsigned char resident[2];
+  return ::mincore(reinterpret_cast<void*>(begin), at + size - begin, resident) == 0 || errno != ENOMEM;
+}
+
 Foresight::Memory Foresight::memory(u64 at, unsigned size) {
-  const Range* range = mapped(at, size);
-  if (range == nullptr) {
+  const Range* range = find(maps_, at, size);
+  if (range == nullptr || !still_mapped(at, size)) {
     read_maps();
-    range = mapped(at, size);
+    range = find(maps_, at, size);
   }
   if (range == nullptr) return Memory::None;
-  return range->writable ? Memory::Variable : Memory::Constant;
+  const bool constant = range->memory == Memory::Fixed && find(constants_, at, size) != nullptr;
+  return constant ? Memory::Constant : range->memory;
 }
 
 }  // namespace hindcast::plugins

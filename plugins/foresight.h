@@ -11,6 +11,8 @@
 
 #include "engine/instrument.h"
 
+struct dl_phdr_info;
+
 namespace hindcast::plugins {
 
 class Foresight {
@@ -54,23 +56,28 @@ class Foresight {
   const Step& step(u64 at);
   /// The function of the interface that begins there, or null.
   const Known* known(u64 at) const;
-  enum class Memory : u8 { None, Constant, Variable };
-  /// What is mapped there; Constant if it cannot be written to.
+  /// Constant: a loaded object's own, as its file has it or as it was relocated. What is Fixed cannot be
+  /// written to now; whoever made it so may change that.
+  enum class Memory : u8 { None, Constant, Fixed, Variable };
+  /// What is mapped there.
   Memory memory(u64 at, unsigned size);
 
  private:
   struct Range {
     u64 begin, end;
-    bool writable;
+    Memory memory;
   };
   void read_maps();
-  const Range* mapped(u64 at, unsigned size) const;
+  static int add_constants(dl_phdr_info* object, std::size_t size, void* to);
+  static const Range* find(const std::vector<Range>& ranges, u64 at, unsigned size);
+  static bool still_mapped(u64 at, unsigned size);
 
   std::function<bool(const void*)> is_code_;
   Interface interface_;
   std::size_t capstone_ = 0;  // its handle; 0: it cannot be had
   std::unordered_map<u64, Step> steps_;
-  std::vector<Range> maps_;
+  std::vector<Range> maps_;       // readable, private memory
+  std::vector<Range> constants_;  // loaded objects' constant segments
 };
 
 }  // namespace hindcast::plugins

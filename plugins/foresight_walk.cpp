@@ -1,6 +1,7 @@
 // The walk through a callback: values are what they are, what memory held when it was called, or unknown.
 #include <capstone/capstone.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/jit/host.h"
@@ -11,6 +12,7 @@ namespace hindcast::plugins {
 namespace {
 
 constexpr unsigned kMostSteps = 128;
+constexpr int kSlot = 8;
 constexpr unsigned kArguments[] = {7, 6, 2, 1};  // rdi rsi rdx rcx
 
 constexpr u64 low_bits(u64 value, unsigned size) {
@@ -72,7 +74,7 @@ class Walk {
   std::span<const InstrEffect> before_;
   InstrForeseen& out_;
   std::array<Value, 16> regs_;
-  std::map<u64, Value> stack_;    // by offset; 8 bytes each
+  std::map<i64, Value> stack_;    // by offset; kSlot bytes each, none over another
   std::map<u64, Value> written_;  // by address; a value's own `size` says how many bytes
   std::map<u64, u8> sizes_;       // of written_
   struct Flags {
@@ -113,7 +115,7 @@ bool Walk::settle(Value& value) {
   if (memory == Foresight::Memory::None) return false;
   u64 now = 0;
   std::memcpy(&now, reinterpret_cast<const void*>(value.at), value.size);
-  if (memory == Foresight::Memory::Variable)
+  if (memory != Foresight::Memory::Constant)
     out_.reads.push_back({reinterpret_cast<const u8*>(value.at), now, value.size});
   value = Value::constant(low_bits(now + value.n, value.size));
   return true;
@@ -135,8 +137,8 @@ bool Walk::address(const Operand& o, Value& out) {
 
 bool Walk::load(const Value& at, unsigned size, Value& out) {
   if (at.kind == Kind::Stack) {
-    const auto it = stack_.find(at.n);
-    if (size != 8 || it == stack_.end()) return false;
+    const auto it = stack_.find(static_cast<i64>(at.n));
+    if (size != unsigned{kSlot} || it == stack_.end()) return false;
     out = it->second;
     return true;
   }
@@ -160,13 +162,21 @@ bool Walk::load(const Value& at, unsigned size, Value& out) {
 
 bool Walk::store(const Value& at, unsigned size, Value value) {
   if (at.kind == Kind::Stack) {
-    if (size != 8 || static_cast<i64>(at.n) >= 0) return false;
-    stack_[at.n] = value;
+    // Below the return address; and not across what is there.
+    const i64 offset = static_cast<i64>(at.n);
+    if (size != unsigned{kSlot} || offset > -kSlot) return false;
+    const auto overlapping = [offset](const auto& slot) {
+      const i64 distance = offset - slot.first;
+      return distance != 0 && distance > -kSlot && distance < kSlot;
+    };
+    if (std::any_of(stack_.begin(), stack_.end(), overlapping)) return false;
+    stack_[offset] = value;
     return true;
   }
   if (reader_.memory(at.n, size) != Foresight::Memory::Variable) return false;
   const bool own = value.kind == Kind::Content && value.at == at.n && value.size == size;
   if (!own && !settle(value)) return false;
+  value.n = low_bits(value.n, size);
   for (const auto& [where, bytes] : sizes_)
     if (where < at.n + size && at.n < where + bytes && (where != at.n || bytes != size)) return false;
   written_[at.n] = value;
@@ -199,6 +209,7 @@ bool Walk::put(const Operand& o, const Value& value) {
     return address(o, at) && store(at, o.size, value);
   }
   if (o.kind != Operand::Kind::Register) return false;
+  if (value.kind == Kind::Stack && o.size < 8) return false;  // not known
   Value& reg = regs_[static_cast<unsigned>(o.reg)];
   reg = o.size >= 4 ? value : Value{};  // what else is in the register is lost
   if (reg.is_constant()) reg.n = low_bits(reg.n, o.size);

@@ -2,6 +2,7 @@
 #include "plugins/foresight.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <cstring>
 
@@ -13,6 +14,8 @@ extern const char __executable_start[], etext[];  // the linker's
 std::uint64_t hindcast_test_memory[8];
 std::uint64_t* hindcast_test_pointer = hindcast_test_memory + 2;
 std::uint8_t hindcast_test_flag;
+extern const std::uint64_t hindcast_test_constant;
+const std::uint64_t hindcast_test_constant = 3;
 }
 
 // Functions as the interface has them, for the memory above; not among the code that is read.
@@ -66,6 +69,16 @@ CODE(swapped, "mov eax, 3; cmp eax, [rsi + 8]; jne 1f; add qword ptr [rsi], 1; 1
 CODE(stores, "mov qword ptr [rsi], -1; mov byte ptr [rsi + 9], 200; mov word ptr [rsi + 12], 513; ret");
 CODE(copies, "mov rax, [rip + hindcast_test_pointer]; mov [rsi], rax; ret");
 CODE(wraps, "add dword ptr [rsi], -1; ret");
+CODE(narrow_set, "mov byte ptr [rsi + 8], -56; movzx eax, byte ptr [rsi + 8]; add [rsi], rax; ret");
+CODE(narrow_set16, "mov word ptr [rsi + 8], -2; movzx eax, word ptr [rsi + 8]; add [rsi], rax; ret");
+CODE(narrow_set32, "mov dword ptr [rsi + 8], -2; mov eax, [rsi + 8]; add [rsi], rax; ret");
+CODE(narrow_carry,
+     "add byte ptr [rsi], 127; add byte ptr [rsi], 127; movzx eax, byte ptr [rsi]; mov [rsi + 8], rax; ret");
+CODE(narrow_borrow,
+     "sub byte ptr [rsi], 100; sub byte ptr [rsi], 100; movzx eax, byte ptr [rsi]; mov [rsi + 8], rax; ret");
+CODE(narrow_carry16, "add word ptr [rsi], -200; movzx eax, word ptr [rsi]; mov [rsi + 8], rax; ret");
+CODE(narrow_carry32, "add dword ptr [rsi], -200; mov eax, [rsi]; mov [rsi + 8], rax; ret");
+CODE(pushes_negative, "push -2; pop rax; mov [rsi], rax; ret");
 
 CODE(calls, "sub rsp, 8; call add_data; add rsp, 8; ret");
 CODE(ends_with, "mov esi, 5; xor edx, edx; mov ecx, 9; jmp hindcast_test_add");
@@ -90,7 +103,19 @@ CODE(from_two, "mov rax, [rsi]; add rax, [rsi + 8]; mov [rsi], rax; jc 1f; 1: re
 CODE(overlapping, "add qword ptr [rsi], 1; add dword ptr [rsi + 4], 1; ret");
 CODE(nowhere, "add qword ptr [8], 1; ret");
 CODE(into_code, "lea rax, [rip + nothing]; add qword ptr [rax], 1; ret");
+CODE(through_pointer,
+     "mov rax, [rip + hindcast_test_pointer]; mov rax, [rax]; test rax, rax; je 1f; add qword ptr [rsi], 1; "
+     "1: "
+     "ret");
+CODE(by_constant, "mov rax, [rip + hindcast_test_constant]; add qword ptr [rsi], rax; ret");
 CODE(own_return, "mov rax, [rsp]; mov [rsi], rax; ret");
+CODE(stack_overlap,
+     "mov qword ptr [rsp - 16], 1; mov qword ptr [rsp - 12], 2; mov rax, [rsp - 16]; mov [rsi], rax; ret");
+CODE(stack_overlap_before,
+     "mov qword ptr [rsp - 12], 1; mov qword ptr [rsp - 16], 2; mov rax, [rsp - 12]; mov [rsi], rax; ret");
+CODE(over_return, "mov qword ptr [rsp - 4], 0; add qword ptr [rsi], 1; ret");
+CODE(half_a_stack_address,
+     "lea eax, [rsp + 8]; mov rcx, rsp; mov qword ptr [rax - 24], 1; mov [rsi], rdi; ret");
 CODE(pops_more, "add rsp, 8; ret");
 CODE(breakpoint, "int3; add qword ptr [rsi], 1; ret");
 
@@ -178,6 +203,20 @@ TEST_F(ForesightTest, NamesWhatItReads) {
   EXPECT_EQ(last.reads[0].value, u64{kVcpu});
 }
 
+/// That nobody may write there now does not say that nobody will; but a plugin's own constants stay.
+TEST_F(ForesightTest, WhatMayOnlyBeReadNowIsNotConstant) {
+  void* const page = ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(page, MAP_FAILED);
+  hindcast_test_pointer = static_cast<std::uint64_t*>(page);
+  InstrForeseen variable, constant;
+  EXPECT_TRUE(foresee(through_pointer, variable));
+  EXPECT_EQ(variable.reads.size(), 2u);
+  hindcast_test_pointer = hindcast_test_memory + 2;
+  ::munmap(page, 4096);
+  EXPECT_TRUE(foresee(by_constant, constant));
+  EXPECT_TRUE(constant.reads.empty());
+}
+
 /// What an earlier call leaves counts, not what is there.
 TEST_F(ForesightTest, KnowsWhatWasBefore) {
   fill();
@@ -206,14 +245,19 @@ INSTANTIATE_TEST_SUITE_P(Forms, Foreseen,
                                          CASE(by_flag), CASE(signed_test), CASE(unsigned_test),
                                          CASE(zero_test), CASE(by_last), CASE(by_small), CASE(by_order),
                                          CASE(swapped), CASE(stores), CASE(copies), CASE(wraps), CASE(calls),
-                                         CASE(ends_with), CASE(by_element), CASE(by_value), CASE(sets)),
+                                         CASE(ends_with), CASE(by_element), CASE(by_value), CASE(sets),
+                                         CASE(narrow_set), CASE(narrow_set16), CASE(narrow_set32),
+                                         CASE(narrow_carry), CASE(narrow_borrow), CASE(narrow_carry16),
+                                         CASE(narrow_carry32), CASE(pushes_negative)),
                          [](const auto& info) { return std::string(info.param.name); });
 INSTANTIATE_TEST_SUITE_P(Forms, NotForeseen,
                          testing::Values(CASE(calls_itself), CASE(keeps_lost), CASE(wrong),
                                          CASE(goes_elsewhere), CASE(never_ends), CASE(long_loop),
                                          CASE(tells_time), CASE(of_thread), CASE(atomic), CASE(parameters),
                                          CASE(from_two), CASE(overlapping), CASE(nowhere), CASE(into_code),
-                                         CASE(own_return), CASE(pops_more), CASE(breakpoint)),
+                                         CASE(own_return), CASE(pops_more), CASE(breakpoint),
+                                         CASE(stack_overlap), CASE(stack_overlap_before), CASE(over_return),
+                                         CASE(half_a_stack_address)),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
