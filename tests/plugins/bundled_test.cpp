@@ -150,6 +150,9 @@ TEST_F(Bundled, BbvCountsInstructionsOfBlocks) {
 TEST_F(Bundled, DrcovListsTheBlocks) {
   const std::string file = folder / "trace";
   log_of({"run", "-p", "drcov,filename=" + file + ",image=loop.elf", program("loop", loop_program(3))}, 0);
+  EXPECT_NE(log_of({"run", "-p", "drcov,filename=/dev/full", program("loop", loop_program(3))}, 1)
+                .find("/dev/full could not be written: No space left"),
+            std::string::npos);
   const std::string data = read_file(file);
   EXPECT_EQ(data.find("DRCOV VERSION: 2\nDRCOV FLAVOR: drcov-64\nModule Table: version 2, count 1\n"
                       "Columns: id, base, end, entry, path\n0, 0x1000, 0x800000"),
