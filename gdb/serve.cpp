@@ -180,7 +180,10 @@ class Connection {
     bool interrupted = false;
     for (;;) {
       std::array<pollfd, 4> fds{{{done, POLLIN, 0}, {fd_, POLLIN, 0}, end[0], end[1]}};
-      if (!open_) fds[1].fd = -1;
+      if (!open_) {
+        fds[1].fd = -1;
+        interrupted = true;  // a conversation may be what has noticed
+      }
       if (interrupted) fds[2].fd = fds[3].fd = -1;
       ::poll(fds.data(), fds.size(), interrupted ? kAgainMs : -1);
       if (fds[0].revents != 0) return;
