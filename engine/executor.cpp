@@ -92,7 +92,10 @@ bool Executor::is_current(const jit::Context& context, const Vcpu& vcpu) const {
 SoftTlb* Executor::tlb_of(Vcpu& vcpu) {
   auto it = tlbs_.find({vcpu.index(), machine_.arch().data_space(vcpu)});
   if (it == tlbs_.end()) {
-    if (tlbs_.size() >= kMostTlbs) tlbs_.clear();
+    if (tlbs_.size() >= kMostTlbs) {
+      for (unsigned i = 0; i < machine_.vcpu_count(); ++i) machine_.vcpu(i).header().tlb = nullptr;
+      tlbs_.clear();
+    }
     it = tlbs_.emplace(std::pair{vcpu.index(), machine_.arch().data_space(vcpu)}, std::make_unique<SoftTlb>())
              .first;
   }
