@@ -60,4 +60,14 @@ class InputPort {
   virtual void output(Channel channel, ByteView data) = 0;
 };
 
+/// An outside world in which nothing happens: for whoever looks at devices, or runs code that has none.
+class SilentPort : public InputPort {
+ public:
+  Bytes answer(InputKind, Channel, ByteView) override { return {}; }
+  void ask(InputKind, Channel, ByteView) override {}
+  void attach(Channel, InputKind, InputSink*) override {}
+  void ready(Channel) override {}
+  void output(Channel, ByteView) override {}
+};
+
 }  // namespace hindcast

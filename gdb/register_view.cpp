@@ -10,16 +10,6 @@
 namespace hindcast::gdb {
 namespace {
 
-/// An outside world that hears and says nothing.
-class SilentPort final : public InputPort {
- public:
-  Bytes answer(InputKind, Channel, ByteView) override { return {}; }
-  void ask(InputKind, Channel, ByteView) override {}
-  void attach(Channel, InputKind, InputSink*) override {}
-  void ready(Channel) override {}
-  void output(Channel, ByteView) override {}
-};
-
 /// Lets device registers be read: what reading one changes is put back, and the outside hears nothing.
 class QuietReads {
  public:

@@ -26,12 +26,8 @@ struct Board {
 };
 
 /// The outside world: keeps the output, has nothing to say.
-class QuietPort final : public InputPort {
+class QuietPort final : public SilentPort {
  public:
-  Bytes answer(InputKind, Channel, ByteView) override { return {}; }
-  void ask(InputKind, Channel, ByteView) override {}
-  void attach(Channel, InputKind, InputSink*) override {}
-  void ready(Channel) override {}
   void output(Channel, ByteView data) override { text.append(data.begin(), data.end()); }
   std::string text;
 };

@@ -18,16 +18,6 @@
 namespace hindcast::oracle {
 namespace {
 
-/// An outside world in which nothing happens.
-class SilentPort final : public InputPort {
- public:
-  Bytes answer(InputKind, Channel, ByteView) override { return {}; }
-  void ask(InputKind, Channel, ByteView) override {}
-  void attach(Channel, InputKind, InputSink*) override {}
-  void ready(Channel) override {}
-  void output(Channel, ByteView) override {}
-};
-
 void register_targets_once() {
   static const bool done = [] {
     targets::register_all();

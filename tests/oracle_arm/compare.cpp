@@ -18,16 +18,6 @@
 namespace hindcast::oracle_arm {
 namespace {
 
-/// An outside world in which nothing happens.
-class SilentPort final : public InputPort {
- public:
-  Bytes answer(InputKind, Channel, ByteView) override { return {}; }
-  void ask(InputKind, Channel, ByteView) override {}
-  void attach(Channel, InputKind, InputSink*) override {}
-  void ready(Channel) override {}
-  void output(Channel, ByteView) override {}
-};
-
 /// A folder that goes away with the object.
 class TemporaryFolder {
  public:
