@@ -1,4 +1,7 @@
-// The walk through a callback: values are what they are, what memory held when it was called, or unknown.
+// The walk through a callback. Its instructions are executed once, with the arguments that it would get, on
+// values that are known, or are what memory held when it was called, or unknown. What it leaves in memory is
+// the result. Every function below that returns false gives up: the callback does something that is not
+// understood, and is called as ever.
 #include <capstone/capstone.h>
 
 #include <algorithm>
