@@ -2,6 +2,7 @@
 // here and under QEMU.
 #include <gtest/gtest.h>
 
+#include "tests/case_name.h"
 #include "tests/cli/process.h"
 #include "tests/guests/run_command.h"
 
@@ -59,12 +60,8 @@ TEST_P(Echo, UnderQemu) {
   EXPECT_EQ(guest.out, kShown) << guest.err;
 }
 
-INSTANTIATE_TEST_SUITE_P(Boards, Echo, ::testing::ValuesIn(kCases), [](const auto& info) {
-  std::string name = info.param.board;
-  for (char& c : name)
-    if (c == '-') c = '_';
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Boards, Echo, ::testing::ValuesIn(kCases),
+                         [](const auto& info) { return case_name(info.param.board); });
 
 }  // namespace
 }  // namespace hindcast::testing

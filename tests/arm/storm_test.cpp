@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "engine/types.h"
+#include "tests/case_name.h"
 #include "tests/cli/process.h"
 #include "tests/guests/run_command.h"
 
@@ -94,12 +95,8 @@ TEST_P(Storm, AgreesWithQemu) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Boards, Storm, ::testing::ValuesIn(kCases), [](const auto& info) {
-  std::string name = info.param.board;
-  for (char& c : name)
-    if (c == '-') c = '_';
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Boards, Storm, ::testing::ValuesIn(kCases),
+                         [](const auto& info) { return case_name(info.param.board); });
 
 }  // namespace
 }  // namespace hindcast::testing

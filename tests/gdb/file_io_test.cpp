@@ -1,4 +1,5 @@
 // Semihosting on gdb's host (File-I/O): with gdb itself, and with a client that answers as it likes.
+#include "tests/case_name.h"
 #include "tests/cli/guest.h"
 #include "tests/gdb/server_fixture.h"
 
@@ -39,11 +40,7 @@ TEST_P(FilesOfGdb, AreTheGuestsAndAReplayNeedsNone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Width, FilesOfGdb, testing::Values("rv64gc", "rv32gc", "cortex-m0", "cortex-m3"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto& info) { return case_name(info.param); });
 
 class FileIoServer : public ServerTest {
  protected:

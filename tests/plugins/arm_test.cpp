@@ -2,6 +2,7 @@
 // what they say makes sense there.
 #include <filesystem>
 
+#include "tests/case_name.h"
 #include "tests/plugins/fixture.h"
 
 namespace hindcast::plugin_test {
@@ -102,12 +103,7 @@ TEST_P(Arm, SaysWhatHappens) {
 
 INSTANTIATE_TEST_SUITE_P(Firmware, Arm,
                          ::testing::Values("hello-cortex-m0", "hello-cortex-m4", "hello-cortex-m7"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           for (char& c : name)
-                             if (c == '-') c = '_';
-                           return name;
-                         });
+                         [](const auto& info) { return case_name(info.param); });
 
 }  // namespace
 }  // namespace hindcast::plugin_test

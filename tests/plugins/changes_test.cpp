@@ -2,6 +2,7 @@
 // replays without the plugin.
 #include <filesystem>
 
+#include "tests/case_name.h"
 #include "tests/plugins/fixture.h"
 
 namespace hindcast::plugin_test {
@@ -189,12 +190,7 @@ TEST_P(Storm, ReplaysExactly) {
 INSTANTIATE_TEST_SUITE_P(Firmware, Storm,
                          ::testing::Values("irq-fifo-rv64gc", "smp-rv64gc", "smc-rv64gc", "faults-rv32imac",
                                            "storm-rv32gc", "hello-cortex-m0"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           for (char& c : name)
-                             if (c == '-') c = '_';
-                           return name;
-                         });
+                         [](const auto& info) { return case_name(info.param); });
 
 }  // namespace
 }  // namespace hindcast::plugin_test

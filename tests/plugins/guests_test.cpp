@@ -2,6 +2,7 @@
 // the same in both engines, and unnoticed.
 #include <filesystem>
 
+#include "tests/case_name.h"
 #include "tests/plugins/fixture.h"
 
 namespace hindcast::plugin_test {
@@ -38,12 +39,7 @@ TEST_P(Guests, AreWatchedUnnoticed) {
 INSTANTIATE_TEST_SUITE_P(Firmware, Guests,
                          ::testing::Values("irq-fifo-rv64gc", "smp-rv64gc", "smc-rv64gc", "faults-rv32imac",
                                            "storm-rv32gc", "hello-cortex-m0"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           for (char& c : name)
-                             if (c == '-') c = '_';
-                           return name;
-                         });
+                         [](const auto& info) { return case_name(info.param); });
 
 }  // namespace
 }  // namespace hindcast::plugin_test
