@@ -1,5 +1,5 @@
-// DDI 0403, the pseudocode functions FixedToFP, FPToFixed, FPRoundInt, FPHalfToSingle and
-// FPSingleToHalf, in terms of the soft implementation.
+// DDI 0403, the pseudocode functions FixedToFP, FPToFixed, FPRoundInt, and the conversions from and
+// to half precision, in terms of the soft implementation.
 #include "targets/arm/fp_helpers.h"
 
 #include "engine/softfloat/fp.h"
@@ -106,43 +106,60 @@ u64 round_integral(ArmState& s, u64 v, Round mode, bool tells_inexact) {
 }
 
 /// Alternative half precision (FPSCR.AHP) has neither infinities nor NaNs.
-u64 half_to_single(ArmState& s, u64 v) {
-  const u64 sign = (v >> 15 & 1) << 31;
+template <typename F>
+u64 from_half(ArmState& s, u64 v) {
   const u16 h = static_cast<u16>(v);
+  const u64 sign = (v >> 15 & 1) != 0 ? sign_of<F> : 0, fraction = (v & 0x3ff) << (F::kFracBits - 10);
   if (exp_of<F16>(h) == 31) {
-    if ((s.fpscr & fpscr::kAhp) != 0) return sign | (127 + 16) << 23 | (v & 0x3ff) << 13;
+    constexpr u64 kBias = (u64{1} << (F::kExpBits - 1)) - 1, kMost = (u64{1} << F::kExpBits) - 1;
+    if ((s.fpscr & fpscr::kAhp) != 0) return sign | (kBias + 16) << F::kFracBits | fraction;
     if (fp::is_nan<F16>(h)) {
       if (fp::is_signaling<F16>(h)) s.fp_flags |= fp::kInvalid;
-      return quiet<F32>(s, sign | 0x7f800000 | (v & 0x3ff) << 13);
+      return quiet<F>(s, sign | kMost << F::kFracBits | fraction);
     }
   }
-  return fp::convert<F32, F16>(h, Round::NearestEven, s.fp_flags);
+  return fp::convert<F, F16>(h, Round::NearestEven, s.fp_flags);
 }
 
-u64 single_to_half(ArmState& s, u64 v64) {
-  const u64 v = flushed<F32>(s, v64 & 0xffffffff);
-  const u64 sign = (v >> 31 & 1) << 15;
-  const bool alternative = (s.fpscr & fpscr::kAhp) != 0;
-  if (fp::is_nan<F32>(static_cast<u32>(v))) {
-    if (alternative || fp::is_signaling<F32>(static_cast<u32>(v))) s.fp_flags |= fp::kInvalid;
-    if (alternative) return sign;
-    return quiet<F16>(s, sign | 0x7c00 | (v >> 13 & 0x3ff));
+/// As IEEE half precision; tininess is detected before rounding, and nothing is flushed.
+template <typename F>
+u64 narrowed(u64 v, Round mode, u32& flags) {
+  using Bits = typename F::Bits;
+  const u64 half = fp::convert<F16, F>(static_cast<Bits>(v), mode, flags);
+  if ((half & 0x7fff) == 0x400) {
+    u32 none = 0;
+    const u64 cut = fp::convert<F16, F>(static_cast<Bits>(v), Round::TowardZero, none);
+    if (exp_of<F16>(cut) == 0) flags |= fp::kUnderflow;
   }
-  if (!alternative) return fp::convert<F16, F32>(static_cast<u32>(v), current_rounding(s), s.fp_flags);
-  if ((v & 0x7f800000) == 0x7f800000) {  // infinity
+  return half;
+}
+
+template <typename F>
+u64 to_half(ArmState& s, u64 wide) {
+  using Bits = typename F::Bits;
+  const u64 v = flushed<F>(s, static_cast<Bits>(wide));
+  const u64 sign = (v & sign_of<F>) != 0 ? 0x8000 : 0;
+  const bool alternative = (s.fpscr & fpscr::kAhp) != 0;
+  if (fp::is_nan<F>(static_cast<Bits>(v))) {
+    if (alternative || fp::is_signaling<F>(static_cast<Bits>(v))) s.fp_flags |= fp::kInvalid;
+    if (alternative) return sign;
+    return quiet<F16>(s, sign | 0x7c00 | (v >> (F::kFracBits - 10) & 0x3ff));
+  }
+  if (!alternative) return narrowed<F>(v, current_rounding(s), s.fp_flags);
+  if (exp_of<F>(v) == (u64{1} << F::kExpBits) - 1) {  // infinity
     s.fp_flags |= fp::kInvalid;
     return sign | 0x7fff;
   }
   // One more exponent: half the number as an ordinary half-precision one, where that is normal.
   u32 flags = 0;
-  const u64 ordinary = fp::convert<F16, F32>(static_cast<u32>(v), current_rounding(s), flags);
+  const u64 ordinary = narrowed<F>(v, current_rounding(s), flags);
   if ((flags & fp::kOverflow) == 0 && exp_of<F16>(ordinary) != 31) {
     s.fp_flags |= flags;
     return ordinary;
   }
   flags = 0;
-  const u32 halved = static_cast<u32>(v) - (1u << 23);
-  const u64 h = fp::convert<F16, F32>(halved, current_rounding(s), flags);
+  const u64 halved = v - (u64{1} << F::kFracBits);
+  const u64 h = narrowed<F>(halved, current_rounding(s), flags);
   if ((flags & fp::kOverflow) != 0 || exp_of<F16>(h) == 31) {
     s.fp_flags |= fp::kInvalid;
     return sign | 0x7fff;
@@ -176,8 +193,11 @@ u64 round_integral_helper(Vcpu& vcpu, u64 a, u64 how, u64) {
                              : round_integral<F32>(state_of(vcpu), a, mode, tells);
 }
 
-u64 half_helper(Vcpu& vcpu, u64 a, u64 to_half, u64) {
-  return to_half != 0 ? single_to_half(state_of(vcpu), a) : half_to_single(state_of(vcpu), a);
+u64 half_helper(Vcpu& vcpu, u64 a, u64 how, u64) {
+  ArmState& s = state_of(vcpu);
+  const bool is_double = (how >> 1 & 1) != 0;
+  if ((how & 1) != 0) return is_double ? to_half<F64>(s, a) : to_half<F32>(s, a);
+  return is_double ? from_half<F64>(s, a) : from_half<F32>(s, a);
 }
 
 }  // namespace hindcast::arm

@@ -25,7 +25,7 @@ u64 from_fixed_helper(Vcpu& vcpu, u64 a, u64 how, u64);
 u64 to_fixed_helper(Vcpu& vcpu, u64 a, u64 how, u64);
 /// b: ir::Round; bit 8: inexactness is told; bit 9: double precision.
 u64 round_integral_helper(Vcpu& vcpu, u64 a, u64 how, u64);
-/// b: 0 from half precision to single, 1 the other way.
-u64 half_helper(Vcpu& vcpu, u64 a, u64 to_half, u64);
+/// b: 0 from half precision, 1 to half precision; bit 1: the other one is double precision.
+u64 half_helper(Vcpu& vcpu, u64 a, u64 how, u64);
 
 }  // namespace hindcast::arm

@@ -274,17 +274,21 @@ void extreme(Emitter& e) {
   const Op op = largest ? Op::FMax : Op::FMin;
   set<type>(e, rd<type>(e), fp<type>(e, op, get<type>(e, rn<type>(e)), get<type>(e, rm<type>(e))));
 }
-template <bool top>
+constexpr u64 kToHalf = 1, kOfDouble = 2;  // what the helper of half precision is told
+template <Type type, bool top>
 void from_half(Emitter& e) {
+  if (missing<type>(e, {rd<type>(e)})) return;
   Value v = single_bits(e, single_of(e.o.m));
   if (top) v = e.b.binary(Op::Shr, v, e.b.i32(16));
-  v = e.b.call(helpers().half, e.wide(v), e.b.i64(0));
-  set_single_bits(e, single_of(e.o.d), e.b.trunc(Type::I32, v));
+  v = e.b.call(helpers().half, e.wide(v), e.b.i64(type == Type::F64 ? kOfDouble : 0));
+  set_bits<type>(e, rd<type>(e), e.b.trunc(kBits<type>, v));
 }
-template <bool top>
+template <Type type, bool top>
 void to_half(Emitter& e) {
+  if (missing<type>(e, {rm<type>(e)})) return;
   const unsigned d = single_of(e.o.d);
-  const Value v = e.b.call(helpers().half, e.wide(single_bits(e, single_of(e.o.m))), e.b.i64(1));
+  const u64 how = kToHalf | (type == Type::F64 ? kOfDouble : 0);
+  const Value v = e.b.call(helpers().half, e.wide(get_bits<type>(e, rm<type>(e))), e.b.i64(how));
   const Value half = e.b.trunc(Type::I32, v);
   const Value kept = e.b.band(single_bits(e, d), e.b.i32(top ? 0xffff : 0xffff0000));
   set_single_bits(e, d, e.b.bor(kept, top ? e.b.binary(Op::Shl, half, e.b.i32(16)) : half));
