@@ -1,5 +1,6 @@
 #include "engine/address_space.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,6 +14,10 @@ namespace {
 
 // Offsets of loads and stores that the JIT leaves unchecked stay within one guard of a checked base.
 constexpr u64 kGuard = u64{1} << 20;
+
+// Beyond every physical address.
+constexpr GuestAddr kStorageBase = u64{1} << 63;
+constexpr u64 kStorageStep = u64{1} << 40;
 
 std::string hex(u64 v) {
   char buf[32];
@@ -34,7 +39,7 @@ AddressSpace::AddressSpace(unsigned bits) : bits_(bits) {}
 
 AddressSpace::~AddressSpace() {
   if (window_map_ != nullptr) ::munmap(window_map_, window_map_size_);
-  for (auto& block : ram_) {
+  for (RamBlock* block : saved_blocks()) {
     if (block->host != nullptr) ::munmap(block->host, block->size);
     if (block->fd >= 0) ::close(block->fd);
   }
@@ -52,22 +57,27 @@ void AddressSpace::check_free(const std::string& name, GuestAddr base, u64 size)
       throw Fatal("'" + name + "' at " + hex(base) + " overlaps '" + d.name + "'");
 }
 
-RamBlock& AddressSpace::add_block(std::string name, GuestAddr base, u64 size, bool rom, MmioHandler* stores) {
+std::unique_ptr<RamBlock> AddressSpace::allocate(std::string name, GuestAddr base, u64 size) {
   if (base % kPage != 0 || size % kPage != 0)
     throw Fatal("'" + name + "': base and size must be multiples of 4 KiB");
-  check_free(name, base, size);
   auto block = std::make_unique<RamBlock>();
   block->name = std::move(name);
   block->base = base;
   block->size = size;
-  block->rom = rom;
-  block->device = stores;
   block->fd = ::memfd_create("hindcast-ram", MFD_CLOEXEC);
   if (block->fd < 0 || ::ftruncate(block->fd, static_cast<off_t>(size)) != 0)
     fail("no memory for " + hex(size) + " bytes of '" + block->name + "'");
   void* p = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, block->fd, 0);
   if (p == MAP_FAILED) fail("no memory for " + hex(size) + " bytes of '" + block->name + "'");
   block->host = static_cast<u8*>(p);
+  return block;
+}
+
+RamBlock& AddressSpace::add_block(std::string name, GuestAddr base, u64 size, bool rom, MmioHandler* stores) {
+  check_free(name, base, size);
+  std::unique_ptr<RamBlock> block = allocate(std::move(name), base, size);
+  block->rom = rom;
+  block->device = stores;
   block->page_flags.assign(size / kPage, 0);
   block->table_writes.assign(size / kPage, 0);
   ram_.push_back(std::move(block));
@@ -80,6 +90,20 @@ RamBlock& AddressSpace::add_ram(std::string name, GuestAddr base, u64 size) {
 
 RamBlock& AddressSpace::add_rom(std::string name, GuestAddr base, u64 size, MmioHandler* stores) {
   return add_block(std::move(name), base, size, true, stores);
+}
+
+RamBlock& AddressSpace::add_storage(std::string name, u64 size) {
+  if (size == 0 || size > kStorageStep)
+    throw Fatal("'" + name + "': storage of " + hex(size) + " bytes; 1 byte to 1 TiB are possible");
+  storage_.push_back(allocate(std::move(name), kStorageBase + storage_.size() * kStorageStep, size));
+  return *storage_.back();
+}
+
+std::vector<RamBlock*> AddressSpace::saved_blocks() const {
+  std::vector<RamBlock*> blocks;
+  for (const auto* list : {&ram_, &storage_})
+    for (const auto& block : *list) blocks.push_back(block.get());
+  return blocks;
 }
 
 void AddressSpace::add_device(std::string name, GuestAddr base, u64 size, MmioHandler* handler) {
@@ -206,6 +230,24 @@ bool AddressSpace::host_write(GuestAddr pa, const void* data, std::size_t size) 
   note_write(*r, pa, size);
   std::memcpy(r->host + (pa - r->base), data, size);
   return true;
+}
+
+void AddressSpace::write_block(RamBlock& block, u64 offset, const void* data, std::size_t size) {
+  if (size == 0) return;
+  if (!block.page_flags.empty()) note_write(block, block.base + offset, size);
+  std::memcpy(block.host + offset, data, size);
+}
+
+void AddressSpace::clear_storage(RamBlock& block, u64 offset, u64 size) {
+  const u64 end = offset + size;
+  const u64 first = std::min((offset + kPage - 1) / kPage * kPage, end),
+            last = std::max(end / kPage * kPage, first);
+  std::memset(block.host + offset, 0, first - offset);
+  std::memset(block.host + last, 0, end - last);
+  if (first == last) return;
+  if (::fallocate(block.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(first),
+                  static_cast<off_t>(last - first)) != 0)
+    std::memset(block.host + first, 0, last - first);  // the file system knows no holes
 }
 
 bool AddressSpace::host_read(GuestAddr pa, void* out, std::size_t size) const {

@@ -48,6 +48,9 @@ class AddressSpace {
   RamBlock& add_ram(std::string name, GuestAddr base, u64 size);
   RamBlock& add_rom(std::string name, GuestAddr base, u64 size, MmioHandler* stores = nullptr);
   void add_device(std::string name, GuestAddr base, u64 size, MmioHandler* handler);
+  /// Bytes of a device that no address reaches (a disk's), all zero at first: saved, hashed and restored like
+  /// RAM. The block's base only tells it from others. `size`: a multiple of 4 KiB, up to 1 TiB.
+  RamBlock& add_storage(std::string name, u64 size);
   /// A ROM whose device is in a command mode answers reads by MMIO instead of its bytes.
   void set_rom_direct(RamBlock& block, bool direct);
 
@@ -66,6 +69,12 @@ class AddressSpace {
   const std::vector<std::unique_ptr<RamBlock>>& ram_blocks() const { return ram_; }
   const RamBlock* find_ram(GuestAddr pa) const;
   RamBlock* find_ram(GuestAddr pa) { return ram_at(pa); }
+  /// All blocks whose bytes are part of the machine's state: RAM and ROM, then storage.
+  std::vector<RamBlock*> saved_blocks() const;
+  /// Writes into a saved block from the host's side; the bytes must lie within it.
+  void write_block(RamBlock& block, u64 offset, const void* data, std::size_t size);
+  /// Makes a stretch of storage zero, and gives back the memory behind whole pages.
+  static void clear_storage(RamBlock& block, u64 offset, u64 size);
   struct DeviceRange {
     std::string name;
     GuestAddr base;
@@ -149,6 +158,7 @@ class AddressSpace {
  private:
   RamBlock* ram_at(GuestAddr pa) const;
   RamBlock& add_block(std::string name, GuestAddr base, u64 size, bool rom, MmioHandler* stores);
+  static std::unique_ptr<RamBlock> allocate(std::string name, GuestAddr base, u64 size);
   void check_free(const std::string& name, GuestAddr base, u64 size) const;
   void note_watch(GuestAddr pa, unsigned size, bool store, u64 old_value, u64 new_value);
   int protection(const RamBlock& block, u64 page) const;
@@ -161,7 +171,7 @@ class AddressSpace {
   void protect(const RamBlock& block, GuestAddr at, u64 size);
 
   unsigned bits_;
-  std::vector<std::unique_ptr<RamBlock>> ram_;
+  std::vector<std::unique_ptr<RamBlock>> ram_, storage_;
   std::vector<DeviceRange> devices_;
   u8* window_ = nullptr;      // host address of guest physical 0
   u8* window_map_ = nullptr;  // including the guards

@@ -29,14 +29,12 @@ void archive_state(Machine& machine, PortBase& port, Archive& ar) {
 }
 
 /// The pages of the list, all others zero.
-void restore_block(Machine& machine, const RamBlock& block, const storage::CheckpointBlock& saved,
+void restore_block(Machine& machine, RamBlock& block, const storage::CheckpointBlock& saved,
                    const std::function<Bytes(const storage::PageId&)>& page) {
   static constexpr std::array<u8, kPageSize> kZeros{};
   AddressSpace& memory = machine.memory();
   auto write = [&](u64 number, const u8* data, std::size_t size) {
-    if (!memory.host_write(block.base + number * kPageSize, data, size))
-      throw Fatal(fmt::format("checkpoint: {} cannot be written at {:#x}", block.name,
-                              block.base + number * kPageSize));
+    memory.write_block(block, number * kPageSize, data, size);
   };
   std::vector<u64> stale;
   for_each_page(block, [&](u64 number, ByteView) {
@@ -73,14 +71,15 @@ void load_state(Machine& machine, PortBase& port, ByteView saved) {
 }
 
 void copy_state(Machine& from, PortBase& from_port, Machine& to, PortBase& to_port) {
-  const auto& blocks = from.memory().ram_blocks();
-  const auto& targets = to.memory().ram_blocks();
+  const std::vector<RamBlock*> blocks = from.memory().saved_blocks();
+  const std::vector<RamBlock*> targets = to.memory().saved_blocks();
   if (blocks.size() != targets.size()) throw Fatal("internal error: the machines have different memories");
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const RamBlock& block = *blocks[i];
+    if (targets[i]->size != block.size)
+      throw Fatal(fmt::format("internal error: {} cannot be copied", block.name));
     auto write = [&](u64 number, ByteView content) {
-      if (!to.memory().host_write(block.base + number * kPageSize, content.data(), content.size()))
-        throw Fatal(fmt::format("internal error: {} cannot be copied", block.name));
+      to.memory().write_block(*targets[i], number * kPageSize, content.data(), content.size());
     };
     std::vector<u64> stale;
     for_each_page(*targets[i], [&](u64 number, ByteView) { stale.push_back(number); });
@@ -99,7 +98,7 @@ HashPoint hash_point(Machine& machine, PortBase& port) {
 
 storage::Root state_root(Machine& machine, PortBase& port) {
   std::vector<storage::CheckpointBlock> blocks;
-  for (const auto& block : machine.memory().ram_blocks()) {
+  for (const RamBlock* block : machine.memory().saved_blocks()) {
     blocks.push_back(empty_block(*block));
     for_each_page(*block, [&](u64 number, ByteView content) {
       blocks.back().pages.emplace_back(number, storage::page_id(content));
@@ -110,7 +109,7 @@ storage::Root state_root(Machine& machine, PortBase& port) {
 
 u64 touched_bytes(Machine& machine) {
   u64 total = 0;
-  for (const auto& block : machine.memory().ram_blocks())
+  for (const RamBlock* block : machine.memory().saved_blocks())
     for_each_extent(*block, [&](u64 first, u64 end) { total += end - first; });
   return total;
 }
@@ -126,7 +125,7 @@ storage::CheckpointRecord CheckpointMaker::make(Machine& machine, PortBase& port
   record.icount = machine.icount();
   record.machine_state = save_state(machine, port);
   ++round_;
-  for (const auto& block : machine.memory().ram_blocks()) {
+  for (const RamBlock* block : machine.memory().saved_blocks()) {
     storage::CheckpointBlock saved = empty_block(*block);
     auto& known = known_[block->name];
     for_each_page(*block, [&](u64 number, ByteView content) {
@@ -147,7 +146,7 @@ storage::CheckpointRecord CheckpointMaker::make(Machine& machine, PortBase& port
 
 void restore_checkpoint(Machine& machine, PortBase& port, const storage::CheckpointRecord& record,
                         const std::function<Bytes(const storage::PageId&)>& page) {
-  const auto& blocks = machine.memory().ram_blocks();
+  const std::vector<RamBlock*> blocks = machine.memory().saved_blocks();
   if (blocks.size() != record.blocks.size())
     throw Fatal(
         fmt::format("checkpoint: {} blocks of memory instead of {}", record.blocks.size(), blocks.size()));

@@ -70,7 +70,7 @@ void Snapshots::take(Icount cursor) {
   const u64 begun = host_now_ns();
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->state = save_state(machine, player_.port());
-  const auto& rams = machine.memory().ram_blocks();
+  const std::vector<RamBlock*> rams = machine.memory().saved_blocks();
   for (std::size_t i = 0; i < rams.size(); ++i)
     snapshot->blocks.push_back(keep_pages(*rams[i], like_ ? &like_->blocks[i] : nullptr));
   snapshot->next_event = player_.port().cursor().next_position();
@@ -133,7 +133,7 @@ void Snapshots::restore(Icount icount) {
     return;
   }
   const std::shared_ptr<const Snapshot> snapshot = own->second;
-  const auto& rams = machine.memory().ram_blocks();
+  const std::vector<RamBlock*> rams = machine.memory().saved_blocks();
   for (std::size_t i = 0; i < rams.size(); ++i) restore_pages(*rams[i], snapshot->blocks[i]);
   load_state(machine, player_.port(), snapshot->state);
   like_ = snapshot;
@@ -154,13 +154,11 @@ bool Snapshots::restore_recorded(Icount icount) try {
   return false;
 }
 
-void Snapshots::restore_pages(const RamBlock& ram, const Block& saved) {
+void Snapshots::restore_pages(RamBlock& ram, const Block& saved) {
   static constexpr std::array<u8, storage::kPageSize> kZeros{};
   AddressSpace& memory = player_.machine().memory();
   auto write = [&](u64 number, const u8* data) {
-    const GuestAddr at = ram.base + number * storage::kPageSize;
-    if (!memory.host_write(at, data, storage::kPageSize))
-      throw Fatal(fmt::format("snapshot: {} cannot be written at {:#x}", ram.name, at));
+    memory.write_block(ram, number * storage::kPageSize, data, storage::kPageSize);
   };
   std::vector<u64> stale;  // not in the snapshot, so zero there
   auto want = saved.begin();

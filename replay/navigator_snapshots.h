@@ -59,7 +59,7 @@ class Snapshots {
   bool restore_recorded(Icount icount);
   void find_recorded();
   Block keep_pages(const RamBlock& ram, const Block* like);
-  void restore_pages(const RamBlock& ram, const Block& saved);
+  void restore_pages(RamBlock& ram, const Block& saved);
   void drop_beyond_budget(Icount cursor);
 
   Player& player_;

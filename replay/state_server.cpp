@@ -47,6 +47,16 @@ Json vcpu_json(Vcpu& vcpu) {
           {"registers", registers}};
 }
 
+/// Also where the guest has no memory: by the base of any block that is saved.
+bool read_saved(const AddressSpace& memory, GuestAddr address, Bytes& out) {
+  for (const RamBlock* block : memory.saved_blocks()) {
+    if (address - block->base >= block->size || out.size() > block->size - (address - block->base)) continue;
+    std::copy_n(block->host + (address - block->base), out.size(), out.begin());
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 struct StateServer::Impl {
@@ -60,7 +70,7 @@ struct StateServer::Impl {
 Json StateServer::Impl::hash() {
   Machine& machine = navigator->machine();
   std::vector<storage::CheckpointBlock> blocks;
-  for (const auto& ram : machine.memory().ram_blocks()) blocks.push_back(block_of(*ram));
+  for (const RamBlock* ram : machine.memory().saved_blocks()) blocks.push_back(block_of(*ram));
   SaveArchive state;
   machine.state(state);
   return {{"at", navigator->position()}, {"hash", hex(storage::checkpoint_root(state.take(), blocks))}};
@@ -74,7 +84,7 @@ Json StateServer::Impl::dump() {
   machine.state(text);
   for (const TextArchive::Field& field : text.fields())
     fields[field.section + "." + field.name] = hex(field.value);
-  for (const auto& ram : machine.memory().ram_blocks()) {
+  for (const RamBlock* ram : machine.memory().saved_blocks()) {
     Json pages = Json::object();
     for (const auto& [number, id] : block_of(*ram).pages)
       pages[std::to_string(number)] = fmt::format("{:016x}{:016x}", id.high, id.low);
@@ -108,7 +118,7 @@ Json StateServer::Impl::reply(const std::string& request) {
   if (what != "memory" || !(words >> address >> size) || size > kMaxMemory)
     return {{"error", "not understood: " + request}};
   Bytes bytes(size);
-  if (!navigator->machine().memory().host_read(address, bytes.data(), size))
+  if (!read_saved(navigator->machine().memory(), address, bytes))
     return {{"error", fmt::format("there is no memory at {:#x}", address)}};
   return {{"at", at}, {"bytes", hex(bytes)}};
 }
