@@ -19,10 +19,16 @@ enum class InputKind : u8 {
   RegisterWrite = 8,    // Async: a debugger or plugin wrote a register.
   MemoryWrite = 9,      // Async: a debugger or plugin wrote memory.
   Network = 10,         // Async: one packet.
-  Disk = 11,            // Answer: bytes of a drive.
+  Disk = 11,            // Answer: bytes of a drive. Request: kDiskRead and what follows it.
   Clock = 12,           // Async: a plugin has virtual time jump forward. u64 LE, to what, ns.
 };
 const char* to_string(InputKind kind);
+
+/// The first byte of a Disk request; u32 LE drive (by its number in the configuration), u64 LE offset and u32
+/// LE size follow. What reads cannot be given in full is not given at all: an empty reply. Writes (the bytes
+/// follow) and clearing are for runs that change the drive and keep nothing; the reply is one byte if it was
+/// done.
+inline constexpr u8 kDiskRead = 0, kDiskWrite = 1, kDiskClear = 2;
 
 /// Which device asks or receives. Assigned by the board in tree order, so equal configurations number alike.
 using Channel = u16;

@@ -12,10 +12,19 @@ namespace hindcast {
 /// One file that a machine needs, by bytes: a recording carries these, so nothing is read from the host
 /// again.
 struct MachineFile {
-  std::string role;      // "kernel", "bios", "initrd", "dtb", "load", "drive"
+  std::string role;      // "kernel", "bios", "initrd", "dtb", "load"
   std::string name;      // as the user wrote it (for messages only)
   u64 address = kNever;  // role "load"
   Bytes data;
+};
+
+/// A drive of the board. Its bytes are asked for through the input port (InputKind::Disk) as the guest reads
+/// them.
+struct MachineDrive {
+  std::string name;  // as the user wrote it (for messages only)
+  u64 bytes = 0;     // whole sectors of 512
+  bool read_only = false;
+  bool write_through = false;  // only in runs that keep nothing
 };
 
 /// Everything that determines a machine. Saved in the recording; equal configurations build equal machines.
@@ -30,6 +39,7 @@ struct MachineConfig {
   std::vector<std::string> guest_args;  // image name first
   bool semihosting = false;
   std::vector<MachineFile> files;
+  std::vector<MachineDrive> drives;
 };
 
 struct MachineKind {

@@ -49,6 +49,7 @@ void register_models();
 inline constexpr Channel kSerialChannels = 0;
 inline constexpr Channel kClockChannels = 0x100;
 inline constexpr Channel kEntropyChannels = 0x200;
+inline constexpr Channel kDriveChannels = 0x400;
 inline constexpr Channel kNoChannel = 0xffff;
 inline constexpr Channel kBoardChannel = 0x300;  // of the board itself: its tree's random seed
 
@@ -59,6 +60,7 @@ IrqSink* build_plic(const DeviceSite& site);
 IrqSink* build_finisher(const DeviceSite& site);
 IrqSink* build_goldfish_rtc(const DeviceSite& site);
 IrqSink* build_cfi_flash(const DeviceSite& site);
+IrqSink* build_virtio_mmio(const DeviceSite& site);
 IrqSink* build_pl011(const DeviceSite& site);
 IrqSink* build_cmsdk_uart(const DeviceSite& site);
 IrqSink* build_cmsdk_timer(const DeviceSite& site);

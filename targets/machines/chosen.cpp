@@ -45,16 +45,6 @@ DeviceTree copy(const DeviceTree& tree) { return DeviceTree::from_blob("board", 
 
 }  // namespace
 
-bool take_seed_option(const MachineConfig& config) {
-  bool seeded = false;
-  for (const auto& [name, value] : config.machine_options) {
-    if (name != "rng-seed") throw Fatal(fmt::format("machine '{}' has no option '{}'", config.machine, name));
-    if (value != "on" && value != "off") throw Fatal(fmt::format("rng-seed={}: write on or off", value));
-    seeded = value == "on";
-  }
-  return seeded;
-}
-
 GuestTree::GuestTree(const DeviceTree& board, const MachineConfig& config, const BootPlan& plan, bool seeded)
     : tree_(users_tree(config) != nullptr
                 ? DeviceTree::from_file(users_tree(config)->name, users_tree(config)->data)

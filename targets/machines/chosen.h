@@ -8,10 +8,6 @@
 
 namespace hindcast::machines {
 
-/// Takes the machine option rng-seed=on/off (default off), returns it. Fatal for any other option: no board
-/// has one.
-bool take_seed_option(const MachineConfig& config);
-
 class GuestTree {
  public:
   /// The board's tree, or instead of it the user's (a file of the role "dtb"), with the kernel's command line

@@ -12,8 +12,10 @@
 #include "targets/machines/board.h"
 #include "targets/machines/boot.h"
 #include "targets/machines/chosen.h"
+#include "targets/machines/options.h"
 #include "targets/machines/reset_vector.h"
 #include "targets/machines/riscv_boards.h"
+#include "targets/machines/virtio_places.h"
 #include "targets/riscv/riscv.h"
 
 namespace hindcast::machines {
@@ -89,13 +91,14 @@ void add_semihosting(Machine& machine, const MachineConfig& config, const BootPl
 
 std::unique_ptr<Machine> build_riscv_board(MachineConfig& config, const EngineOptions& engine,
                                            InputPort& port) {
-  const bool seeded = take_seed_option(config);
-  const DeviceTree tree = riscv_board_tree(config, image_address_bits(config));
+  const BoardOptions board = take_options(config);
+  DeviceTree tree = riscv_board_tree(config, image_address_bits(config));
+  place_virtio_devices(tree, config, board);
   const riscv::RiscvArch& arch = shared_arch(config.cpu);
   const DtRange ram = memory_ranges(tree).front();
 
   auto plan = std::make_shared<BootPlan>(plan_boot(config, ram.base, ram.size, kElfRiscv));
-  auto handed = std::make_shared<GuestTree>(tree, config, *plan, seeded);
+  auto handed = std::make_shared<GuestTree>(tree, config, *plan, board.rng_seed);
   place_device_tree(*plan, handed->blob(), ram.base, ram.size);
   const std::optional<DtRange> mask_rom = find_mask_rom(tree);
   if (mask_rom)

@@ -1,7 +1,9 @@
 // The outside world of device tests: keeps what was sent, answers from values set beforehand.
 #pragma once
+#include <algorithm>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "engine/input_port.h"
 
@@ -12,6 +14,7 @@ class FakePort final : public InputPort {
   Bytes answer(InputKind kind, Channel, ByteView request) override {
     ++answers[kind];
     Bytes reply;
+    if (kind == InputKind::Disk) return disk(request);
     if (kind == InputKind::Entropy && request.size() == 4)
       for (unsigned i = 0; i < request[0]; ++i) reply.push_back(static_cast<u8>(16 * answers[kind] + i));
     if (kind == InputKind::RealTime)
@@ -31,12 +34,31 @@ class FakePort final : public InputPort {
     return text.substr(part);
   }
 
+  /// The drives' bytes; what is not there cannot be read.
+  std::vector<Bytes> drives;
   u64 real_time = 0;
   unsigned real_time_bytes = 8;  // of the reply
   std::map<InputKind, unsigned> answers;
   std::map<Channel, std::pair<InputKind, InputSink*>> sinks;
   std::map<Channel, unsigned> readies;
   std::map<Channel, std::string> outputs;
+
+ private:
+  static u64 number(ByteView from, std::size_t at, unsigned size) {
+    u64 value = 0;
+    for (unsigned i = 0; i < size; ++i) value |= u64{from[at + i]} << (8 * i);
+    return value;
+  }
+  Bytes disk(ByteView request) {
+    if (request.size() < 17) return {};
+    const u64 drive = number(request, 1, 4), offset = number(request, 5, 8), size = number(request, 13, 4);
+    if (drive >= drives.size() || offset + size > drives[drive].size()) return {};
+    const auto at = drives[drive].begin() + static_cast<std::ptrdiff_t>(offset);
+    if (request[0] == kDiskRead) return Bytes(at, at + static_cast<std::ptrdiff_t>(size));
+    if (request[0] == kDiskWrite) std::copy(request.begin() + 17, request.end(), at);
+    if (request[0] == kDiskClear) std::fill_n(at, size, u8{0});
+    return Bytes(1);
+  }
 };
 
 }  // namespace hindcast::test

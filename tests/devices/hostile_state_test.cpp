@@ -121,6 +121,11 @@ TEST(HostileState, EveryDeviceOfEveryBoard) {
     config.machine = kind.name;
     config.files.push_back({"kernel", "image", kNever, Bytes(256)});
     if (kind.name == "board") config.files.push_back({"board", "small_board.dts", kNever, small_board()});
+    if (kind.name == "virt") {
+      port.drives.emplace_back(10'000 * 512);
+      config.drives.push_back({"disk.img", 10'000 * 512, false, false});
+      config.machine_options["rng"] = "on";
+    }
     EngineOptions engine;
     engine.jit = false;
     std::unique_ptr<Machine> machine;

@@ -1,0 +1,59 @@
+#include "targets/devices/virtio/types.h"
+
+#include <fmt/format.h>
+
+#include "targets/devices/virtio/block.h"
+#include "targets/devices/virtio/entropy.h"
+#include "targets/devices/virtio/mmio.h"
+
+namespace hindcast::devices {
+namespace virtio {
+namespace {
+
+VirtioDevice* add_block(const DeviceSite& site) {
+  const u32 drive = site.cell(kDriveProperty, 0);
+  const std::vector<u32> bytes = site.node.cells(kBytesProperty);
+  if (bytes.size() != 2 || drive > 0xff) site.fail("has no drive");
+  Disk::Site disk;
+  disk.channel = static_cast<Channel>(kDriveChannels + drive);
+  disk.drive = drive;
+  disk.bytes = u64{bytes[0]} << 32 | bytes[1];
+  disk.read_only = site.node.has(kReadOnlyProperty);
+  disk.write_through = site.node.has(kWriteThroughProperty);
+  return &site.machine.add_device<BlockDevice>(fmt::format("disk{}", drive), site.machine, disk);
+}
+
+VirtioDevice* add_entropy(const DeviceSite& site) {
+  return &site.machine.add_device<EntropyDevice>("entropy0", site.machine, kEntropyChannels);
+}
+
+struct Row {
+  std::string_view name;
+  VirtioDevice* (*add)(const DeviceSite& site);
+};
+constexpr Row kRows[] = {
+    {"block", add_block},
+    {"entropy", add_entropy},
+};
+
+}  // namespace
+
+VirtioDevice* add_virtio_device(const DeviceSite& site) {
+  const std::string name = site.node.string(kDeviceProperty);
+  if (name.empty()) return nullptr;
+  for (const Row& row : kRows)
+    if (row.name == name) return row.add(site);
+  site.fail(fmt::format("names a virtio device '{}', which is not known", name));
+}
+
+}  // namespace virtio
+
+IrqSink* build_virtio_mmio(const DeviceSite& site) {
+  const loader::DtRange& reg = site.reg(0, virtio::MmioTransport::kSize);
+  virtio::VirtioDevice* device = virtio::add_virtio_device(site);
+  auto& transport = site.machine.add_device<virtio::MmioTransport>(site.name, device, site.irq());
+  site.machine.memory().add_device(site.name, reg.base, reg.size, &transport);
+  return nullptr;
+}
+
+}  // namespace hindcast::devices
