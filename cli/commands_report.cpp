@@ -50,6 +50,9 @@ Json info_json(const replay::RecordingInfo& info) {
     if (file.address != kNever) entry["address"] = file.address;
     files.push_back(entry);
   }
+  Json drives = Json::array();
+  for (const MachineDrive& drive : info.config.drives)
+    drives.push_back({{"name", drive.name}, {"size", drive.bytes}, {"readonly", drive.read_only}});
   return {{"schema_version", info.schema_version},
           {"model_version", info.model_version},
           {"build_id", info.build_id},
@@ -62,6 +65,7 @@ Json info_json(const replay::RecordingInfo& info) {
           {"append", info.config.append},
           {"guest_args", info.config.guest_args},
           {"files", files},
+          {"drives", drives},
           {"clean_close", info.clean_close},
           {"growing", info.growing},
           {"begin", info.begin},
@@ -95,6 +99,9 @@ void print_info(const replay::RecordingInfo& info) {
     if (i < info.file_sizes.size()) text += fmt::format(", {} bytes", info.file_sizes[i]);
     row("file", text);
   }
+  for (const MachineDrive& drive : info.config.drives)
+    row("drive",
+        fmt::format("{}, {} bytes{}", drive.name, drive.bytes, drive.read_only ? ", read-only" : ""));
   row("icount", info.begin == 0 ? fmt::format("{}", info.icount)
                                 : fmt::format("{} (begins at {})", info.icount, info.begin));
   row("ended", info.growing        ? "not yet: it is still being written"

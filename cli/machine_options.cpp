@@ -75,6 +75,30 @@ SemihostingText parse_semihosting(const std::string& text) {
   return out;
 }
 
+/// "FILE[,format=raw][,readonly=on][,write=on]".
+MachineDrive parse_drive(const std::string& text) {
+  MachineDrive drive;
+  const std::vector<std::string> parts = split_commas(text);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    auto [key, value] = split_pair(parts[i]);
+    if (i == 0 && parts[i].find('=') == std::string::npos)
+      drive.name = parts[i];
+    else if (key == "file")
+      drive.name = value;
+    else if (key == "readonly")
+      drive.read_only = parse_switch("--drive readonly", value);
+    else if (key == "write")
+      drive.write_through = parse_switch("--drive write", value);
+    else if (key != "format" || value != "raw")
+      throw Fatal(fmt::format("--drive: '{}' is not known; use FILE[,format=raw][,readonly=on][,write=on]",
+                              printable(parts[i])));
+  }
+  if (drive.name.empty()) throw Fatal(fmt::format("--drive: '{}' names no file", printable(text)));
+  if (drive.read_only && drive.write_through)
+    throw Fatal("--drive: readonly=on and write=on contradict each other");
+  return drive;
+}
+
 }  // namespace
 
 void add_options_of_later_versions(CLI::App& command, const std::vector<std::string>& names) {
@@ -143,6 +167,13 @@ void MachineText::add_to(CLI::App& command) {
       ->take_all()
       ->allow_extra_args(false);
   command
+      .add_option(
+          "--drive", drives,
+          "FILE[,format=raw][,readonly=on][,write=on]: a disk, any number of times; the file is never "
+          "changed, unless by 'run' with write=on")
+      ->take_all()
+      ->allow_extra_args(false);
+  command
       .add_option("--serial", serial,
                   "first serial port: stdio, file:PATH, pipe:PATH, tcp:HOST:PORT, unix:PATH, pty or none "
                   "(semihosting "
@@ -160,7 +191,17 @@ void MachineText::add_to(CLI::App& command) {
   command.add_option("--max-icount", max_icount, "stop after N instructions (exit 124)");
   command.add_option("--pace", pace, "real: virtual time waits for the wall clock; max: as fast as possible");
   engine.add_to(command);
-  add_options_of_later_versions(command, {"--drive", "--net", "-L,--sysroot"});
+  add_options_of_later_versions(command, {"--net", "-L,--sysroot"});
+}
+
+void MachineText::open_drives() const {
+  if (host_drives_ != nullptr) return;
+  host_drives_ = std::make_shared<replay::HostDrives>();
+  for (const std::string& text : drives) {
+    MachineDrive drive = parse_drive(text);
+    drive.bytes = host_drives_->add(drive.name, drive.write_through);
+    opened_drives_.push_back(std::move(drive));
+  }
 }
 
 MachineConfig MachineText::config() const {
@@ -185,6 +226,8 @@ MachineConfig MachineText::config() const {
     config.icount_shift =
         static_cast<unsigned>(parse_number("--icount-shift", icount_shift, 0, kMaxIcountShift));
   config.append = append;
+  open_drives();
+  config.drives = opened_drives_;
 
   auto add_file = [&config](const char* role, const std::string& option, const std::string& path,
                             u64 address = kNever) {
@@ -236,6 +279,8 @@ replay::HostOptions MachineText::host() const {
   auto files = std::make_shared<semihost::HostFiles>(semihost_root);
   host.services[InputKind::Semihost] = replay::make_service(
       [files](ByteView request) { return files->serve(request); }, &semihost::HostFiles::has_effects);
+  open_drives();
+  host.services[InputKind::Disk] = host_drives_;
   if (!max_icount.empty()) host.max_icount = parse_number("--max-icount", max_icount);
   if (!pace.empty() && pace != "real" && pace != "max")
     throw Fatal(fmt::format("--pace: '{}' is neither real nor max", printable(pace)));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/registry.h"
+#include "replay/host_drives.h"
 #include "replay/session.h"
 
 namespace hindcast::cli {
@@ -20,7 +21,7 @@ struct EngineText {
 struct MachineText {
   std::string image, machine, cpu, memory, smp, bios, kernel, initrd, append, dtb, board, svd,
       serial = "stdio", semihosting, semihost_root, icount_shift, max_icount, pace;
-  std::vector<std::string> loads, guest_args;
+  std::vector<std::string> loads, drives, guest_args;
   EngineText engine;
 
   void add_to(CLI::App& command);
@@ -28,6 +29,12 @@ struct MachineText {
   replay::HostOptions host() const;
   /// "native", "gdb" or "auto".
   std::string semihosting_target() const;
+
+ private:
+  /// Opens the files of --drive, once.
+  void open_drives() const;
+  mutable std::shared_ptr<replay::HostDrives> host_drives_;
+  mutable std::vector<MachineDrive> opened_drives_;
 };
 
 /// Options that belong to this command but are not in this version: each is refused with one line that says

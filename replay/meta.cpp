@@ -94,6 +94,9 @@ void parse_config(const json& j, Meta& meta) {
     meta.file_sizes.push_back(to_number(f.at("size")));
     c.files.push_back(std::move(file));
   }
+  for (const json& d : j.at("drives"))
+    c.drives.push_back(
+        {to_text(d.at("name")), to_number(d.at("bytes")), d.at("read_only").get<bool>(), false});
 }
 
 }  // namespace
@@ -106,6 +109,9 @@ Bytes encode_meta(const MachineConfig& config) {
                      {"address", f.address == kNever ? json() : json(f.address)},
                      {"size", f.data.size()}});
   }
+  json drives = json::array();
+  for (const MachineDrive& d : config.drives)
+    drives.push_back({{"name", from_text(d.name)}, {"bytes", d.bytes}, {"read_only", d.read_only}});
   json args = json::array();
   for (const std::string& arg : config.guest_args) args.push_back(from_text(arg));
   const json meta = {{"schema", storage::kPlainSchema},  // of this description
@@ -121,7 +127,8 @@ Bytes encode_meta(const MachineConfig& config) {
                        {"append", from_text(config.append)},
                        {"guest_args", args},
                        {"semihosting", config.semihosting},
-                       {"files", files}}}};
+                       {"files", files},
+                       {"drives", drives}}}};
   const std::string text = meta.dump();
   return Bytes(text.begin(), text.end());
 }

@@ -30,6 +30,12 @@ Recorder::Recorder(const RecordOptions& options) : options_(options), next_grid_
 }
 
 void Recorder::create(const Bytes& meta, const MachineConfig& config, bool segmented) {
+  for (const MachineDrive& drive : config.drives)
+    if (drive.write_through)
+      throw Fatal(
+          fmt::format("--drive {}: a recording never changes a drive's file, it keeps what was written "
+                      "itself: leave write=on out, or use 'hindcast run'",
+                      drive.name));
   storage::WriterOptions store;
   store.replace = options_.force;
   store.sync = options_.sync;

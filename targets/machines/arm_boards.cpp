@@ -209,6 +209,8 @@ void settle(MachineConfig& config) {
     throw Fatal(fmt::format("--smp: machine '{}' has 1 CPU, not {}", config.machine, config.smp));
   if (config.memory_bytes != 0)
     throw Fatal(fmt::format("--memory: machine '{}' has the memory that its tree says", config.machine));
+  if (!config.drives.empty())
+    throw Fatal(fmt::format("--drive: machine '{}' has no place for a drive", config.machine));
   for (const auto& [option, value] : config.machine_options) {
     if (option != kItmOption)
       throw Fatal(fmt::format("machine '{}' has no option '{}'", config.machine, option));
