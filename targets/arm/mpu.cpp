@@ -205,6 +205,7 @@ Translation translate_for(const ArmArch& arch, Vcpu& vcpu, const View& view, u32
   if (map == nullptr) return t;
   t.ok = map->allows(address, transaction);
   if (!t.ok) return refuse(arch.bus_fault(address, access));
+  t.granule = std::min(t.granule, map->granule(address));
   t.physical = map->physical(address);
   return t;
 }

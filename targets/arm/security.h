@@ -24,6 +24,8 @@ class SecurityMap {
   virtual void add_shadows() = 0;
   /// Whether the board lets a transaction of that security state through.
   virtual bool allows(u32 address, u32 secure) const = 0;
+  /// The size of the aligned block around the address for which that holds.
+  virtual u64 granule(u32 address) const = 0;
 };
 inline constexpr const char* kSecurityMap = "arm.security";
 inline SecurityMap* security_map(const Vcpu& vcpu) {

@@ -15,6 +15,8 @@ namespace {
 using devices::DeviceSite;
 using devices::low_mask;
 
+constexpr u32 kSseRegisters = 0x100;
+
 /// A memory protection controller: whose each block of a memory is.
 class Gate final : public Device, public MmioHandler {
  public:
@@ -54,16 +56,24 @@ class Gate final : public Device, public MmioHandler {
     machine_.flush_translations();
   }
 
+  bool holds(GuestAddr physical) const { return physical - base_ < size_; }
+  /// A page, unless its blocks differ.
+  u64 granule(GuestAddr physical) const {
+    constexpr u64 kPage = AddressSpace::kPage;
+    const u64 first = ((physical & ~(kPage - 1)) - base_) / kBlock;
+    for (u64 block = first + 1; block < first + kPage / kBlock && block < size_ / kBlock; ++block)
+      if (non_secure(block) != non_secure(first)) return kBlock;
+    return kPage;
+  }
   /// What it does not let through ends in a bus fault.
   bool allows(GuestAddr physical, u32 secure) const {
-    if (physical - base_ >= size_) return true;
-    const u64 block = (physical - base_) / kBlock;
-    const bool non_secure = (lut_[block / 32] >> (block % 32) & 1) != 0;
-    return non_secure == (secure == kNonSecure);
+    if (!holds(physical)) return true;
+    return non_secure((physical - base_) / kBlock) == (secure == kNonSecure);
   }
 
  private:
   static constexpr u64 kBlock = 0x400;
+  bool non_secure(u64 block) const { return (lut_[block / 32] >> (block % 32) & 1) != 0; }
   static constexpr u32 kAutoIncrement = 1 << 8;
   u32 read(u32 offset) {
     switch (offset) {
@@ -94,8 +104,13 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
   struct Shadow {
     u32 base, at, size;  // what is at `at` shows at `base` too
   };
-  Sse(std::string name, Machine& machine, std::vector<Shadow> shadows)
-      : Device(std::move(name)), machine_(machine), shadows_(std::move(shadows)) {}
+  /// A peripheral behind a peripheral protection controller: Non-secure transactions reach it while its bit
+  /// is set in the register that says so (DDI 0574, section 3.6: xxxNSPPCn).
+  struct Port {
+    u32 base, size, offset, bit;
+  };
+  Sse(std::string name, Machine& machine, std::vector<Shadow> shadows, std::vector<Port> ports)
+      : Device(std::move(name)), machine_(machine), shadows_(std::move(shadows)), ports_(std::move(ports)) {}
 
   void add_gate(Gate* gate) { gates_.push_back(gate); }
 
@@ -152,7 +167,16 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
     const GuestAddr at = physical(address);
     for (const Gate* gate : gates_)
       if (!gate->allows(at, secure)) return false;
+    if (secure == kSecure) return true;
+    for (const Port& port : ports_)
+      if (at - port.base < port.size) return (words_[port.offset / 4] >> port.bit & 1) != 0;
     return true;
+  }
+  u64 granule(u32 address) const override {
+    const GuestAddr at = physical(address);
+    for (const Gate* gate : gates_)
+      if (gate->holds(at)) return gate->granule(at);
+    return AddressSpace::kPage;
   }
 
  private:
@@ -183,13 +207,16 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
   };
 
   static constexpr u32 kFirst = 0x10, kCallable = 0x14;
-  u32 word(u64 offset) const { return offset / 4 < words_.size() ? words_[offset / 4] : 0; }
+  u32 word(u64 offset) const {
+    return offset / 4 < words_.size() ? words_[offset / 4] : sse_identification(offset, 0x52);
+  }
 
   Machine& machine_;
   std::vector<Shadow> shadows_;
+  std::vector<Port> ports_;
   std::vector<std::unique_ptr<View>> views_;
   std::vector<Gate*> gates_;
-  std::array<u32, 64> words_{};
+  std::array<u32, kSseRegisters / 4> words_{};
 };
 
 }  // namespace
@@ -199,8 +226,17 @@ IrqSink* build_sse(const DeviceSite& site) {
   const std::vector<u32> cells = site.node.cells("hindcast,shadows");
   if (cells.size() % 3 != 0) site.fail("has hindcast,shadows that are no triples of address, place and size");
   for (std::size_t i = 0; i < cells.size(); i += 3) shadows.push_back({cells[i], cells[i + 1], cells[i + 2]});
-  const loader::DtRange& reg = site.reg(0, 0x100);
-  auto& sse = site.machine.add_device<Sse>(site.name, site.machine, std::move(shadows));
+  std::vector<Sse::Port> ports;
+  const std::vector<u32> gated = site.node.cells("hindcast,ports");
+  if (gated.size() % 4 != 0)
+    site.fail("has hindcast,ports that are not address, size, register and bit, once or more");
+  for (std::size_t i = 0; i < gated.size(); i += 4) {
+    if (gated[i + 2] >= kSseRegisters || gated[i + 3] > 31)
+      site.fail("has hindcast,ports with a register or bit that is not there");
+    ports.push_back({gated[i], gated[i + 1], gated[i + 2], gated[i + 3]});
+  }
+  const loader::DtRange& reg = site.reg(0, kSseRegisters);
+  auto& sse = site.machine.add_device<Sse>(site.name, site.machine, std::move(shadows), std::move(ports));
   site.machine.memory().add_device(site.name, reg.base, reg.size, &sse);
   site.machine.set_extension(kSecurityMap,
                              std::shared_ptr<void>(std::shared_ptr<void>(), static_cast<SecurityMap*>(&sse)));
@@ -211,7 +247,8 @@ IrqSink* build_mpc(const DeviceSite& site) {
   auto* sse = dynamic_cast<Sse*>(security_map(site.machine.vcpu(0)));
   if (sse == nullptr) site.fail("belongs behind the security controller of the subsystem");
   const std::vector<u32> gated = site.node.cells("hindcast,gates");
-  if (gated.size() != 2 || gated[1] == 0) site.fail("needs hindcast,gates = <address size>");
+  if (gated.size() != 2 || gated[1] == 0 || (gated[0] | gated[1]) % AddressSpace::kPage != 0)
+    site.fail("needs hindcast,gates = <address size> of whole pages");
   auto& gate = site.machine.add_device<Gate>(site.name, site.machine, gated[0], u64{gated[1]});
   site.machine.memory().add_device(site.name, site.reg(0, 0x100).base, site.reg(0, 0x100).size, &gate);
   sse->add_gate(&gate);

@@ -1,6 +1,8 @@
 // What the MPS2 boards have beside the parts of the Cortex-M System Design Kit (DAI 0385 and its kin; DDI
 // 0479, section 4.5 for the pins): board I/O and its counters, the serial configuration controller, I2C and
 // SPI without partners.
+#include <array>
+
 #include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
 #include "targets/devices/register_block.h"
@@ -11,10 +13,25 @@ namespace {
 constexpr u32 kAll = ~u32{0};
 
 // Configuration, of which the identification says what image is loaded.
-constexpr RegisterSpec kScc[] = {
-    {0x000, 0, 1},    {0x004, 0, 0xff},       {0x008, 0, kAll},      {0x00c, 0, 0},   {0x010, 0, 0},
-    {0x0a0, 0, kAll}, {0x0a4, 0, kAll},       {0x0a8, 0, kAll},      {0x0ac, 0x1, 0}, {0x100, 0, kAll},
-    {0x104, 0, kAll}, {0xff8, 0x00ffa200, 0}, {0xffc, 0x41043850, 0}};
+using SccTable = std::array<RegisterSpec, 13>;
+constexpr SccTable scc(u32 identification) {
+  return {{{0x000, 0, 1},
+           {0x004, 0, 0xff},
+           {0x008, 0, kAll},
+           {0x00c, 0, 0},
+           {0x010, 0, 0},
+           {0x0a0, 0, kAll},
+           {0x0a4, 0, kAll},
+           {0x0a8, 0, kAll},
+           {0x0ac, 0x1, 0},
+           {0x100, 0, kAll},
+           {0x104, 0, kAll},
+           {0xff8, 0x00ffa200, 0},
+           {0xffc, identification, 0}}};
+}
+// AN385, AN386, AN500, AN505, AN521, AN547.
+constexpr SccTable kScc[] = {scc(0x41043850), scc(0x41043860), scc(0x41045000),
+                             scc(0x41045050), scc(0x41045210), scc(0x41055470)};
 // Two wires, both pulled up: reads show them high.
 constexpr RegisterSpec kI2c[] = {{0x00, 3, 0}, {0x04, 0, 0}};
 // PL022: always room to send, nothing received.
@@ -165,7 +182,15 @@ IrqSink* add(const DeviceSite& site, u64 least, Args&&... args) {
 
 }  // namespace
 
-IrqSink* build_mps2_scc(const DeviceSite& site) { return add_table<kScc>(site); }
+IrqSink* build_mps2_scc(const DeviceSite& site) {
+  const u32 wanted = site.cell("hindcast,identification", kScc[0].back().reset);
+  for (const SccTable& table : kScc) {
+    if (table.back().reset != wanted) continue;
+    add_register_block(site, table);
+    return nullptr;
+  }
+  site.fail("has a hindcast,identification that is no known image's");
+}
 IrqSink* build_sbcon_i2c(const DeviceSite& site) { return add_table<kI2c>(site); }
 IrqSink* build_pl022(const DeviceSite& site) { return add_table<kSpi>(site); }
 IrqSink* build_mps2_fpgaio(const DeviceSite& site) {

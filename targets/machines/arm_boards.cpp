@@ -44,6 +44,10 @@ struct ArmBoard {
   bool takes_unnamed;                   // images that name no machine
 };
 
+void identify(loader::DeviceTree& tree, const char* scc, u32 identification) {
+  tree.find(scc)->set_cells("hindcast,identification", {identification});
+}
+void adjust_an386(loader::DeviceTree& tree) { identify(tree, "/soc/scc@4002f000", 0x41043860); }
 /// The MPS2 image for the Cortex-M7 has its large memory elsewhere.
 void adjust_an500(loader::DeviceTree& tree) {
   tree.root().remove_child("memory@21000000");
@@ -52,15 +56,39 @@ void adjust_an500(loader::DeviceTree& tree) {
   memory.set_string("device_type", "memory");
   memory.set_cells("reg", {0x60000000, 0x1000000});
   tree.find("/soc/ethernet@40200000")->set_cells("reg", {0xa0000000, 0x10000});
+  identify(tree, "/soc/scc@4002f000", 0x41045000);
+}
+/// An SSE-200: four banks of memory, each behind a controller; CPUs that know who they are.
+void adjust_an521(loader::DeviceTree& tree) {
+  constexpr u32 kBank = 0x8000, kPage = 0x1000, kMemory = 0x30000000, kGates = 0x50083000;
+  tree.root().remove_child("memory@30000000");
+  loader::DtNode& memory = tree.root().add_child("memory@30000000");
+  memory.set_string("device_type", "memory");
+  memory.set_cells("reg", {kMemory, 4 * kBank});
+  loader::DtNode& soc = *tree.find("/soc");
+  for (u32 i = 1; i < 4; ++i) {
+    loader::DtNode& gate = soc.add_child(fmt::format("memory-protection@{:x}", kGates + i * kPage));
+    gate.set_string("compatible", "arm,tz-mpc");
+    gate.set_cells("reg", {kGates + i * kPage, kPage});
+    gate.set_cells("hindcast,gates", {kMemory + i * kBank, kBank});
+  }
+  loader::DtNode& identity = soc.add_child("cpu-identity@4001f000");
+  identity.set_string("compatible", "arm,sse-information");
+  identity.set_cells("reg", {0x4001f000, kPage});
+  identity.set_cells("hindcast,values", {0});
+  identity.set_cells("hindcast,part", {0x55});
+  for (const char* path : {"/soc/system-information@40020000", "/soc/system-information@50020000"})
+    tree.find(path)->set_cells("hindcast,values", {0x22041743, 0x22300434});
+  identify(tree, "/soc/scc@40300000", 0x41045210);
 }
 
 const ArmBoard kBoards[] = {
     {"mps2-an385", "Arm MPS2 board, Cortex-M3 (AN385)", kMps2An385Dts, nullptr, 0, nullptr, true},
-    {"mps2-an386", "Arm MPS2 board, Cortex-M4 (AN386)", kMps2An385Dts, "cortex-m4", 0, nullptr, false},
+    {"mps2-an386", "Arm MPS2 board, Cortex-M4 (AN386)", kMps2An385Dts, "cortex-m4", 0, adjust_an386, false},
     {"mps2-an500", "Arm MPS2 board, Cortex-M7 (AN500)", kMps2An385Dts, "cortex-m7", 0, adjust_an500, false},
     {"mps2-an505", "Arm MPS2 board, Cortex-M33 (AN505)", kMps2An505Dts, nullptr, kSecureCode, nullptr, false},
     {"mps2-an521", "Arm MPS2 board, Cortex-M33 (AN521), the first of its two CPUs", kMps2An505Dts,
-     "cortex-m33,dsp=off,vfp=off", kSecureCode, nullptr, false},
+     "cortex-m33,dsp=off,vfp=off", kSecureCode, adjust_an521, false},
     {"mps3-an547", "Arm MPS3 board, Cortex-M55 (AN547)", kMps3An547Dts, nullptr, 0, nullptr, false},
     {"lm3s6965evb", "Stellaris LM3S6965 evaluation board, Cortex-M3", kLm3s6965evbDts, nullptr, 0, nullptr,
      false},
