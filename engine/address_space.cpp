@@ -79,7 +79,7 @@ RamBlock& AddressSpace::add_block(std::string name, GuestAddr base, u64 size, bo
   block->rom = rom;
   block->device = stores;
   block->page_flags.assign(size / kPage, 0);
-  block->table_writes.assign(size / kPage, 0);
+  block->tables = TablePages(size / kPage);
   ram_.push_back(std::move(block));
   return *ram_.back();
 }
@@ -374,11 +374,11 @@ void AddressSpace::unprotect_code() {
 
 // ---- page tables
 
-const u8* AddressSpace::read_table(GuestAddr pa, unsigned size) {
+const u8* AddressSpace::read_table(GuestAddr pa, unsigned size, CoveredRange covered) {
   RamBlock* r = ram_at(pa);
   if (r == nullptr || size > r->size - (pa - r->base) || !r->direct) return nullptr;
   const u64 page = (pa - r->base) / kPage;
-  r->table_writes[page] = 0;
+  r->tables.read(page, (pa - r->base) % kPage, size, covered);
   if ((r->page_flags[page] & RamBlock::kTable) == 0) {
     r->page_flags[page] |= RamBlock::kTable;
     ++tables_;
@@ -398,13 +398,16 @@ void AddressSpace::forget_table(GuestAddr page) {
   RamBlock* r = ram_at(page);
   if (r == nullptr || (r->page_flags[(page - r->base) / kPage] & RamBlock::kTable) == 0) return;
   r->page_flags[(page - r->base) / kPage] &= static_cast<u8>(~RamBlock::kTable);
+  r->tables.forget((page - r->base) / kPage);
   --tables_;
 }
 
 void AddressSpace::forget_tables() {
   if (tables_ == 0) return;
-  for (auto& block : ram_)
+  for (auto& block : ram_) {
     for (u8& flags : block->page_flags) flags &= static_cast<u8>(~RamBlock::kTable);
+    block->tables.forget_all();
+  }
   tables_ = 0;
 }
 

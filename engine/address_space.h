@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/device.h"
+#include "engine/table_pages.h"
 #include "engine/types.h"
 
 namespace hindcast {
@@ -28,7 +29,7 @@ struct RamBlock {
   static constexpr u8 kTable =
       8;  // walks have read it as a page table: stores are noticed (not in the window)
   std::vector<u8> page_flags;
-  std::vector<u8> table_writes;  // by page: stores to it since a walk last read it; up to kForgetTable
+  TablePages tables{0};
   /// All watched stores lie in this range of offsets; empty if there are none. Translated code looks at it
   /// too.
   struct {
@@ -128,8 +129,8 @@ class AddressSpace {
 
   // Page tables (engine internal). Nobody may reach guest memory through the flat window while tables_read().
   /// The entry of `size` bytes at `pa`, for a walk: stores to its page are told from now on. Null: not in RAM
-  /// or ROM.
-  const u8* read_table(GuestAddr pa, unsigned size);
+  /// or ROM. `covered`: the virtual addresses whose translation goes through the entry.
+  const u8* read_table(GuestAddr pa, unsigned size, CoveredRange covered = {});
   /// A walk sets bits in an entry that it has read: nothing that was derived from it becomes wrong.
   void update_table(GuestAddr pa, unsigned size, u64 value);
   bool tables_read() const { return tables_ != 0; }

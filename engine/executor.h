@@ -87,8 +87,8 @@ class Executor {
   void deliver(Vcpu& vcpu, const GuestFault& fault);
   void code_written(GuestAddr pa, std::size_t size);
   void table_written(GuestAddr pa, std::size_t size);
-  /// What was derived from page tables goes.
-  void drop_derived();
+  /// What was derived from page tables for these addresses goes.
+  void drop_derived(CoveredRange range);
   void direct_access_ends(GuestAddr pa, u64 size);
   void flush();
   void empty(jit::Context& context);

@@ -119,23 +119,25 @@ void Executor::table_written(GuestAddr pa, std::size_t size) {
   constexpr GuestAddr kWord = 8;
   const GuestAddr begin = pa & ~(kWord - 1), end = (pa + size + kWord - 1) & ~(kWord - 1);
   AddressSpace& memory = machine_.memory();
+  RamBlock& ram = *memory.find_ram(pa);
+  const u64 page = (pa - ram.base) / kPage;
   if (machine_.arch().table_entries_used({memory.peek(begin, end - begin), end - begin})) {
-    drop_derived();
+    drop_derived(ram.tables.covered(page, begin % kPage, end - begin));
     machine_.current().request_exit();
   }
   // A page that is only written is no table any more.
-  RamBlock& ram = *memory.find_ram(pa);
-  constexpr u8 kForgetTable = 64;
-  if (++ram.table_writes[(pa - ram.base) / kPage] < kForgetTable) return;
-  drop_derived();
+  constexpr unsigned kForgetTable = 64;
+  if (ram.tables.count_write(page) < kForgetTable) return;
+  drop_derived(ram.tables.covered(page, 0, kPage));
   memory.forget_table(pa & ~(kPage - 1));
 }
 
-void Executor::drop_derived() {
-  for (auto& [key, tlb] : tlbs_) tlb->flush();
+void Executor::drop_derived(CoveredRange range) {
+  const unsigned page_bits = machine_.arch().page_bits();
+  for (auto& [key, tlb] : tlbs_) tlb->drop_range(range.first, range.bits, page_bits);
   for (auto& [key, context] : contexts_)
-    if (context->mapped) context->empty_views();
-  if (instrumented_) instrumented_->drop_derived();
+    if (context->mapped) context->drop_range(range.first, range.bits);
+  if (instrumented_) instrumented_->drop_derived(range);
 }
 
 void Executor::direct_access_ends(GuestAddr pa, u64 size) {

@@ -51,9 +51,9 @@ void Instrumented::flush() {
   for (auto& [key, context] : contexts_) executor_.empty(context->jit);
 }
 
-void Instrumented::drop_derived() {
+void Instrumented::drop_derived(CoveredRange range) {
   for (auto& [key, context] : contexts_)
-    if (context->jit.mapped) context->jit.empty_views();
+    if (context->jit.mapped) context->jit.drop_range(range.first, range.bits);
 }
 
 // ---- blocks

@@ -33,7 +33,7 @@ class Instrumented {
   /// All translations go; the operations that hang on blocks stay.
   void flush();
   /// What was derived from page tables goes.
-  void drop_derived();
+  void drop_derived(CoveredRange range);
   void clear_code(const jit::Jit* emptied);
   /// After the block that is running, all blocks and what hangs on them are dropped.
   void request_forget(const Vcpu& vcpu);

@@ -42,6 +42,21 @@ struct SoftTlb {
     const GuestAddr last_page = (va + (size - 1)) & ~((u64{1} << page_bits) - 1);
     return (write ? e.write : e.read) == last_page ? reinterpret_cast<u8*>(va + e.addend) : nullptr;
   }
+  /// Forgets the pages of the virtual addresses from `first`, as many as 2^bits.
+  void drop_range(GuestAddr first, unsigned bits, unsigned page_bits) {
+    if (empty) return;
+    const auto drop = [&](Entry& e) {
+      const u64 page = e.read != kNever ? e.read : e.write;
+      if (page != kNever && (bits >= 64 || (page - first) >> bits == 0)) e = {};
+    };
+    if (bits <= page_bits) {
+      first &= ~((u64{1} << page_bits) - 1);  // pages may be larger than what is told of
+      bits = page_bits;
+      drop(entries[(first >> page_bits) % kEntries]);
+    } else {
+      for (Entry& e : entries) drop(e);
+    }
+  }
   /// Forgets the pages whose bytes are in [begin, begin + size) of the host's memory.
   void drop(const u8* begin, u64 size) {
     if (empty) return;

@@ -89,6 +89,28 @@ struct CodeView {
   void empty() {
     if (used) clear();
   }
+  /// The jump to a block at `pc` that may reach into the next page.
+  void add_jump(u32 at, GuestAddr pc, const u8* code) {
+    jumps[at] = {pc, code};
+    page_has_jumps(pc) = page_has_jumps(pc + kPageSize) = true;
+    used = true;
+  }
+  /// Forgets what depends on where the fetch addresses from `first` are, as many as 2^bits.
+  void drop_range(GuestAddr first, unsigned bits) {
+    if (!used) return;
+    // The page before the first one of a narrow address space is its last.
+    if (bits > kMostDropped || first < kPageSize) return clear();
+    const GuestAddr end = (first + (u64{1} << bits) + kPageSize - 1) & ~(kPageSize - 1);
+    bool jumped = false;
+    for (GuestAddr page = first & ~(kPageSize - 1); page != end; page += kPageSize) {
+      if (Page& known = pages[page / kPageSize % kPages]; known.va == page) known = {};
+      jumped |= page_has_jumps(page);
+    }
+    if (!jumped) return;
+    const GuestAddr begin = (first & ~(kPageSize - 1)) - kPageSize;  // a block may reach into the next page
+    for (u32 k = 0; k < kJumps; ++k)
+      if (jumps[k].code != nullptr && jumps[k].pc - begin < end - begin) jumps[k] = no_jump(k);
+  }
   Jump jumps[kJumps];
   Page pages[kPages];
   bool used = false;
@@ -98,8 +120,15 @@ struct CodeView {
   void clear() {
     for (u32 k = 0; k < kJumps; ++k) jumps[k] = no_jump(k);
     for (Page& page : pages) page = {};
+    for (bool& has : has_jumps) has = false;
     used = false;
   }
+  bool& page_has_jumps(GuestAddr pc) { return has_jumps[pc / kPageSize % kJumpPages]; }
+
+  static constexpr u64 kPageSize = 4096;
+  static constexpr unsigned kMostDropped = 16;  // more addresses than 2^this: everything goes
+  static constexpr u32 kJumpPages = 1024;
+  bool has_jumps[kJumpPages];  // by page, several in one: whether there may be jumps that depend on it
 };
 
 /// An architecture context with everything derived from it.
@@ -120,6 +149,9 @@ struct Context {
   void use_view(unsigned vcpu, u64 space);
   void empty_views() {
     for (auto& [key, v] : views) v->empty();
+  }
+  void drop_range(GuestAddr first, unsigned bits) {
+    for (auto& [key, v] : views) v->drop_range(first, bits);
   }
   std::unordered_map<CodeKey, u32, CodeKeyHash> blocks;  // live translated blocks
   std::unordered_map<CodeKey, std::unique_ptr<struct IrBlock>, CodeKeyHash> interp;

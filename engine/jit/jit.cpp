@@ -387,8 +387,8 @@ void Jit::cache_jump(Context& context, u32 number) {
   unsigned shift = 0;
   for (unsigned align = machine_.arch().insn_alignment(); align > 1; align >>= 1) ++shift;
   const Block& b = *blocks_[number];
-  context.view->jumps[(b.pc >> shift) % CodeView::kJumps] = {b.pc, arena_->exec() + b.code_offset};
-  context.view->used = true;
+  context.view->add_jump(static_cast<u32>((b.pc >> shift) % CodeView::kJumps), b.pc,
+                         arena_->exec() + b.code_offset);
 }
 
 void Jit::kill(u32 number) {

@@ -54,7 +54,7 @@ class Walker {
   Walk denied() const { return {.ok = false, .fault = page_fault(va_, access_)}; }
   Walk inaccessible() const { return {.ok = false, .fault = arch_.bus_fault(va_, access_)}; }
   bool pmp_allows(GuestAddr pa, u8 wanted) const;
-  bool read_entry(GuestAddr pa, u64& entry) const;
+  bool read_entry(GuestAddr pa, unsigned level, u64& entry) const;
   bool permitted(u64 entry) const;
   Walk leaf(GuestAddr at, u64 entry, unsigned level);
 
@@ -74,10 +74,13 @@ bool Walker::pmp_allows(GuestAddr pa, u8 wanted) const {
   return (pmp_permissions(arch_, s_, kSupervisor, pa, scheme_.entry_size, nullptr) & wanted) == wanted;
 }
 
-bool Walker::read_entry(GuestAddr pa, u64& entry) const {
+bool Walker::read_entry(GuestAddr pa, unsigned level, u64& entry) const {
   AddressSpace& memory = vcpu_.machine().memory();
-  const u8* bytes = purpose_ == WalkFor::Access ? memory.read_table(pa, scheme_.entry_size)
-                                                : memory.peek(pa, scheme_.entry_size);
+  const unsigned bits = kPageBits + level * scheme_.index_bits;
+  const u8* bytes =
+      purpose_ == WalkFor::Access
+          ? memory.read_table(pa, scheme_.entry_size, {.first = va_ >> bits << bits, .bits = bits})
+          : memory.peek(pa, scheme_.entry_size);
   if (bytes == nullptr) return false;
   entry = 0;
   std::memcpy(&entry, bytes, scheme_.entry_size);
@@ -130,7 +133,7 @@ Walk Walker::run() {
     const u64 index = va_ >> (kPageBits + level * scheme_.index_bits) & ((u64{1} << scheme_.index_bits) - 1);
     const GuestAddr at = table + index * scheme_.entry_size;
     u64 entry = 0;
-    if (!pmp_allows(at, pmp::kRead) || !read_entry(at, entry)) return inaccessible();
+    if (!pmp_allows(at, pmp::kRead) || !read_entry(at, level, entry)) return inaccessible();
     constexpr u64 kRights = pte::kRead | pte::kWrite | pte::kExecute;
     const u64 rights = entry & kRights;
     if ((entry & pte::kValid) == 0 || (rights & (pte::kRead | pte::kWrite)) == pte::kWrite) return denied();

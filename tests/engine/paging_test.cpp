@@ -14,12 +14,17 @@ constexpr i64 entry_of(GuestAddr pa, u64 flags) { return static_cast<i64>(pa >> 
 
 /// Loads (also across two pages), stores, calls, and a call of an instruction that lies in two pages.
 /// Whatever faults is counted and left out.
-void emit_accesses(Assembler& a) {
+/// `places` of two megabytes each have the pages.
+void emit_accesses(Assembler& a, u32 places) {
   a.srli(s2, s1, 33);  // the page
   a.andi(s2, s2, 7);
   a.slli(s2, s2, 12);
   a.li(t0, kPages);
   a.add(s2, s2, t0);
+  a.srli(t1, s1, 51);
+  a.andi(t1, t1, static_cast<i32>(places) - 1);
+  a.slli(t1, t1, 21);
+  a.add(s2, s2, t1);
   a.ld(t2, s2, 0x700);
   a.add(s3, s3, t2);
   a.sd(s1, s2, 0x708);
@@ -55,8 +60,9 @@ void emit_trap_handler(Assembler& a) {
   a.word(kSret);
 }
 
-/// Supervisor code that sets a random entry of its own page table in each round, and never fences.
-Bytes paged_program() {
+/// Supervisor code that sets a random entry of one of its two last-level tables in each round, and which of
+/// them is used, and never fences. `places`: 2: one of the tables is used in a second place as well.
+Bytes paged_program(u32 places) {
   Assembler a;
   a.addi(t0, zero, -1);
   a.csrw(csr::pmpaddr0, t0);
@@ -74,6 +80,7 @@ Bytes paged_program() {
   a.la(t1, kTables + 0x1000);
   a.li(t0, entry_of(kTables + 0x2000, 1));
   a.sd(t0, t1, 0);
+  a.sd(t0, t1, 8);
   a.la(s0, kTables + 0x2000);
   a.la(s11, "flags");
   a.addi(t0, zero, 8);
@@ -106,10 +113,21 @@ Bytes paged_program() {
   a.andi(t2, t2, 7);
   a.slli(t2, t2, 3);
   a.add(t2, t2, s0);
+  a.srli(t0, s1, 45);
+  a.andi(t0, t0, 1);
+  a.slli(t0, t0, 12);
+  a.add(t2, t2, t0);
   a.ld(t0, t2);  // accessed and dirty bits
   a.addi(s8, s8, 1);
   a.mul(s8, s8, t0);
   a.sd(t1, t2);
+  a.srli(t2, s1, 50);
+  a.andi(t2, t2, 1);
+  a.slli(t2, t2, 10);
+  a.li(t0, entry_of(kTables + 0x2000, 1));
+  a.add(t0, t0, t2);
+  a.la(t1, kTables + 0x1000);
+  a.sd(t0, t1, 0);
   a.li(t0, 0x40000);  // SUM
   a.srli(t1, s1, 40);
   a.andi(t1, t1, 1);
@@ -119,7 +137,7 @@ Bytes paged_program() {
   a.label("clear");
   a.word(i_type(0x73, 3, zero, t0, kSstatus));
   a.label("access");
-  emit_accesses(a);
+  emit_accesses(a, places);
   a.j("main");
   emit_trap_handler(a);
   a.align(4);
@@ -139,8 +157,10 @@ Bytes paged_program() {
   return a.finish();
 }
 
-TEST(Paging, TablesThatChangeWithoutAWord) {
-  const Board board{.image = paged_program()};
+class Paging : public testing::TestWithParam<u32> {};
+
+TEST_P(Paging, TablesThatChangeWithoutAWord) {
+  const Board board{.image = paged_program(GetParam())};
   Guest want(board, interpreter());
   std::vector<std::unique_ptr<Guest>> guests;
   const std::vector<Engine> all = engines();
@@ -157,6 +177,8 @@ TEST(Paging, TablesThatChangeWithoutAWord) {
   EXPECT_GT(want.x(s10), 100u);   // of fetches
   EXPECT_LT(want.x(s10) * 2, want.x(s9));
 }
+
+INSTANTIATE_TEST_SUITE_P(Places, Paging, testing::Values(1u, 2u));
 
 }  // namespace
 }  // namespace hindcast::test
