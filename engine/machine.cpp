@@ -159,6 +159,12 @@ void Machine::note_stuck() {
   current().request_exit();
 }
 
+void Machine::end_turn(Vcpu& vcpu) {
+  if (vcpu_count() == 1) return;
+  quantum_end_ = vcpu.icount() + 1;
+  vcpu.request_exit();
+}
+
 void Machine::request_reset() {
   reset_requested_ = true;
   current().request_exit();

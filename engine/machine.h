@@ -115,6 +115,9 @@ class Machine {
   // For devices and helpers, effective at the next instruction boundary.
   void request_exit(int code);
   void request_reset();
+  /// For helpers of instructions by which software waits for another vCPU: `vcpu`, which runs, lets the next
+  /// one run. Without others nothing happens.
+  void end_turn(Vcpu& vcpu);
   /// run() returns Stopped soon (host side: Ctrl-C; async-signal-safe).
   void request_stop();
   /// For architectures: the vCPU raises the same exception for ever, and no interrupt can be taken in

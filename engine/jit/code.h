@@ -76,7 +76,7 @@ struct CodeView {
     GuestAddr pc;
     const u8* code;
   };
-  static constexpr u32 kJumps = 4096;
+  static constexpr u32 kJumps = 16384;
   /// What entry `k` holds when it is empty: a pc that is never looked for there.
   static constexpr Jump no_jump(u32 k) { return {k == 0 ? kNever : 0, nullptr}; }
   /// Mapped contexts only: where pages of code are.

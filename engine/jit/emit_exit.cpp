@@ -93,10 +93,15 @@ u32 Emitter::add_site(GuestAddr pc, u32 done, InstrSite instr) {
 void Emitter::emit_exit_pc(GuestAddr pc) {
   if (after_call_) {
     // A helper may have asked for the run loop.
-    mov_imm(kRax, pc);
-    a_.mov(field(offsetof(CpuHeader, pc), 8), x86::rax);
-    leave(0, ExitKind::Dispatch);
-    return;
+    Label asked = a_.newLabel();
+    a_.cmp(field(offsetof(CpuHeader, exit_request), 4), 0);
+    a_.jne(asked);
+    cold([this, asked, pc] {
+      a_.bind(asked);
+      mov_imm(kRax, pc);
+      a_.mov(field(offsetof(CpuHeader, pc), 8), x86::rax);
+      leave(0, ExitKind::Dispatch);
+    });
   }
   if (env_.context.mapped && ((pc ^ unit_->pc) & ~(AddressSpace::kPage - 1)) != 0) {
     // What is in another page may change while this code stays: as for any jump, the view knows.
@@ -143,13 +148,19 @@ void Emitter::dispatch_to(Value target) {
 }
 
 void Emitter::emit_indirect(Value target) {
-  if (after_call_) {
-    dispatch_to(target);
-    return;
-  }
   // Nothing of the block's values is needed after this: take all three temporaries.
   load_to(kRax, target);
   if (!wide(type(target))) a_.mov(x86::eax, x86::eax);
+  if (after_call_) {
+    Label asked = a_.newLabel();
+    a_.cmp(field(offsetof(CpuHeader, exit_request), 4), 0);
+    a_.jne(asked);
+    cold([this, asked] {
+      a_.bind(asked);
+      a_.mov(field(offsetof(CpuHeader, pc), 8), x86::rax);
+      leave(0, ExitKind::Dispatch);
+    });
+  }
   unsigned shift = 0;
   for (unsigned align = env_.arch.insn_alignment(); align > 1; align >>= 1) ++shift;
   // Entry index = (pc >> shift) mod entries; an entry is 16 bytes.

@@ -17,6 +17,7 @@ const Helpers& helpers() {
       .sret = register_helper("riscv.sret", &sret_helper),
       .sfence = register_helper("riscv.sfence", &sfence_helper),
       .wfi = register_helper("riscv.wfi", &wfi_helper),
+      .pause = register_helper("riscv.pause", &pause_helper),
       .ebreak = register_helper("riscv.ebreak", &ebreak_helper),
       .csr = register_helper("riscv.csr", &csr_helper),
       .half = register_helper("riscv.half", &half_helper),

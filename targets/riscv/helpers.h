@@ -12,6 +12,7 @@ struct Helpers {
   u32 sret;    // likewise
   u32 sfence;  // a: instruction bits
   u32 wfi;     // a: instruction bits
+  u32 pause;
   u32 ebreak;  // a: pc of the next instruction
   u32 csr;     // a: instruction bits, b: value of rs1; the old value of the CSR
   u32 half;    // half-precision arithmetic (half.cpp)

@@ -14,6 +14,14 @@ namespace {
 /// vCPUs run in turn and translated code is always coherent with memory: there is nothing to order.
 void nothing(Emitter&) {}
 
+/// Of the hints only PAUSE does something (Zihintpause): whoever is waited for runs.
+void fence(Emitter& e) {
+  constexpr u32 kPause = 0x0100000f;
+  if (e.o.bits != kPause) return;
+  e.b.call(helpers().pause);
+  e.dispatch_next();
+}
+
 void ecall(Emitter& e) { e.raise(helpers().ecall, e.b.i64(e.o.bits)); }
 
 void mret(Emitter& e) { e.dispatch(e.b.call(helpers().mret, e.b.i64(e.o.bits))); }

@@ -178,7 +178,17 @@ u64 wfi_helper(Vcpu& vcpu, u64 bits, u64, u64) {
   const bool never = s.privilege == kUser && arch_of(vcpu).features().has(ext::S);
   if (never || (s.privilege != kMachine && (s.mstatus & mstatus::kTw) != 0))
     return illegal_helper(vcpu, bits, 0, 0);
-  if (!arch_of(vcpu).wakes(vcpu)) vcpu.halt();
+  // What an interrupt that is pending but not taken does not let wait is most likely a loop around this
+  // instruction, until another hart changes something.
+  if (arch_of(vcpu).wakes(vcpu))
+    vcpu.machine().end_turn(vcpu);
+  else
+    vcpu.halt();
+  return 0;
+}
+
+u64 pause_helper(Vcpu& vcpu, u64, u64, u64) {
+  vcpu.machine().end_turn(vcpu);
   return 0;
 }
 

@@ -12,6 +12,7 @@ u64 mret_helper(Vcpu& vcpu, u64 bits, u64, u64);
 u64 sret_helper(Vcpu& vcpu, u64 bits, u64, u64);
 u64 sfence_helper(Vcpu& vcpu, u64 bits, u64, u64);
 u64 wfi_helper(Vcpu& vcpu, u64 bits, u64, u64);
+u64 pause_helper(Vcpu& vcpu, u64, u64, u64);
 /// semihosting.cpp.
 u64 ebreak_helper(Vcpu& vcpu, u64 next, u64, u64);
 
