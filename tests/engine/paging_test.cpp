@@ -38,6 +38,39 @@ void emit_accesses(Assembler& a, u32 places) {
   a.jalr(ra, t1);
 }
 
+/// A random entry of one of the last-level tables, and which of them is used.
+void emit_changes(Assembler& a) {
+  a.srli(t1, s1, 28);
+  a.andi(t1, t1, 15);
+  a.add(t1, t1, s11);
+  a.lbu(t1, t1);
+  a.srli(t2, s1, 24);
+  a.andi(t2, t2, kFrameCount - 1);
+  a.li(t0, kFrames >> 12);
+  a.add(t2, t2, t0);
+  a.slli(t2, t2, 10);
+  a.add(t1, t1, t2);
+  a.srli(t2, s1, 20);
+  a.andi(t2, t2, 7);
+  a.slli(t2, t2, 3);
+  a.add(t2, t2, s0);
+  a.srli(t0, s1, 45);
+  a.andi(t0, t0, 1);
+  a.slli(t0, t0, 12);
+  a.add(t2, t2, t0);
+  a.ld(t0, t2);  // accessed and dirty bits
+  a.addi(s8, s8, 1);
+  a.mul(s8, s8, t0);
+  a.sd(t1, t2);
+  a.srli(t2, s1, 50);
+  a.andi(t2, t2, 1);
+  a.slli(t2, t2, 10);
+  a.li(t0, entry_of(kTables + 0x2000, 1));
+  a.add(t0, t0, t2);
+  a.la(t1, kTables + 0x1000);
+  a.sd(t0, t1, 0);
+}
+
 void emit_trap_handler(Assembler& a) {
   a.align(4);
   a.label("trap");
@@ -99,35 +132,7 @@ Bytes paged_program(u32 places) {
   a.mul(s1, s1, t0);
   a.li(t0, 12345);
   a.add(s1, s1, t0);
-  a.srli(t1, s1, 28);
-  a.andi(t1, t1, 15);
-  a.add(t1, t1, s11);
-  a.lbu(t1, t1);
-  a.srli(t2, s1, 24);
-  a.andi(t2, t2, kFrameCount - 1);
-  a.li(t0, kFrames >> 12);
-  a.add(t2, t2, t0);
-  a.slli(t2, t2, 10);
-  a.add(t1, t1, t2);
-  a.srli(t2, s1, 20);
-  a.andi(t2, t2, 7);
-  a.slli(t2, t2, 3);
-  a.add(t2, t2, s0);
-  a.srli(t0, s1, 45);
-  a.andi(t0, t0, 1);
-  a.slli(t0, t0, 12);
-  a.add(t2, t2, t0);
-  a.ld(t0, t2);  // accessed and dirty bits
-  a.addi(s8, s8, 1);
-  a.mul(s8, s8, t0);
-  a.sd(t1, t2);
-  a.srli(t2, s1, 50);
-  a.andi(t2, t2, 1);
-  a.slli(t2, t2, 10);
-  a.li(t0, entry_of(kTables + 0x2000, 1));
-  a.add(t0, t0, t2);
-  a.la(t1, kTables + 0x1000);
-  a.sd(t0, t1, 0);
+  emit_changes(a);
   a.li(t0, 0x40000);  // SUM
   a.srli(t1, s1, 40);
   a.andi(t1, t1, 1);
