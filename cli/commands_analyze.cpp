@@ -53,7 +53,7 @@ int run_analyze(const AnalyzeText& text) {
   if (text.plugins.empty()) throw Fatal("analyze: a plugin is needed (-p NAME_OR_PATH)");
   const auto host = text.plugins.host(log, recorded_files(text.path));
   if (!text.part.empty())
-    return plugins::serve_part(text.path, *host, plugins::parse_part(text.part), options);
+    return plugins::serve_parts(text.path, *host, plugins::parse_part(text.part), options);
 
   StatusLine status;
   options.progress = status.callback();

@@ -182,9 +182,14 @@ bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns,
 }
 
 void Executor::observe(Instrumentation* observer) {
-  drop_all(nullptr);  // what was made for the last observer goes with it
-  instrumented_.reset();
-  if (observer != nullptr) instrumented_ = std::make_unique<Instrumented>(machine_, *this, *observer);
+  if (instrumented_ && &instrumented_->observer() == observer) {
+    instrumented_->resume();
+  } else {
+    drop_all(nullptr);  // what was made for the last observer goes with it
+    instrumented_.reset();
+    if (observer != nullptr) instrumented_ = std::make_unique<Instrumented>(machine_, *this, *observer);
+  }
+  observed_ = instrumented_.get();
 }
 
 // ---- execution
@@ -193,7 +198,7 @@ void Executor::observe(Instrumentation* observer) {
 void Executor::deliver(Vcpu& vcpu, const GuestFault& fault) {
   const GuestAddr from = vcpu.pc();
   machine_.arch().enter_exception(vcpu, fault);
-  if (instrumented_) instrumented_->discontinuity(vcpu, Discontinuity::Exception, from);
+  if (observed_ != nullptr) observed_->discontinuity(vcpu, Discontinuity::Exception, from);
 }
 
 bool Executor::interpret(Vcpu& vcpu, jit::Context& context, u32 max) {
@@ -336,7 +341,7 @@ bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
   }
 }
 
-void Executor::run(Vcpu& vcpu, u64 budget) { run_slice(vcpu, budget, instrumented_.get()); }
+void Executor::run(Vcpu& vcpu, u64 budget) { run_slice(vcpu, budget, observed_); }
 
 void Executor::run_unobserved(Vcpu& vcpu) { run_slice(vcpu, 1, nullptr); }
 

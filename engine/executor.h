@@ -32,7 +32,9 @@ class Executor {
   void request_flush() { flush_requested_ = true; }
   /// Between runs: execution goes on under the observer (null: without one).
   void observe(Instrumentation* observer);
-  Instrumented* instrumented() const { return instrumented_.get(); }
+  void pause_observer() { observed_ = nullptr; }
+  /// What execution goes through; null: without an observer.
+  Instrumented* instrumented() const { return observed_; }
   /// One attempt without the observer.
   void run_unobserved(Vcpu& vcpu);
 
@@ -118,6 +120,7 @@ class Executor {
   u64 flushes_ = 0;
   u64 chaos_ = 0;
   std::unique_ptr<Instrumented> instrumented_;
+  Instrumented* observed_ = nullptr;  // the same, unless its observer pauses
 };
 
 }  // namespace hindcast

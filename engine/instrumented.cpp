@@ -47,6 +47,10 @@ Instrumented::Context& Instrumented::context_of(Vcpu& vcpu) {
   return *slot;
 }
 
+void Instrumented::resume() {
+  for (InstrCursor& cursor : cursors_) cursor.leave();
+}
+
 void Instrumented::flush() {
   for (auto& [key, context] : contexts_) executor_.empty(context->jit);
 }

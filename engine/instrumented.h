@@ -30,6 +30,8 @@ class Instrumented {
   Instrumentation& observer() const { return observer_; }
   /// The guest has called the host from inside an instruction.
   void host_call(Vcpu& vcpu, GuestAddr next_pc);
+  /// After a pause, in which the machine went on without being observed: no vCPU is inside a block any more.
+  void resume();
   /// All translations go; the operations that hang on blocks stay.
   void flush();
   /// What was derived from page tables goes.

@@ -178,6 +178,11 @@ void Machine::observe(Instrumentation* observer) {
   executor_->observe(observer);
 }
 
+void Machine::pause_observer() {
+  observed_stop_ = observer_left_inside_ = change_requested_ = false;
+  executor_->pause_observer();
+}
+
 void Machine::stop_observed() {
   observed_stop_ = true;
   current().request_exit();

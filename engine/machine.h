@@ -131,6 +131,9 @@ class Machine {
   // Observers (engine/instrument.h).
   /// From the next instruction on; null: no longer. Not while the machine runs. Invisible to the guest.
   void observe(Instrumentation* observer);
+  /// The machine is not observed until observe() is called with the same observer, which must live until then
+  /// or as long as the machine: it is told of blocks it knows no second time. Not while the machine runs.
+  void pause_observer();
   /// The run is to end here: run() returns Stopped, before the next instruction. From the observer's own
   /// functions, which then return.
   void stop_observed();

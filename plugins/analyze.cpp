@@ -11,6 +11,8 @@ namespace hindcast::plugins {
 namespace {
 
 constexpr u64 kSliceNs = 50'000'000;
+/// Going on from where a machine is costs less than restoring a checkpoint this near.
+constexpr Icount kWorthRestoring = 50'000'000;
 constexpr Icount kMinSlice = 10'000, kMaxSlice = Icount{1} << 30;
 
 /// Runs to `limit` without a plugin that has ended the run. False: it has, or the guest did.
@@ -92,15 +94,39 @@ AnalyzeResult analyze(const std::string& path, PluginHost& host, const AnalyzeOp
   return result;
 }
 
-Bytes analyze_part(const std::string& path, PluginHost& host, const Part& part,
-                   const AnalyzeOptions& options) {
-  const std::unique_ptr<replay::Player> player = open(path, options);
-  go_to(*player, path, part.from, options);
-  if (!part.first) go_to_block(*player, nullptr);
-  host.begin(player->machine(), false);
-  if (run_to(*player, std::min(part.to, player->end_icount()), &host, options) && !part.last)
-    go_to_block(*player, &host);
-  return host.save();
+PartRunner::PartRunner(const std::string& path, PluginHost& host, const AnalyzeOptions& options)
+    : path_(path), host_(host), options_(options), player_(open(path, options)) {}
+
+PartRunner::~PartRunner() { host_.leave_machine(); }
+
+void PartRunner::go_to_beginning(const Part& part) {
+  // Where the last one has gone beyond its end to a block's beginning, this is the first such place after
+  // that end.
+  if (begun_ && part.from >= last_to_ && part.from <= player_->icount()) return;
+  const storage::CheckpointInfo* near = nullptr;
+  const std::vector<storage::CheckpointInfo> checkpoints = player_->reader().checkpoints();
+  for (const storage::CheckpointInfo& info : checkpoints)
+    if (info.icount <= part.from && info.icount > player_->icount() + kWorthRestoring) near = &info;
+  if (!begun_ || near != nullptr)
+    go_to(*player_, path_, part.from, options_);
+  else
+    run_to(*player_, part.from, nullptr, options_);
+  if (!part.first) go_to_block(*player_, nullptr);
+}
+
+Bytes PartRunner::run(const Part& part) {
+  go_to_beginning(part);
+  if (begun_)
+    host_.begin_again(player_->machine());
+  else
+    host_.begin(player_->machine(), false);
+  begun_ = true;
+  last_to_ = part.to;
+  // Empty if the next beginning of a block after its own beginning lies behind its end.
+  const bool empty = player_->icount() > part.to;
+  if (!empty && run_to(*player_, std::min(part.to, player_->end_icount()), &host_, options_) && !part.last)
+    go_to_block(*player_, &host_);
+  return host_.save();
 }
 
 }  // namespace hindcast::plugins

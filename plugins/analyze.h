@@ -1,6 +1,7 @@
 // Plugins over a recording, after the fact.
 #pragma once
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -37,8 +38,25 @@ struct Part {
   Icount from = 0, to = kNever;
   bool first = true, last = true;  // that end is exact
 };
-/// Runs a part; the plugins do not report, and what they have saved is returned (PluginHost::save()).
-Bytes analyze_part(const std::string& path, PluginHost& host, const Part& part,
-                   const AnalyzeOptions& options);
+/// What a process does that runs parts. The plugins do not report.
+class PartRunner {
+ public:
+  /// The host must outlive it.
+  PartRunner(const std::string& path, PluginHost& host, const AnalyzeOptions& options);
+  ~PartRunner();
+  /// What the plugins have saved (PluginHost::save()). Parts must follow each other in the recording, and all
+  /// but the first need plugins that can begin again.
+  Bytes run(const Part& part);
+
+ private:
+  void go_to_beginning(const Part& part);
+
+  const std::string& path_;
+  PluginHost& host_;
+  const AnalyzeOptions& options_;
+  std::unique_ptr<replay::Player> player_;
+  bool begun_ = false;
+  Icount last_to_ = 0;  // the end that the last part was given
+};
 
 }  // namespace hindcast::plugins

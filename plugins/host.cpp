@@ -147,7 +147,11 @@ void PluginHost::begin(Machine& machine, bool live) {
   begun_ = true;
   begun_at_ = machine.icount();
   observe();
-  for (unsigned i = 0; i < vcpu_count_; ++i) for_all(Event::VcpuInit, machine.vcpu(i));
+  announce_begin();
+}
+
+void PluginHost::announce_begin() {
+  for (unsigned i = 0; i < vcpu_count_; ++i) for_all(Event::VcpuInit, machine_->vcpu(i));
 }
 
 /// What they wanted to change and was not yet: nobody would ask for it again, but the next plugin's changes
@@ -159,17 +163,17 @@ void PluginHost::stop_observing() {
 }
 
 /// The last that the plugins see of the machine.
-void PluginHost::detach() {
+void PluginHost::announce_end() {
   for (unsigned i = 0; i < vcpu_count_; ++i)
     for (const auto& plugin : plugins_)
       if (plugin->has(Event::VcpuExit))
         call(*plugin, &machine_->vcpu(i), Permission::None, [&] { plugin->call_vcpu(Event::VcpuExit, i); });
-  stop_observing();
 }
 
 void PluginHost::end() {
   if (observing_) {
-    detach();
+    announce_end();
+    stop_observing();
     // A run that has failed before it began is nothing to report on.
     const bool nothing = std::uncaught_exceptions() != 0 && machine_->icount() == begun_at_;
     for (const auto& plugin : plugins_)
@@ -234,8 +238,29 @@ const Plugin* PluginHost::cannot_share() const {
   return nullptr;
 }
 
+bool PluginHost::can_begin_again() const {
+  return std::all_of(plugins_.begin(), plugins_.end(),
+                     [](const auto& plugin) { return plugin->can_begin_again(); });
+}
+
+void PluginHost::begin_again(Machine& machine) {
+  machine_ = &machine;
+  for (const auto& plugin : plugins_)
+    call(*plugin, nullptr, Permission::None, [&] { plugin->begin_again(); });
+  begun_at_ = machine.icount();
+  observe();
+  announce_begin();
+}
+
 Bytes PluginHost::save() {
-  detach();
+  announce_end();
+  if (can_begin_again()) {
+    machine_->pause_observer();
+    observing_ = false;
+    changes_.clear();
+  } else {
+    stop_observing();
+  }
   Bytes out;
   for (const auto& plugin : plugins_) {
     GByteArray* data = g_byte_array_new();

@@ -62,8 +62,16 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   // Instead of end(), where several processes share an analysis.
   /// Null, or the plugin that cannot take part.
   const Plugin* cannot_share() const;
-  /// The run is over: what the plugins have found out, for merge() in another process.
+  /// The part is over: what the plugins have found out, for merge() in another process.
   Bytes save();
+  /// Whether another part can begin after that, elsewhere in the recording.
+  bool can_begin_again() const;
+  /// The machine may be another one; if it is not, what was made for the plugins is still there.
+  void begin_again(Machine& machine);
+  /// The machine is about to go, perhaps in the middle of a part.
+  void leave_machine() {
+    if (observing_) stop_observing();
+  }
   /// Adds what another process has saved. After begin(); Fatal if it makes no sense.
   void merge(ByteView saved);
 
@@ -153,7 +161,8 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   void install(Plugin& plugin);
   void observe();
   void stop_observing();
-  void detach();
+  void announce_begin();
+  void announce_end();
 
   static PluginHost* current_;
   HostSetup setup_;

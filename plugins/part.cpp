@@ -11,16 +11,18 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <memory>
+#include <optional>
 
 namespace hindcast::plugins {
 namespace {
 
 constexpr const char* kGone = "the process that puts the parts of the analysis together has gone";
 
-/// The text of the part's plugins: kept until it is its turn, then written as it comes.
+/// The text of the plugins: a part's is kept until it is its turn, then written as it comes.
 class PartText {
  public:
-  PartText() {
+  explicit PartText(std::size_t most) : most_(most) {
     // The parts share their buffers, one after the other: taking fresh memory costs as much as the text
     // itself.
     void* const memory = ::mmap(nullptr, kPartBufferSize, PROT_READ | PROT_WRITE, MAP_SHARED, kPartBuffer, 0);
@@ -55,11 +57,21 @@ class PartText {
     }
     size_ = 0;
   }
-  /// Waits for the turn and writes what is left. The first errno met, 0: all was written.
+  /// The part's end: waits for the turn and writes what is left. The first errno met, 0: all was written.
   int finish() {
     if (!turn_) look(-1);
     flush();
     return problem_;
+  }
+  /// Waits for the next part, whose text begins. None: there is no more to do.
+  std::optional<Part> next() {
+    PartOrder order;
+    if (!read(order) || order.kind != PartOrder::Kind::Run) return std::nullopt;
+    turn_ = false;
+    total_ = 0;
+    problem_ = 0;
+    next_look_ = kPartPiece;
+    return order.part;
   }
   u64 total() const { return total_; }
 
@@ -67,28 +79,35 @@ class PartText {
   void make_room() {
 #ifdef MADV_POPULATE_WRITE
     // Many pages at once: one by one they are a tenth of the work. An old kernel does so.
-    if (!turn_ && size_ + kPartPiece > mapped_ && mapped_ < kPartText) {
+    if (!turn_ && size_ + kPartPiece > mapped_ && mapped_ < most_) {
       ::madvise(data_ + mapped_, kMapped, MADV_POPULATE_WRITE);
       mapped_ += kMapped;
     }
 #endif
-    if (!turn_) look(size_ >= kPartText ? -1 : 0);
+    if (!turn_) look(size_ >= most_ ? -1 : 0);
     flush();
-    next_look_ = std::min(size_ + kPartPiece, kPartText);
+    next_look_ = std::min(size_ + kPartPiece, most_);
   }
   void look(int timeout_ms) {
-    pollfd turn{kPartTurn, POLLIN, 0};
+    pollfd orders{kPartOrders, POLLIN, 0};
     int n = 0;
-    while ((n = ::poll(&turn, 1, timeout_ms)) < 0 && errno == EINTR) {
+    while ((n = ::poll(&orders, 1, timeout_ms)) < 0 && errno == EINTR) {
     }
     if (n <= 0) return;
-    u8 byte = 0;
+    PartOrder order;
     // Without the other process there is nobody to write for. Not by an exception: plugins call this.
-    if (::read(kPartTurn, &byte, 1) != 1) ::_exit(125);
+    if (!read(order) || order.kind != PartOrder::Kind::Turn) ::_exit(125);
     turn_ = true;
+  }
+  static bool read(PartOrder& order) {
+    ssize_t n = 0;  // they are short enough to arrive whole
+    while ((n = ::read(kPartOrders, &order, sizeof order)) < 0 && errno == EINTR) {
+    }
+    return n == sizeof order;
   }
 
   static constexpr std::size_t kMapped = 4 << 20;
+  const std::size_t most_;  // that waits
   char* data_;
   std::size_t mapped_ = 0;  // up to here
   std::size_t size_ = 0, next_look_ = kPartPiece;
@@ -130,33 +149,42 @@ Part parse_part(const std::string& text) {
   return {from, to, (ends & 1) != 0, (ends & 2) != 0};
 }
 
-int serve_part(const std::string& path, PluginHost& host, const Part& part, AnalyzeOptions options) {
+int serve_parts(const std::string& path, PluginHost& host, const Part& first, AnalyzeOptions options) {
   // However the command ends, its parts end with it, also where they wait for a reader of their text.
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   pollfd messages{kPartMessages, 0, 0};
   if (::poll(&messages, 1, 0) == 1) return 125;  // it had gone before that: nobody reads them
-  PartText text;
+  const bool many = host.can_begin_again();
+  PartText text(part_text(many));
+  Part part = first;
+  options.progress = [&](const replay::Progress& progress) {
+    const std::array<u64, 2> done = {progress.icount > part.from ? progress.icount - part.from : 0,
+                                     text.total()};
+    send_part_message(kPartMessages, PartMessage::Progress,
+                      {reinterpret_cast<const u8*>(done.data()), sizeof done});
+  };
   int status = 0;
-  try {
-    host.become_part([&](std::string_view more) { text.add(more); }, [&] { text.flush(); });
-    options.progress = [&](const replay::Progress& progress) {
-      const std::array<u64, 2> done = {progress.icount > part.from ? progress.icount - part.from : 0,
-                                       text.total()};
-      send_part_message(kPartMessages, PartMessage::Progress,
-                        {reinterpret_cast<const u8*>(done.data()), sizeof done});
-    };
-    const Bytes saved = analyze_part(path, host, part, options);
-    if (!host.message().empty()) throw Fatal(host.message());
-    if (host.ended()) send_number(PartMessage::Ended, *host.exit_status());
-    send_part_message(kPartMessages, PartMessage::Saved, saved);
-  } catch (const std::exception& error) {
-    const std::string what = error.what();
-    send_part_message(kPartMessages, PartMessage::Failed,
-                      {reinterpret_cast<const u8*>(what.data()), what.size()});
-    status = 125;
+  {
+    std::unique_ptr<PartRunner> runner;
+    for (std::optional<Part> next = first; next; next = many && status == 0 ? text.next() : std::nullopt) {
+      part = *next;
+      try {
+        host.become_part([&](std::string_view more) { text.add(more); }, [&] { text.flush(); });
+        if (!runner) runner = std::make_unique<PartRunner>(path, host, options);
+        const Bytes saved = runner->run(part);
+        if (!host.message().empty()) throw Fatal(host.message());
+        if (host.ended()) send_number(PartMessage::Ended, *host.exit_status());
+        send_part_message(kPartMessages, PartMessage::Saved, saved);
+      } catch (const std::exception& error) {
+        const std::string what = error.what();
+        send_part_message(kPartMessages, PartMessage::Failed,
+                          {reinterpret_cast<const u8*>(what.data()), what.size()});
+        status = 125;
+      }
+      if (const int problem = text.finish(); problem != 0) send_number(PartMessage::Lost, problem);
+      send_part_message(kPartMessages, PartMessage::Written, {});
+    }
   }
-  if (const int problem = text.finish(); problem != 0) send_number(PartMessage::Lost, problem);
-  send_part_message(kPartMessages, PartMessage::Written, {});
   host.become_part([](std::string_view) {}, [] {});  // the text is gone before the host is
   return status;
 }

@@ -1,4 +1,4 @@
-// What a part's process of an analysis and the one that put it to work tell each other.
+// What a process that runs parts of an analysis and the one that put it to work tell each other.
 #pragma once
 #include <array>
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace hindcast::plugins {
 
-/// From a part's process; each is: kind, length (u64), bytes.
+/// From the part's process, about the part that it runs; each is: kind, length (u64), bytes.
 enum class PartMessage : u8 {
   Progress = 1,  // u64 instructions done, u64 bytes of text written by plugins
   Saved = 2,     // what the plugins have found out: the part is over
@@ -17,24 +17,36 @@ enum class PartMessage : u8 {
   Written = 6,   // after Saved, and Lost: all text that can be written is; without it some is missing
 };
 inline constexpr std::size_t kPartHeader = 9;
-/// The part's descriptors beside its standard output, where its text goes when it is its turn.
+
+/// To it. The end of the orders after the last part's text: there is no more to do.
+struct PartOrder {
+  enum class Kind : u8 {
+    Turn = 1,  // all text before this part's is written
+    Run = 2,   // after Written, where all plugins can begin again: another part
+  };
+  Kind kind = Kind::Turn;
+  Part part;
+};
+
+/// Its descriptors beside its standard output, where its text goes when it is its turn.
 inline constexpr int kPartMessages = 3;
-inline constexpr int kPartTurn = 4;    // a byte arrives: all text before this part's is written
+inline constexpr int kPartOrders = 4;
 inline constexpr int kPartBuffer = 5;  // a file in memory of kPartBufferSize bytes for the text that waits
 
 /// Text that waits for its turn, at most; then the plugins wait. Divided by what plugins write for each
-/// instruction this also bounds the length of parts.
-inline constexpr std::size_t kPartText = std::size_t{256} << 20;
+/// instruction this also bounds the length of parts. For many short parts in a process: what fits into a
+/// cache; for long ones: enough that starting their processes is worth it.
+constexpr std::size_t part_text(bool many) { return std::size_t{many ? 16u : 256u} << 20; }
 inline constexpr std::size_t kPartPiece = 64 << 10;
-inline constexpr std::size_t kPartBufferSize = kPartText + kPartPiece;
+inline constexpr std::size_t kPartBufferSize = part_text(false) + kPartPiece;
 
 void send_part_message(int fd, PartMessage kind, ByteView payload);
 
-/// What a part's process is told, after the command line: "--part TEXT".
+/// What the process is told first, after the command line: "--part TEXT".
 std::string to_text(const Part& part);
 /// Fatal if it makes no sense.
 Part parse_part(const std::string& text);
-/// In a part's process: runs it. The exit status.
-int serve_part(const std::string& path, PluginHost& host, const Part& part, AnalyzeOptions options);
+/// In the process: runs it, and what is ordered afterwards. The exit status.
+int serve_parts(const std::string& path, PluginHost& host, const Part& first, AnalyzeOptions options);
 
 }  // namespace hindcast::plugins

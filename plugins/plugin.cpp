@@ -18,7 +18,7 @@
 namespace hindcast::plugins {
 namespace {
 
-constexpr int kSegmentsVersion = 1;
+constexpr int kSegmentsVersion = 2;
 /// Ids mean nothing, and must not be taken for small numbers.
 constexpr u64 kFirstId = 0x9e3779b97f4a7c15;
 
@@ -94,7 +94,8 @@ Plugin::Plugin(PluginSpec spec, unsigned number)
         "plugin '{}' was built for version {} of the plugin interface; versions {} to {} load here", name(),
         version_, kMinVersion, kMaxVersion));
   segments_ = static_cast<const hindcast_plugin_segments*>(::dlsym(handle_, "hindcast_plugin_segments"));
-  if (segments_ != nullptr && segments_->version != kSegmentsVersion) segments_ = nullptr;
+  if (segments_ != nullptr && (segments_->version < 1 || segments_->version > kSegmentsVersion))
+    segments_ = nullptr;
   find_code();
   if (!contains(install_))
     throw Fatal(fmt::format("plugin '{}' is none: its qemu_plugin_install is not a function", name()));
@@ -105,6 +106,12 @@ Plugin::Plugin(PluginSpec spec, unsigned number)
                         segments_->possible(static_cast<int>(argv_.size()) - 1, argv_.data());
   if (!possible) segments_ = nullptr;
 }
+
+bool Plugin::can_begin_again() const {
+  return segments_ != nullptr && segments_->version >= 2 && segments_->begin != nullptr;
+}
+
+void Plugin::begin_again() const { segments_->begin(); }
 
 void Plugin::find_code() {
   Dl_info info = {};

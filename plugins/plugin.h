@@ -76,6 +76,9 @@ class Plugin {
 
   /// What it exports for analyses in parts (hindcast-plugin.h); null: it cannot take part with its options.
   const hindcast_plugin_segments* segments() const { return segments_; }
+  /// Whether it can run several parts in one process, one after the other.
+  bool can_begin_again() const;
+  void begin_again() const;
 
   // Calls, if there is a function.
   void call_vcpu(Event event, unsigned vcpu) const { call_vcpu(get(event), vcpu); }

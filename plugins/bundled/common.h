@@ -191,9 +191,10 @@ inline std::string text_of(const qemu_plugin_insn* insn) {
 }  // namespace plugin
 
 /// A plugin that can take part in analyses by several processes ends with this; `possible` may be nullptr.
-#define SEGMENTS(possible, save, merge)                                                         \
+#define SEGMENTS_AGAIN(possible, save, merge, begin)                                            \
   extern "C" QEMU_PLUGIN_EXPORT const struct hindcast_plugin_segments hindcast_plugin_segments; \
-  const struct hindcast_plugin_segments hindcast_plugin_segments = {1, possible, save, merge};
+  const struct hindcast_plugin_segments hindcast_plugin_segments = {2, possible, save, merge, begin};
+#define SEGMENTS(possible, save, merge) SEGMENTS_AGAIN(possible, save, merge, nullptr)
 
 /// Every plugin begins with this.
 #define BUNDLED_PLUGIN                                              \

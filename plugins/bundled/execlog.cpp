@@ -223,6 +223,18 @@ bool possible(int argc, char** argv) {
 void save(GByteArray*) { finish(nullptr); }
 bool merge(const uint8_t*, size_t) { return true; }
 
+/// What registers held when the last part ended is no longer what they held last.
+void begin_part() {
+  for (Cpu& cpu : cpus) {
+    for (const Register& r : cpu.registers) {
+      g_byte_array_unref(r.now);
+      g_byte_array_unref(r.last);
+    }
+    cpu.registers.clear();
+    cpu.look = false;
+  }
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
@@ -247,4 +259,4 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   return 0;
 }
 
-SEGMENTS(possible, save, merge)
+SEGMENTS_AGAIN(possible, save, merge, begin_part)

@@ -51,7 +51,7 @@ __attribute__((weak)) bool hindcast_limited(void);
  * process running everything would have written.
  */
 struct hindcast_plugin_segments {
-  int version; /* 1 */
+  int version; /* 2; 1: begin is not there */
   /* Whether the plugin can take part with these options; called before qemu_plugin_install. NULL: with any.
    */
   bool (*possible)(int argc, char** argv);
@@ -59,6 +59,11 @@ struct hindcast_plugin_segments {
   void (*save)(GByteArray* out);
   /* Adds what another process has saved. False: the bytes make no sense. */
   bool (*merge)(const uint8_t* data, size_t size);
+  /* Called in a part's process when another part begins there, after `save`, elsewhere in the recording: all
+   * is to be as it was before the functions registered with qemu_plugin_register_vcpu_init_cb, which are
+   * called next. What was registered stays: blocks that are known are not announced again. Short parts are
+   * cheap then, which matters where a plugin writes much. NULL: each part has a process of its own. */
+  void (*begin)(void);
 };
 
 #ifdef __cplusplus

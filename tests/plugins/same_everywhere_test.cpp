@@ -1,5 +1,7 @@
 // Plugins give the same result live, in both engines, in a replay, and over the recording, whole or in part;
 // and the guest does not notice them.
+#include <filesystem>
+
 #include "tests/plugins/fixture.h"
 
 namespace hindcast::plugin_test {
@@ -140,6 +142,16 @@ TEST_F(Parts, SeveralProcessesWriteTheSame) {
     EXPECT_NE(log.find(log_of({"analyze", "-p", plugin, "--to", "100000", rec}, 0)), std::string::npos)
         << plugin;
   }
+}
+
+/// Parts so short that each process runs many: with interrupts, and values of registers from part to part.
+TEST_F(Parts, ManyPartsOfAProcess) {
+  const std::string rec = folder / "rec", image = std::string(HINDCAST_GUEST_DIR) + "/interrupts.elf";
+  if (!std::filesystem::exists(image)) GTEST_SKIP() << "no cross compiler for Arm";
+  log_of({"record", "-M", "mps2-an386", "--max-icount", "2200000", "-o", rec, image}, 124);
+  const std::string one = log_of({"analyze", "-p", "execlog,reg=sp", "--from", "17", rec}, 0);
+  EXPECT_GT(one.size(), 50'000'000u);
+  EXPECT_TRUE(log_of({"analyze", "-p", "execlog,reg=sp", "--from", "17", "--jobs", "3", rec}, 0) == one);
 }
 
 /// The parts' text where it can be written to no file's end: a pipe, and a device that is full.
