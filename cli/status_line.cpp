@@ -1,5 +1,6 @@
 #include "cli/status_line.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -102,7 +103,9 @@ void StatusLine::clear() {
 Log::Log(const std::string& path)
     : path_(path), file_(stderr), watched_(path.empty() && ::isatty(STDERR_FILENO) == 1) {
   if (path.empty()) return;
-  file_ = std::fopen(path.c_str(), "ae");
+  // As others write to it too, each at its end.
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+  file_ = fd < 0 ? nullptr : ::fdopen(fd, "a");
   if (file_ == nullptr) throw Fatal(fmt::format("--log {}: {}", path, std::strerror(errno)));
 }
 
@@ -131,7 +134,7 @@ void Log::flush_text() {
     const ssize_t n = ::write(fd, kept_.data() + done, kept_.size() - done);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) {
-      problem_ = problem_ != 0 || path_.empty() ? problem_ : errno;
+      note_lost(errno);
       break;
     }
     done += static_cast<std::size_t>(n);
@@ -142,11 +145,14 @@ void Log::flush_text() {
 int Log::fd() const { return ::fileno(file_); }
 
 void Log::note_lost(int problem) {
-  if (problem_ == 0 && !path_.empty()) problem_ = problem;
+  const bool reader_left = path_.empty() && problem == EPIPE;
+  if (problem_ == 0 && !reader_left) problem_ = problem;
 }
 
 void Log::close() {
   flush_text();
+  if (problem_ != 0 && path_.empty())
+    throw Fatal(fmt::format("stderr: {}; text of plugins is missing from it", std::strerror(problem_)));
   if (problem_ != 0)
     throw Fatal(fmt::format("--log {}: {}; messages are missing from it", path_, std::strerror(problem_)));
 }

@@ -37,8 +37,9 @@ class StatusLine {
   Icount last_icount_ = 0;
 };
 
-/// hindcast's own messages: one line each, to stderr or to the file of -D. One that cannot be written to
-/// stderr is lost; for the file, close() says so.
+/// hindcast's own messages, one line each, and the text of plugins: to stderr or to the file of -D, which
+/// begins empty. A message that cannot be written to stderr is lost; for text, and for the file, close() says
+/// so.
 class Log {
  public:
   /// `path` empty: stderr. Throws Fatal if the file cannot be opened.
@@ -55,7 +56,8 @@ class Log {
   int fd() const;
   /// Somebody else could not write there: the errno.
   void note_lost(int problem);
-  /// At the end of the run, when everything else is done. Throws Fatal if the file of -D lacks something.
+  /// At the end of the run, when everything else is done. Throws Fatal if something is missing that somebody
+  /// may want to read.
   void close();
 
  private:
@@ -63,7 +65,7 @@ class Log {
   std::FILE* file_;
   std::string kept_;
   bool watched_;     // a terminal
-  int problem_ = 0;  // errno of the first line that is missing from the file
+  int problem_ = 0;  // errno where something was lost first
 };
 
 }  // namespace hindcast::cli

@@ -2,6 +2,9 @@
 // arguments that an older version does not pass are not looked at.
 #include <dlfcn.h>
 #include <glib.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -118,6 +121,44 @@ uint64_t qemu_plugin_entry_code(void) { return 0; }
   using Exit = void (*)(int);
   static const Exit real = reinterpret_cast<Exit>(::dlsym(RTLD_NEXT, "exit"));
   real(status);
+  __builtin_unreachable();
+}
+
+namespace {
+/// Whether a plugin's own code is what has called, in place of the machine.
+bool called_by_plugin(const void* return_address) {
+  PluginHost* const host = PluginHost::current();
+  return host != nullptr && host->on_machine_thread() && host->in_plugin() &&
+         host->owner(return_address) != nullptr;
+}
+
+/// Not by the C library's function, which these replace: a handler of signals may be what asks for it.
+[[noreturn]] void end_process(int status) {
+  ::syscall(SYS_exit_group, status);
+  __builtin_unreachable();
+}
+}  // namespace
+
+/// Likewise.
+[[noreturn]] void _exit(int status) {
+  if (called_by_plugin(__builtin_return_address(0))) PluginHost::current()->leave(status);
+  end_process(status);
+}
+[[noreturn]] void _Exit(int status) {
+  if (called_by_plugin(__builtin_return_address(0))) PluginHost::current()->leave(status);
+  end_process(status);
+}
+
+/// The machine's thread is not the plugin's to end: nobody would run the guest any more.
+[[noreturn]] void pthread_exit(void* value) {
+  const void* const caller = __builtin_return_address(0);
+  if (called_by_plugin(caller)) {
+    PluginHost* const host = PluginHost::current();
+    host->fail(host->owner(caller), "ends the thread that runs the machine (pthread_exit)");
+  }
+  using Exit = void (*)(void*);
+  static const Exit real = reinterpret_cast<Exit>(::dlsym(RTLD_NEXT, "pthread_exit"));
+  real(value);
   __builtin_unreachable();
 }
 

@@ -1,4 +1,7 @@
 // A plugin that does one thing wrong: BAD is its number.
+#include <pthread.h>
+#include <unistd.h>
+
 #include "plugins/include/qemu-plugin.h"
 
 #define NO_VERSION 1
@@ -13,6 +16,8 @@
 #define RECURSES 10
 #define GIVES_UP 11
 #define INSTALL_IS_DATA 12
+#define ENDS_ITS_THREAD 13
+#define ENDS_THE_PROCESS 14
 
 #if BAD != NO_VERSION
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = BAD == UNKNOWN_VERSION ? 99 : QEMU_PLUGIN_VERSION;
@@ -42,6 +47,10 @@ static void executed(unsigned vcpu, void* data) {
   recurse(&deep);
 #elif BAD == GIVES_UP
   g_error("out of ideas");
+#elif BAD == ENDS_ITS_THREAD
+  pthread_exit(NULL);
+#elif BAD == ENDS_THE_PROCESS
+  _exit(7);
 #endif
 }
 

@@ -95,6 +95,7 @@ TEST_F(Misbehaving, TheRecordingIsUnharmed) {
       {"bad9", "asks for instruction 1000 of a block that has "},
       {"bad10", "crashed: a memory fault (SIGSEGV)"},
       {"bad11", "crashed: a trap (SIGTRAP)"},
+      {"bad13", "ends the thread that runs the machine (pthread_exit)"},
   };
   for (const auto& [plugin, says] : cases) {
     const Outcome outcome = hindcast({"record", "--force", "-o", rec, "-p", loaded(plugin), image});
@@ -106,6 +107,9 @@ TEST_F(Misbehaving, TheRecordingIsUnharmed) {
     EXPECT_TRUE(replayed.status == 0 || replayed.status == 124) << plugin << ": " << replayed.describe();
     EXPECT_LE(lines_of(replayed.err).size(), 1u) << replayed.describe();
   }
+  // What a plugin may mean to do: the run ends there, and its recording is whole.
+  EXPECT_EQ(hindcast({"record", "--force", "-o", rec, "-p", loaded("bad14"), image}).status, 7);
+  EXPECT_EQ(hindcast({"replay", rec}).status, 0);
 }
 
 }  // namespace

@@ -167,6 +167,14 @@ TEST_F(Parts, TextOfPartsInAPipe) {
   const Outcome full = hindcast({"analyze", "-D", "/dev/full", "-p", "execlog", "--jobs", "2", rec});
   EXPECT_EQ(full.status, 125);
   EXPECT_TRUE(full.one_line()) << full.err.substr(0, 500);
+  // stderr, where the line that says so cannot be read either; and one that nobody wants to read.
+  cli_test::SpawnOptions no_room, closed;
+  no_room.error_file = "/dev/full";
+  closed.error = cli_test::Stream::Closed;
+  for (const std::string jobs : {"1", "2"}) {
+    EXPECT_EQ(hindcast({"analyze", "-p", "execlog", "--jobs", jobs, rec}, "", no_room).status, 125) << jobs;
+    EXPECT_EQ(hindcast({"analyze", "-p", "execlog", "--jobs", jobs, rec}, "", closed).status, 0) << jobs;
+  }
 }
 
 TEST_F(Parts, ExeclogShowsWhatEachInstructionDid) {
