@@ -53,6 +53,9 @@ Json info_json(const replay::RecordingInfo& info) {
   Json drives = Json::array();
   for (const MachineDrive& drive : info.config.drives)
     drives.push_back({{"name", drive.name}, {"size", drive.bytes}, {"readonly", drive.read_only}});
+  Json networks = Json::array();
+  for (const NetworkAdapter& adapter : info.config.networks)
+    networks.push_back(fmt::format("{:02x}", fmt::join(adapter.mac, ":")));
   return {{"schema_version", info.schema_version},
           {"model_version", info.model_version},
           {"build_id", info.build_id},
@@ -66,6 +69,7 @@ Json info_json(const replay::RecordingInfo& info) {
           {"guest_args", info.config.guest_args},
           {"files", files},
           {"drives", drives},
+          {"networks", networks},
           {"clean_close", info.clean_close},
           {"growing", info.growing},
           {"begin", info.begin},
@@ -102,6 +106,8 @@ void print_info(const replay::RecordingInfo& info) {
   for (const MachineDrive& drive : info.config.drives)
     row("drive",
         fmt::format("{}, {} bytes{}", drive.name, drive.bytes, drive.read_only ? ", read-only" : ""));
+  for (const NetworkAdapter& adapter : info.config.networks)
+    row("network", fmt::format("{:02x}", fmt::join(adapter.mac, ":")));
   row("icount", info.begin == 0 ? fmt::format("{}", info.icount)
                                 : fmt::format("{} (begins at {})", info.icount, info.begin));
   row("ended", info.growing        ? "not yet: it is still being written"

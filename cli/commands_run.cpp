@@ -187,7 +187,7 @@ Command add_record(CLI::App& app) {
 
 Command add_replay(CLI::App& app) {
   struct State {
-    std::string path, until, from_checkpoint;
+    std::string path, until, from_checkpoint, pcap;
     bool quiet = false;
     EngineText engine;
     PluginText plugins;
@@ -199,6 +199,7 @@ Command add_replay(CLI::App& app) {
   command->add_option("--until", state->until, "stop at this icount (exit 124)");
   command->add_option("--from-checkpoint", state->from_checkpoint,
                       "start from the last checkpoint at or before this icount");
+  command->add_option("--pcap", state->pcap, "file for every network frame, with virtual time");
   command->add_flag("--quiet", state->quiet, "do not print the guest's console");
   state->engine.add_to(*command);
   state->plugins.add_to(*command);
@@ -215,6 +216,7 @@ Command add_replay(CLI::App& app) {
       throw Fatal(fmt::format("--from-checkpoint {} lies behind --until {}", *options.from_checkpoint,
                               options.until));
     options.print_output = !state->quiet;
+    options.pcap = state->pcap;
     const auto plugins =
         state->plugins.empty() ? nullptr : state->plugins.host(log, recorded_files(state->path));
     options.observer = plugins.get();

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <limits>
 
+#include "cli/network_options.h"
 #include "cli/values.h"
 #include "semihost/host_files.h"
 
@@ -185,13 +186,20 @@ void MachineText::add_to(CLI::App& command) {
           "on, off, or target=native/gdb/auto,arg=WORD,chardev=CONSOLE (as for --serial); on by default for "
           "bare-metal ELF")
       ->type_name("[=TEXT]");
+  command
+      .add_option("--net", nets,
+                  "none, or user[,hostfwd=tcp::2222-:22][,tftp=DIR]...: what the network adapter's cable "
+                  "leads to (docs/networks.md)")
+      ->take_all()
+      ->allow_extra_args(false);
+  command.add_option("--pcap", pcap, "file for every network frame, with virtual time");
   command.add_option("--semihost-root", semihost_root,
                      "folder whose files the guest may use through semihosting");
   command.add_option("--icount-shift", icount_shift, "virtual nanoseconds per instruction = 2^N (default 3)");
   command.add_option("--max-icount", max_icount, "stop after N instructions (exit 124)");
   command.add_option("--pace", pace, "real: virtual time waits for the wall clock; max: as fast as possible");
   engine.add_to(command);
-  add_options_of_later_versions(command, {"--net", "-L,--sysroot"});
+  add_options_of_later_versions(command, {"-L,--sysroot"});
 }
 
 void MachineText::open_drives() const {
@@ -228,6 +236,7 @@ MachineConfig MachineText::config() const {
   config.append = append;
   open_drives();
   config.drives = opened_drives_;
+  for (const NetworkText& net : parse_networks(nets)) config.networks.push_back(net.adapter);
 
   auto add_file = [&config](const char* role, const std::string& option, const std::string& path,
                             u64 address = kNever) {
@@ -275,6 +284,8 @@ replay::HostOptions MachineText::host() const {
   host.engine = engine.options();
   host.serial = parse_console("--serial", serial);
   if (!semihosting.empty()) host.semihosting_console = parse_semihosting(semihosting).console;
+  for (const NetworkText& net : parse_networks(nets)) host.networks.push_back(net.options);
+  host.pcap = pcap;
   host.semihost_root = semihost_root;
   auto files = std::make_shared<semihost::HostFiles>(semihost_root);
   host.services[InputKind::Semihost] = replay::make_service(

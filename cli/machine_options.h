@@ -20,8 +20,8 @@ struct EngineText {
 /// Options as text. `config()` and `host()` check them and read the files.
 struct MachineText {
   std::string image, machine, cpu, memory, smp, bios, kernel, initrd, append, dtb, board, svd,
-      serial = "stdio", semihosting, semihost_root, icount_shift, max_icount, pace;
-  std::vector<std::string> loads, drives, guest_args;
+      serial = "stdio", semihosting, semihost_root, icount_shift, max_icount, pace, pcap;
+  std::vector<std::string> loads, drives, nets, guest_args;
   EngineText engine;
 
   void add_to(CLI::App& command);

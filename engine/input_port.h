@@ -18,7 +18,7 @@ enum class InputKind : u8 {
   Reset = 7,            // Async: somebody pressed reset.
   RegisterWrite = 8,    // Async: a debugger or plugin wrote a register.
   MemoryWrite = 9,      // Async: a debugger or plugin wrote memory.
-  Network = 10,         // Async: one packet.
+  Network = 10,         // Async: one Ethernet frame without its checksum.
   Disk = 11,            // Answer: bytes of a drive. Request: kDiskRead and what follows it.
   Clock = 12,           // Async: a plugin has virtual time jump forward. u64 LE, to what, ns.
 };
@@ -39,7 +39,7 @@ class InputSink {
  public:
   virtual ~InputSink() = default;
   /// How many bytes it can accept now. A function of guest state alone (for instance: free places in a FIFO);
-  /// a byte is never offered beyond it, so none is lost.
+  /// a byte is never offered beyond it, so none is lost. Network: how long a frame may be, 0 if none fits.
   virtual std::size_t receivable() const = 0;
   /// How many of those a host that has plenty gives at a time. 0: not now, they might be lost; but a host
   /// that has waited long may give them, since a guest may look for input in a way that cannot be seen.
@@ -62,7 +62,8 @@ class InputPort {
   /// The sink of `channel` has become able to take more, and nothing is left there for the guest to take
   /// first: look for pending bytes at once. Only a hint about host time, hence without effect on a replay.
   virtual void ready(Channel channel) = 0;
-  /// Bytes leaving the machine. Recomputed in a replay and checked by hash.
+  /// Bytes leaving the machine; where InputKind::Network is received, one frame. Recomputed in a replay and
+  /// checked by hash.
   virtual void output(Channel channel, ByteView data) = 0;
 };
 

@@ -1,6 +1,7 @@
 // How parts find targets without naming them: targets register machine kinds; replay/ and cli/ build by
 // configuration.
 #pragma once
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -27,6 +28,11 @@ struct MachineDrive {
   bool write_through = false;  // only in runs that keep nothing
 };
 
+/// A network adapter of the board whose cable is plugged in.
+struct NetworkAdapter {
+  std::array<u8, 6> mac{};
+};
+
 /// Everything that determines a machine. Saved in the recording; equal configurations build equal machines.
 struct MachineConfig {
   std::string machine;  // "virt"; empty: from the image
@@ -38,6 +44,8 @@ struct MachineConfig {
   std::string append;                   // kernel command line
   std::vector<std::string> guest_args;  // image name first
   bool semihosting = false;
+  /// Of the board's network adapters, in tree order, the first ones; the others have no cable.
+  std::vector<NetworkAdapter> networks;
   std::vector<MachineFile> files;
   std::vector<MachineDrive> drives;
 };

@@ -21,6 +21,8 @@ constexpr u64 kMs = 1'000'000;
 /// would notice.
 constexpr u64 kSliceNs = 3 * kMs;
 constexpr Icount kMinSlice = 5'000;
+/// While an answer from a network is expected.
+constexpr Icount kAnswerSlice = 20'000;
 constexpr Icount kMaxSlice = Icount{1} << 26;
 /// Output waits at most this long for others to be written with it.
 constexpr u64 kOutputDelayNs = 5 * kMs;
@@ -32,11 +34,12 @@ constexpr u64 kMaxIdleJumps = 1'000'000;
 
 }  // namespace
 
-LiveDriver::LiveDriver(Machine& machine, LivePort& port, Consoles consoles, const Interrupts& interrupts,
+LiveDriver::LiveDriver(Machine& machine, LivePort& port, HostEnds ends, const Interrupts& interrupts,
                        const HostOptions& host, Recorder* recorder)
     : machine_(machine),
       port_(port),
-      lines_(std::move(consoles), port, interrupts),
+      lines_(std::move(ends.consoles), port, interrupts),
+      networks_(std::move(ends.networks), port),
       interrupts_(interrupts),
       host_(host),
       recorder_(recorder),
@@ -44,7 +47,9 @@ LiveDriver::LiveDriver(Machine& machine, LivePort& port, Consoles consoles, cons
       pause_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       wake_fd_(::epoll_create1(EPOLL_CLOEXEC)) {
   lines_.begin();
-  for (int fd : {pause_fd_, interrupts_.fd()}) {
+  std::vector<int> wakers = networks_.fds();
+  wakers.insert(wakers.end(), {pause_fd_, interrupts_.fd()});
+  for (int fd : wakers) {
     epoll_event event{};
     event.events = EPOLLIN;
     if (fd < 0 || wake_fd_ < 0 || ::epoll_ctl(wake_fd_, EPOLL_CTL_ADD, fd, &event) != 0)
@@ -115,6 +120,7 @@ std::optional<StopKind> LiveDriver::end_reason() const {
 Icount LiveDriver::slice_limit() const {
   const Icount now = machine_.icount();
   Icount limit = std::min(host_.max_icount, now + slice_);
+  if (networks_.any() && networks_.expects_answer(host_now_ns())) limit = std::min(limit, now + kAnswerSlice);
   if (recorder_ != nullptr) limit = std::min(limit, recorder_->next_stop());
   return limit;
 }
@@ -157,7 +163,7 @@ void LiveDriver::throttle(u64 host_now) {
   const u64 until = pacer_.may_go_on_at(machine_.clock().now(), host_now);
   if (until == 0) return;
   flush();
-  if (sleep_for_input(until)) lines_.read();
+  sleep_for_input(until);
 }
 
 // ---- Idle ----------------------------------------------------------------------------------------------
@@ -170,7 +176,7 @@ std::optional<StopKind> LiveDriver::idle() {
 
   const VirtualNs now = machine_.clock().now();
   const VirtualNs deadline = machine_.next_wakeup();
-  const bool comes = lines_.may_get_input();
+  const bool comes = lines_.may_get_input() || networks_.any();
   if ((deadline == kNever && !comes) || idle_jumps_ >= kMaxIdleJumps) return StopKind::WaitsForever;
 
   const u64 start = host_now_ns();
@@ -179,8 +185,7 @@ std::optional<StopKind> LiveDriver::idle() {
     if (port_.pending_size() != 0 || (recorder_ != nullptr && recorder_->has_unflushed())) flush();
     if (auto reason = end_reason()) return reason;  // nobody has taken the output
     while (sleep_for_input(until)) {
-      lines_.read();
-      if (lines_.can_deliver()) {
+      if (lines_.can_deliver() || networks_.can_deliver()) {
         // The time that the guest has waited passes for it too, but the timer is not reached.
         const VirtualNs then =
             std::min(now + (host_now_ns() - start), deadline == kNever ? kNever : deadline - 1);
@@ -189,7 +194,7 @@ std::optional<StopKind> LiveDriver::idle() {
         deliver();
         return std::nullopt;
       }
-      if (end_reason() || !lines_.watches()) return std::nullopt;
+      if (end_reason() || !(lines_.watches() || networks_.any())) return std::nullopt;
     }
     const u64 after = host_now_ns();
     pacer_.slept(until, after);
@@ -209,7 +214,8 @@ bool LiveDriver::sleep_for_input(u64 host_deadline) {
     const u64 timeout = host_deadline == kNever ? kNever : host_deadline - now;
     const bool input = watch ? lines_.wait(timeout, wake_fd_) : wait_readable(-1, timeout, wake_fd_);
     slept_ns_ += host_now_ns() - now;
-    if (input) return true;
+    if (input) lines_.read();
+    if (networks_.read() || input) return true;
   }
 }
 
@@ -217,12 +223,15 @@ bool LiveDriver::sleep_for_input(u64 host_deadline) {
 
 void LiveDriver::poll_host() {
   if (lines_.watches() && lines_.wait(0, -1)) lines_.read();
+  networks_.read();
 }
 
 bool LiveDriver::deliver() {
-  if (!lines_.can_deliver()) return false;
+  const bool keys = lines_.can_deliver(), frames = networks_.can_deliver();
+  if (!keys && !frames) return false;
   if (at_idle_) pin_idle(machine_.clock().now());
-  lines_.deliver();
+  if (keys) lines_.deliver();
+  if (frames) networks_.deliver();
   return true;
 }
 
@@ -231,8 +240,8 @@ bool LiveDriver::deliver() {
 void LiveDriver::flush_if_due(u64 now) {
   const u64 since = now - last_flush_ns_;
   const std::size_t pending = port_.pending_size();
-  if (pending >= LivePort::kMaxPending || (pending != 0 && since >= kOutputDelayNs) ||
-      (recorder_ != nullptr && since >= kCoverNs))
+  if (pending >= LivePort::kMaxPending || !port_.pending_frames().empty() ||
+      (pending != 0 && since >= kOutputDelayNs) || (recorder_ != nullptr && since >= kCoverNs))
     flush();
 }
 
@@ -243,6 +252,7 @@ void LiveDriver::flush() {
     recorder_->flush(machine_.icount());
   }
   lines_.flush();
+  networks_.flush();
   last_flush_ns_ = host_now_ns();
 }
 

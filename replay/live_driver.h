@@ -6,18 +6,25 @@
 #include "replay/host_lines.h"
 #include "replay/interrupts.h"
 #include "replay/live_port.h"
+#include "replay/network_lines.h"
 #include "replay/pacer.h"
 #include "replay/recorder.h"
 #include "replay/session.h"
 
 namespace hindcast::replay {
 
+/// What the guest's lines lead to.
+struct HostEnds {
+  Consoles consoles;
+  std::vector<std::shared_ptr<Network>> networks;
+};
+
 /// Runs the machine to its end. With a recorder, output is given to the host only after the events that led
 /// to it are in the store, and the recording is closed at the end.
 class LiveDriver {
  public:
   /// `recorder`: null for a run that keeps nothing. All references must outlive the driver.
-  LiveDriver(Machine& machine, LivePort& port, Consoles consoles, const Interrupts& interrupts,
+  LiveDriver(Machine& machine, LivePort& port, HostEnds ends, const Interrupts& interrupts,
              const HostOptions& host, Recorder* recorder);
   ~LiveDriver();
   LiveDriver(const LiveDriver&) = delete;
@@ -62,13 +69,13 @@ class LiveDriver {
   /// Timers have fired here and the next vCPU was chosen. Input would come too late here: in a replay it
   /// comes before that.
   bool at_boundary() const { return boundary_at_ == machine_.icount(); }
-  /// Sleeps until input comes, a signal, or `host_deadline` (kNever: none). True: the console can be read.
+  /// Sleeps until input comes, which it takes, a signal, or `host_deadline` (kNever: none). True: input came.
   bool sleep_for_input(u64 host_deadline);
 
   /// Makes the changes that the observer wants here. True: there were some.
   bool make_changes();
 
-  /// Takes what has been typed, without waiting.
+  /// Takes what has been typed, and come from networks, without waiting.
   void poll_host();
   /// Gives the guest what has been read, as far as it can take it. True if it was given anything.
   bool deliver();
@@ -87,6 +94,7 @@ class LiveDriver {
   Machine& machine_;
   LivePort& port_;
   HostLines lines_;
+  NetworkLines networks_;
   const Interrupts& interrupts_;
   const HostOptions& host_;
   Recorder* recorder_;

@@ -59,6 +59,13 @@ void LivePort::find_waiting() {
     if (sink.kind == InputKind::SemihostConsole && sink.sink->receivable() != 0) waiting_.insert(channel);
 }
 
+std::vector<Channel> LivePort::network_channels() const {
+  std::vector<Channel> channels;
+  for (const auto& [channel, sink] : sinks())
+    if (sink.kind == InputKind::Network) channels.push_back(channel);
+  return channels;
+}
+
 void LivePort::note_warp(VirtualNs when) {
   Bytes payload;
   put_le(payload, when, 8);
@@ -67,6 +74,12 @@ void LivePort::note_warp(VirtualNs when) {
 
 void LivePort::emit(Channel channel, ByteView data) {
   if (data.empty() || machine() == nullptr) return;
+  if (sink(channel, InputKind::Network) != nullptr) {
+    if (frames_.size() < kMaxPendingFrames) frames_.push_back({channel, Bytes(data.begin(), data.end())});
+    last_output_ = icount();
+    stop_soon();  // somebody waits for it, most likely the guest itself for the answer
+    return;
+  }
   if (!is_console(channel)) return;
   last_output_ = icount();
   Bytes& pending = separate_ && sink(channel, InputKind::Serial) != nullptr ? pending_serial_ : pending_;

@@ -2,6 +2,8 @@
 #pragma once
 #include <exception>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "replay/event_format.h"
 #include "replay/host_services.h"
@@ -17,6 +19,9 @@ class LivePort : public PortBase {
  public:
   /// More console output than this is not held back: the machine is stopped so that it can be written.
   static constexpr std::size_t kMaxPending = 64 * 1024;
+
+  /// Frames that the guest sends faster than they can be given to the host are lost, as on a real wire.
+  static constexpr std::size_t kMaxPendingFrames = 4096;
 
   explicit LivePort(HostServices services) : services_(std::move(services)) {}
 
@@ -54,6 +59,17 @@ class LivePort : public PortBase {
     pending_.clear();
     pending_serial_.clear();
   }
+  /// A frame that the guest has sent.
+  struct Frame {
+    Channel channel;
+    Bytes data;
+  };
+  /// Those not yet given to the host.
+  const std::vector<Frame>& pending_frames() const { return frames_; }
+  std::vector<Frame> take_frames() { return std::exchange(frames_, {}); }
+  /// The channels that receive network frames, ascending.
+  std::vector<Channel> network_channels() const;
+
   /// Where the last byte of output was produced; kNever if there was none.
   Icount last_output() const { return last_output_; }
 
@@ -74,6 +90,7 @@ class LivePort : public PortBase {
   bool reads_serial_ = true;
   bool separate_ = false;
   Bytes pending_, pending_serial_;
+  std::vector<Frame> frames_;
   Icount last_output_ = kNever;
   std::exception_ptr failure_;
 };

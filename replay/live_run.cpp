@@ -36,6 +36,7 @@ class BranchPort final : public RecordingPort {
 
 HostOptions unwatched(HostOptions host) {
   host.observer = nullptr;
+  host.pcap.clear();  // the first run's
   return host;
 }
 
@@ -49,13 +50,14 @@ HostServices services_of(const HostOptions& host) {
 
 LiveRun::LiveRun(MachineConfig config, HostOptions host, const RecordOptions& options)
     : host_(std::move(host)),
+      pcap_(host_.pcap),
       path_(options.path),
       interrupts_(std::make_shared<Interrupts>()),
       recorder_(options) {
   port_ = std::make_unique<RecordingPort>(services_of(host_), recorder_);
   machine_ = Registry::instance().build(config, host_.engine, *port_);
   port_->bind(machine_.get());
-  open_consoles(config.semihosting);
+  open_lines(config.semihosting);
   // Likewise an observer that refuses.
   observation_.emplace(host_.observer, *machine_, true);
   recorder_.start(encode_meta(config), config);
@@ -65,6 +67,7 @@ LiveRun::LiveRun(MachineConfig config, HostOptions host, const RecordOptions& op
 LiveRun::LiveRun(PastNavigator& past, HostOptions host, const RecordOptions& options,
                  std::shared_ptr<Interrupts> interrupts)
     : host_(unwatched(std::move(host))),
+      pcap_(host_.pcap),
       path_(options.path),
       interrupts_(interrupts ? std::move(interrupts) : std::make_shared<Interrupts>()),
       recorder_(options) {
@@ -74,7 +77,7 @@ LiveRun::LiveRun(PastNavigator& past, HostOptions host, const RecordOptions& opt
   port_->bind(machine_.get());
   past.clone_into(*machine_, *port_);
   port_->find_waiting();
-  open_consoles(config.semihosting);
+  open_lines(config.semihosting);
   recorder_.start_branch(encode_meta(config), config, past.reader(), machine_->icount(), past.next_event());
   if (machine_->icount() != 0) recorder_.checkpoint(*machine_, *port_);
   start_driver();
@@ -82,15 +85,18 @@ LiveRun::LiveRun(PastNavigator& past, HostOptions host, const RecordOptions& opt
 
 LiveRun::~LiveRun() { interrupts_->unwatch(machine_.get()); }
 
-/// First: a console that cannot be opened leaves no recording behind.
-void LiveRun::open_consoles(bool semihosting) {
+/// First: a network or console that cannot be opened leaves no recording behind.
+void LiveRun::open_lines(bool semihosting) {
+  pcap_.watch(*port_);
+  host_.open_networks = open_networks(host_);
   consoles_ = replay::open_consoles(host_, semihosting, interrupts_->fd());
   host_.console = consoles_.serial;
   host_.semihosting = consoles_.semihosting;
 }
 
 void LiveRun::start_driver() {
-  driver_ = std::make_unique<LiveDriver>(*machine_, *port_, consoles_, *interrupts_, host_, &recorder_);
+  driver_ = std::make_unique<LiveDriver>(*machine_, *port_, HostEnds{consoles_, host_.open_networks},
+                                         *interrupts_, host_, &recorder_);
   interrupts_->watch(machine_.get());
 }
 
@@ -101,6 +107,7 @@ const RunResult& LiveRun::finish(StopKind kind, int signal) {
   }
   // Only now: whatever was recorded has been closed properly.
   consoles_.check();
+  pcap_.finish();
   return *result_;
 }
 

@@ -6,6 +6,7 @@
 #include "replay/live_driver.h"
 #include "replay/observer.h"
 #include "replay/past_navigator.h"
+#include "replay/pcap.h"
 
 namespace hindcast::replay {
 
@@ -40,11 +41,12 @@ class LiveRun {
   bool finished() const { return result_.has_value(); }
 
  private:
-  void open_consoles(bool semihosting);
+  void open_lines(bool semihosting);
   void start_driver();
 
   HostOptions host_;
   Consoles consoles_;
+  PcapWriter pcap_;
   std::string path_;
   std::shared_ptr<Interrupts> interrupts_;
   Recorder recorder_;

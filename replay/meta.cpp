@@ -67,6 +67,15 @@ u64 to_number(const json& j, u64 max = ~u64{0}) {
   return j.get<u64>();
 }
 
+/// Twelve hexadecimal digits.
+std::array<u8, 6> to_mac(const std::string& digits) {
+  std::array<u8, 6> mac;
+  if (digits.size() != 2 * mac.size()) throw Fatal("a network adapter's address has twelve digits");
+  for (std::size_t i = 0; i < mac.size(); ++i)
+    mac[i] = static_cast<u8>(nibble(digits[2 * i]) * 16 + nibble(digits[2 * i + 1]));
+  return mac;
+}
+
 Meta parse(const json& j) {
   Meta meta;
   meta.schema_version = static_cast<u32>(to_number(j.at("schema"), ~u32{0}));
@@ -86,6 +95,9 @@ void parse_config(const json& j, Meta& meta) {
   c.append = to_text(j.at("append"));
   for (const json& arg : j.at("guest_args")) c.guest_args.push_back(to_text(arg));
   c.semihosting = j.at("semihosting").get<bool>();
+  // Older recordings say nothing of networks: they have none.
+  if (j.contains("networks"))
+    for (const json& mac : j.at("networks")) c.networks.push_back({to_mac(to_text(mac))});
   for (const json& f : j.at("files")) {
     MachineFile file;
     file.role = to_text(f.at("role"));
@@ -114,6 +126,8 @@ Bytes encode_meta(const MachineConfig& config) {
     drives.push_back({{"name", from_text(d.name)}, {"bytes", d.bytes}, {"read_only", d.read_only}});
   json args = json::array();
   for (const std::string& arg : config.guest_args) args.push_back(from_text(arg));
+  json networks = json::array();
+  for (const NetworkAdapter& adapter : config.networks) networks.push_back(hex(adapter.mac));
   const json meta = {{"schema", storage::kPlainSchema},  // of this description
                      {"model", kModelVersion},
                      {"build", build_id()},
@@ -127,6 +141,7 @@ Bytes encode_meta(const MachineConfig& config) {
                        {"append", from_text(config.append)},
                        {"guest_args", args},
                        {"semihosting", config.semihosting},
+                       {"networks", networks},
                        {"files", files},
                        {"drives", drives}}}};
   const std::string text = meta.dump();

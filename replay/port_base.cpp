@@ -8,6 +8,8 @@ namespace hindcast::replay {
 
 void PortBase::output(Channel channel, ByteView data) {
   output_hash_.add(channel, data);
+  if (frame_watcher_ && machine_ != nullptr && sink(channel, InputKind::Network) != nullptr)
+    frame_watcher_(machine_->clock().now(), data);
   emit(channel, data);
 }
 
@@ -58,6 +60,7 @@ std::optional<std::string> PortBase::deliver(InputKind kind, Channel channel, By
       if (data.size() > room || room == 0)
         return fmt::format("the receiver on channel {} can take {} bytes, not {}", channel, room,
                            data.size());
+      if (frame_watcher_ && kind == InputKind::Network) frame_watcher_(m.clock().now(), data);
       receiver->receive(kind, data);
       break;
     }

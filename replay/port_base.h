@@ -1,5 +1,6 @@
 // What live, recording and replaying ports have in common: the sinks and the output hash.
 #pragma once
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -39,6 +40,11 @@ class PortBase : public InputPort {
   /// What a checkpoint has to hold beside the machine.
   void state(Archive& ar) { output_hash_.state(ar); }
 
+  /// Told of each network frame as it passes, either way, with the virtual time. Must not throw: translated
+  /// code may be below it.
+  using FrameWatcher = std::function<void(VirtualNs, ByteView)>;
+  void watch_frames(FrameWatcher watcher) { frame_watcher_ = std::move(watcher); }
+
   /// Hands an input to its receiver, now, and wakes those who wait. Nullopt; or, when the guest's state does
   /// not allow it, what is wrong ("nobody receives on channel 3"), and then nothing was changed.
   std::optional<std::string> deliver(InputKind kind, Channel channel, ByteView data);
@@ -53,6 +59,7 @@ class PortBase : public InputPort {
   Machine* machine_ = nullptr;
   std::map<Channel, Sink> sinks_;
   OutputHash output_hash_;
+  FrameWatcher frame_watcher_;
 };
 
 }  // namespace hindcast::replay

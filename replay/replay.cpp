@@ -11,6 +11,7 @@
 #include "replay/checkpoint.h"
 #include "replay/host_clock.h"
 #include "replay/host_io.h"
+#include "replay/pcap.h"
 #include "replay/player.h"
 #include "replay/session.h"
 
@@ -98,11 +99,15 @@ RunResult replay(const std::string& path, const ReplayOptions& options) try {
   }
   if (options.from_checkpoint) player.restore_before(*options.from_checkpoint);
   player.port().keep_output(options.print_output);
+  PcapWriter pcap(options.pcap);
+  pcap.watch(player.port());
   const Observation observation(options.observer, player.machine(), false);
   if (options.observer != nullptr) options.observer->set_limited(options.until < player.end_icount());
 
   RunResult result;
-  if (!play(player, options)) {
+  const bool read = play(player, options);
+  pcap.finish();
+  if (!read) {
     result.kind = StopKind::Interrupted;
     result.signal = SIGPIPE;
     result.icount = player.icount();

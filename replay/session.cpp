@@ -5,6 +5,8 @@
 #include "replay/live_driver.h"
 #include "replay/live_port.h"
 #include "replay/meta.h"
+#include "replay/network_lines.h"
+#include "replay/pcap.h"
 
 namespace hindcast::replay {
 namespace {
@@ -14,16 +16,21 @@ RunResult drive(MachineConfig& config, const HostOptions& host, LivePort& port, 
   Interrupts interrupts;  // ends before the machine, which a signal would stop
   machine = Registry::instance().build(config, host.engine, port);
   port.bind(machine.get());
-  // First: a console that cannot be opened leaves no recording behind.
+  // First: a network or console that cannot be opened leaves no recording behind.
+  PcapWriter pcap(host.pcap);
+  pcap.watch(port);
+  std::vector<std::shared_ptr<Network>> networks = open_networks(host);
   const Consoles consoles = open_consoles(host, config.semihosting, interrupts.fd());
   // Likewise an observer that refuses; what it has to say at the end comes after the recording was closed.
   const Observation observation(host.observer, *machine, true);
   if (recorder != nullptr) recorder->start(encode_meta(config), config);
   interrupts.watch(machine.get());
-  RunResult result = LiveDriver(*machine, port, consoles, interrupts, host, recorder).run();
+  RunResult result =
+      LiveDriver(*machine, port, {consoles, std::move(networks)}, interrupts, host, recorder).run();
   interrupts.watch(nullptr);
   // Only now: whatever was recorded has been closed properly.
   consoles.check();
+  pcap.finish();
   return result;
 }
 

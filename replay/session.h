@@ -11,6 +11,7 @@
 #include "engine/registry.h"
 #include "replay/host_services.h"
 #include "replay/keeper.h"
+#include "replay/network.h"
 #include "replay/observer.h"
 #include "replay/run_result.h"
 
@@ -36,6 +37,10 @@ struct HostOptions {
   /// The semihosting console. Nullopt: the serial port's, or, where that takes no input, standard input and
   /// output.
   std::optional<ConsoleOptions> semihosting_console;
+  /// What the cables of MachineConfig::networks lead to, by their numbers.
+  std::vector<NetworkOptions> networks;
+  /// File that gets every network frame, in pcap format; empty: none.
+  std::string pcap;
   Pace pace = Pace::Max;
   Icount max_icount = kNever;
   /// For whoever registers the Semihost service. Empty: the guest gets no host file.
@@ -45,6 +50,8 @@ struct HostOptions {
   HostServices services;
   /// Open already, instead of `serial` and of `semihosting_console`, when set (tests, embedding, branches).
   std::shared_ptr<class Console> console, semihosting;
+  /// Open already, instead of `networks`, when not empty.
+  std::vector<std::shared_ptr<Network>> open_networks;
   /// Called now and then on the machine's thread, for the status line.
   std::function<void(const struct Progress&)> progress;
   /// Watches the run from its first instruction on; not owned.
@@ -78,6 +85,7 @@ struct ReplayOptions {
   EngineOptions engine;
   Icount until = kNever;
   bool print_output = true;  // the guest's console on stdout
+  std::string pcap;          // as in HostOptions; the same bytes as were written when it was recorded
   /// Start from the last checkpoint at or before this icount instead of from power-on (tests, later seeking).
   std::optional<Icount> from_checkpoint;
   std::function<void(const Progress&)> progress;

@@ -19,9 +19,10 @@ IrqSink* build_stellaris_system(const DeviceSite& site);
 IrqSink* build_stellaris_gptm(const DeviceSite& site);
 IrqSink* build_stellaris_i2c(const DeviceSite& site);
 IrqSink* build_stellaris_adc(const DeviceSite& site);
-IrqSink* build_stellaris_ethernet(const DeviceSite& site);
 IrqSink* build_stellaris_flash(const DeviceSite& site);
 IrqSink* build_pl061(const DeviceSite& site);
+// stellaris_ethernet.cpp
+IrqSink* build_stellaris_ethernet(const DeviceSite& site);
 // stm32_timer.cpp, stm32_soc.cpp
 IrqSink* build_stm32_timer(const DeviceSite& site);
 IrqSink* build_stm32_rcc(const DeviceSite& site);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/machine.h"
+#include "engine/registry.h"
 #include "targets/loader/device_tree.h"
 
 namespace hindcast::devices {
@@ -18,6 +19,7 @@ struct DeviceSite {
   Channel channel = 0;  // the device's way outside
   std::vector<loader::DtRange> regs;
   std::vector<IrqLine> interrupts;  // in the order of the node's interrupts; unconnected entries included
+  const NetworkAdapter* network = nullptr;  // of a network adapter; null: no cable
 
   /// The n-th register range. Fatal if the tree has none, or one of fewer than `least` bytes.
   const loader::DtRange& reg(std::size_t n, u64 least) const;
@@ -50,6 +52,7 @@ inline constexpr Channel kSerialChannels = 0;
 inline constexpr Channel kClockChannels = 0x100;
 inline constexpr Channel kEntropyChannels = 0x200;
 inline constexpr Channel kDriveChannels = 0x400;
+inline constexpr Channel kNetworkChannels = 0x500;
 inline constexpr Channel kNoChannel = 0xffff;
 inline constexpr Channel kBoardChannel = 0x300;  // of the board itself: its tree's random seed
 

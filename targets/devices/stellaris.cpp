@@ -1,6 +1,5 @@
 // The peripherals of the Stellaris LM3S6965 (its data sheet, chapters 5, 8, 9, 11, 12, 14 and 16): system
-// control, pins and timers; converters, I2C and Ethernet as far as setting them up and finding no partner
-// goes.
+// control, pins and timers; converters and I2C as far as setting them up and finding no partner goes.
 #include <array>
 
 #include "targets/devices/down_counter.h"
@@ -56,11 +55,6 @@ constexpr RegisterSpec kAdc[] = {
     {0x44, 0, kAll},   {0x48, 0},        {0x4c, 0x100},          {0x60, 0, kAll},  {0x64, 0, kAll},
     {0x68, 0},         {0x6c, 0x100},    {0x80, 0, kAll},        {0x84, 0, kAll},  {0x88, 0},
     {0x8c, 0x100},     {0xa0, 0, 15},    {0xa4, 0, 15},          {0xa8, 0},        {0xac, 0x100}};
-// Ethernet: no packet waits, the transmitter is free, and the PHY's registers read as 0, so there is no link.
-constexpr RegisterSpec kEthernet[] = {
-    {0x00, 0, 0, 0x7f}, {0x04, 0x7f, 0x7f}, {0x08, 8, 0x1f},    {0x0c, 0, 0x1f}, {0x10, 0, 0},
-    {0x14, 0, kAll},    {0x18, 0, 0xffff},  {0x1c, 0x3f, 0x3f}, {0x20, 0, 0xfa}, {0x24, 0x80, 0xff},
-    {0x2c, 0, 0xffff},  {0x30, 0, 0},       {0x34, 0, 0},       {0x38, 0, 0}};
 constexpr RegisterSpec kFlashControl[] = {{0x00, 0, 0x3ffff}, {0x04, 0, kAll}, {0x08, 0, 0},
                                           {0x0c, 0, 0},       {0x10, 0, 3},    {0x14, 0, 0, 3}};
 
@@ -195,7 +189,6 @@ IrqSink* add_table(const DeviceSite& site) {
 IrqSink* build_stellaris_system(const DeviceSite& site) { return add_table<kSystem>(site); }
 IrqSink* build_stellaris_i2c(const DeviceSite& site) { return add_table<kI2c>(site); }
 IrqSink* build_stellaris_adc(const DeviceSite& site) { return add_table<kAdc>(site); }
-IrqSink* build_stellaris_ethernet(const DeviceSite& site) { return add_table<kEthernet>(site); }
 IrqSink* build_stellaris_flash(const DeviceSite& site) { return add_table<kFlashControl>(site); }
 
 IrqSink* build_stellaris_gptm(const DeviceSite& site) {

@@ -284,7 +284,7 @@ std::unique_ptr<Machine> build_arm_board(MachineConfig& config, const EngineOpti
     machine->set_extension(arm::kItmToSerial, std::make_shared<bool>(true));
   add_flash(*machine, tree);
   add_memory(*machine, tree, {});
-  add_devices(*machine, tree);
+  add_devices(*machine, tree, config.networks);
   add_stubs(*machine, tree);
   if (arch.has(arm::ext::BitBand)) arm::add_bit_bands(*machine);
   if (arch.has(arm::ext::Main)) add_vendors_peripherals(*machine);

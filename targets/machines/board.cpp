@@ -75,6 +75,17 @@ std::vector<Planned> plan_devices(const DeviceTree& tree) {
   return planned;
 }
 
+void check_networks(const std::vector<Planned>& planned, std::size_t cables) {
+  const auto adapters =
+      static_cast<std::size_t>(std::count_if(planned.begin(), planned.end(), [](const Planned& p) {
+        return p.model->first_channel == devices::kNetworkChannels;
+      }));
+  if (cables <= adapters) return;
+  if (adapters == 0) throw Fatal("--net: this board has no network adapter; leave it out");
+  throw Fatal(fmt::format("--net: this board has {} network adapter{}, not {}", adapters,
+                          adapters == 1 ? "" : "s", cables));
+}
+
 }  // namespace
 
 std::vector<DtRange> memory_ranges(const DeviceTree& tree) {
@@ -109,9 +120,10 @@ void add_memory(Machine& machine, const DeviceTree& tree, std::span<const DtRang
   }
 }
 
-void add_devices(Machine& machine, const DeviceTree& tree) {
+void add_devices(Machine& machine, const DeviceTree& tree, std::span<const NetworkAdapter> networks) {
   std::map<u32, Sink> sinks = vcpu_sinks(machine, tree);
   std::vector<Planned> planned = plan_devices(tree);
+  check_networks(planned, networks.size());
   // Controllers come before what is connected to them, wherever they stand in the tree.
   while (!planned.empty()) {
     std::vector<Planned> later;
@@ -142,6 +154,9 @@ void add_devices(Machine& machine, const DeviceTree& tree) {
         continue;
       }
       devices::DeviceSite site{machine, *p.node, p.name, p.channel, p.node->reg(), std::move(lines)};
+      const auto adapter = static_cast<std::size_t>(p.channel - devices::kNetworkChannels);
+      if (p.model->first_channel == devices::kNetworkChannels && adapter < networks.size())
+        site.network = &networks[adapter];
       IrqSink* sink = p.model->build(site);
       if (std::optional<u32> phandle = p.node->cell("phandle"); sink != nullptr && phandle)
         sinks[*phandle] = {sink, false};

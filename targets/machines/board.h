@@ -4,6 +4,7 @@
 #include <span>
 
 #include "engine/machine.h"
+#include "engine/registry.h"
 #include "targets/loader/device_tree.h"
 
 namespace hindcast::machines {
@@ -13,9 +14,10 @@ namespace hindcast::machines {
 void add_memory(Machine& machine, const loader::DeviceTree& tree, std::span<const loader::DtRange> holes);
 
 /// Adds every enabled device that has a model; nodes without one are left alone. Names and channels follow
-/// tree order. CPU nodes' interrupt controllers stand for the vCPUs, by the order of the CPU nodes. Throws
-/// Fatal for a tree that contradicts itself.
-void add_devices(Machine& machine, const loader::DeviceTree& tree);
+/// tree order; the first network adapters get the cables of `networks`. CPU nodes' interrupt controllers
+/// stand for the vCPUs, by the order of the CPU nodes. Throws Fatal for a tree that contradicts itself, and
+/// for more cables than adapters.
+void add_devices(Machine& machine, const loader::DeviceTree& tree, std::span<const NetworkAdapter> networks);
 
 /// Puts something in the place of each enabled device that has registers and no model, so that software that
 /// touches it goes on: reads give 0, writes change nothing, and the user is told of the first of each. Nodes

@@ -117,7 +117,7 @@ std::unique_ptr<Machine> build_riscv_board(MachineConfig& config, const EngineOp
   std::vector<DtRange> holes;
   if (place) holes.push_back(place->hole);
   add_memory(*machine, tree, holes);
-  add_devices(*machine, tree);
+  add_devices(*machine, tree, config.networks);
   devices::Htif* htif = nullptr;
   if (place) {
     htif = &machine->add_device<devices::Htif>("htif", *machine, place->hole.base, place->hole.size,

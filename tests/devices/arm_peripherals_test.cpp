@@ -144,7 +144,7 @@ TEST(Lan9118, IsFoundAndHasNoLink) {
     EXPECT_EQ(b.read(base + 0x84) & 1, 1u);
     b.write(base + 0xa4, 0xc0000003);
     EXPECT_EQ(b.read(base + 0xa4) >> 31, 0u);
-    EXPECT_EQ(b.read(base + 0xa8), 0x12005634u);
+    EXPECT_EQ(b.read(base + 0xa8), 0x12005452u);
     b.write(base + 0xa8, 1 << 11 | 2 << 6 | 1);  // PHY register 2
     b.write(base + 0xa4, 0x80000006);
     b.write(base + 0xa4, 0xc0000007);

@@ -386,7 +386,7 @@ class Board : public VirtTest {
           "interrupt-controller; #interrupt-cells = <1>; }; }; };" +
               nodes + "};");
       machines::add_memory(other, tree, {});
-      machines::add_devices(other, tree);
+      machines::add_devices(other, tree, {});
     });
   }
   static constexpr const char* kMemory =

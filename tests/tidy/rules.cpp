@@ -45,6 +45,7 @@ const std::vector<Library>& libraries() {
       {"libfdt", {"targets"}},
       {"CLI/", {"cli"}},
       {"nlohmann/", {"cli", "replay", "gdb"}},
+      {"libslirp", {"replay"}},
       {"spdlog/", {"cli"}},
   };
   return table;

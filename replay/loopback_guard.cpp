@@ -1,0 +1,88 @@
+#include "replay/loopback_guard.h"
+
+#include <algorithm>
+
+namespace hindcast::replay {
+namespace {
+
+constexpr std::size_t kEthernetHeader = 14, kIpv4Header = 20, kIpv6Header = 40;
+constexpr u16 kIpv4 = 0x0800, kIpv6 = 0x86dd;
+constexpr u8 kTcp = 6, kUdp = 17, kIcmp = 1;
+constexpr Ipv4 kEverybody = 0xffffffff;
+/// Programs on the host that can be answered at the same time.
+constexpr std::size_t kMostFlows = 4096;
+
+u16 be16(ByteView data, std::size_t at) { return static_cast<u16>(data[at] << 8 | data[at + 1]); }
+u32 be32(ByteView data, std::size_t at) { return u32{be16(data, at)} << 16 | be16(data, at + 2); }
+
+/// The payload of an IPv4 packet with a whole header; empty if it has none.
+ByteView payload_of(ByteView packet) {
+  const std::size_t header = 4 * (packet[0] & 15u);
+  return header < kIpv4Header || header > packet.size() ? ByteView() : packet.subspan(header);
+}
+
+}  // namespace
+
+bool LoopbackGuard::lifts_block() const {
+  return options_.host_loopback ||
+         std::any_of(options_.forwards.begin(), options_.forwards.end(), [](auto& f) { return f.udp; });
+}
+
+bool LoopbackGuard::allows(ByteView frame) const {
+  if (frame.size() < kEthernetHeader) return false;
+  const ByteView packet = frame.subspan(kEthernetHeader);
+  switch (be16(frame, 12)) {
+    case kIpv4: return allows_ipv4(packet);
+    case kIpv6: return allows_ipv6(packet);
+    default: return true;
+  }
+}
+
+bool LoopbackGuard::allows_ipv4(ByteView packet) const {
+  if (packet.size() < kIpv4Header) return false;
+  const Ipv4 to = be32(packet, 16);
+  // Its own host, as a kernel sees it; both reach the loopback.
+  if (to >> 24 == 127 || to >> 24 == 0) return false;
+  const bool router = to == options_.host || to == kEverybody;
+  return !router || options_.host_loopback || !lifts_block() || allows_router(packet);
+}
+
+bool LoopbackGuard::allows_ipv6(ByteView packet) {
+  if (packet.size() < kIpv6Header) return false;
+  // ::/96 and ::ffff:0:0/96: the unspecified address, the loopback's, and IPv4's in disguise.
+  const ByteView to = packet.subspan(24, 16);
+  const bool zeros = std::all_of(to.begin(), to.begin() + 10, [](u8 byte) { return byte == 0; });
+  return !(zeros && to[10] == to[11] && (to[10] == 0 || to[10] == 0xff));
+}
+
+bool LoopbackGuard::allows_router(ByteView packet) const {
+  const ByteView payload = payload_of(packet);
+  // A fragment says too little; nothing that is allowed needs any.
+  const bool fragment = (be16(packet, 6) & 0x3fff) != 0;
+  if (fragment || payload.size() < 8) return false;
+  const u8 protocol = packet[9];
+  if (protocol == kIcmp) return true;
+  if (protocol == kTcp) {
+    constexpr u8 kSyn = 2, kAck = 16;
+    return payload.size() >= 20 && (payload[13] & (kSyn | kAck)) != kSyn;
+  }
+  constexpr u16 kDhcp = 67, kTftp = 69;
+  const u16 from = be16(payload, 0), to = be16(payload, 2);
+  return protocol == kUdp && (to == kDhcp || to == kTftp || flows_.contains({from, to}));
+}
+
+void LoopbackGuard::note(ByteView frame) {
+  if (!lifts_block() || options_.host_loopback || frame.size() < kEthernetHeader + kIpv4Header) return;
+  const ByteView packet = frame.subspan(kEthernetHeader), payload = payload_of(packet);
+  if (be16(frame, 12) != kIpv4 || packet[9] != kUdp || payload.size() < 8 ||
+      be32(packet, 12) != options_.host)
+    return;
+  const std::pair<u16, u16> flow = {be16(payload, 2), be16(payload, 0)};
+  if (!flows_.insert(flow).second) return;
+  order_.push_back(flow);
+  if (order_.size() <= kMostFlows) return;
+  flows_.erase(order_.front());
+  order_.pop_front();
+}
+
+}  // namespace hindcast::replay

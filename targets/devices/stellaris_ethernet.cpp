@@ -1,0 +1,317 @@
+// The Ethernet controller of Stellaris microcontrollers (LM3S6965's data sheet, chapter 16): a MAC whose two
+// FIFOs of 2 KiB are read and written by words, and a PHY. Frames are sent at once, and received as long as
+// the FIFO has room; what comes later waits on the wire, so none is dropped.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "targets/devices/ethernet.h"
+#include "targets/devices/mmio.h"
+#include "targets/devices/model_registry.h"
+
+namespace hindcast::devices {
+namespace {
+
+constexpr u32 kStatus = 0x00, kMask = 0x04, kRxControl = 0x08, kTxControl = 0x0c, kData = 0x10,
+              kAddressLow = 0x14, kAddressHigh = 0x18, kThreshold = 0x1c, kMiiControl = 0x20,
+              kMiiDivider = 0x24, kMiiWrite = 0x2c, kMiiRead = 0x30, kPackets = 0x34, kTxRequest = 0x38,
+              kEnd = 0x40;
+// MACRIS and MACIM.
+constexpr u32 kReceived = 1, kTxError = 2, kTxEmpty = 4, kMiiDone = 0x20, kPhyInterrupt = 0x40,
+              kInterrupts = 0x7f;
+// MACRCTL and MACTCTL.
+constexpr u32 kRxEnable = 1, kAllGroups = 2, kPromiscuous = 4, kRxReset = 0x10;
+constexpr u32 kTxEnable = 1, kPad = 2, kAddCheck = 4;
+constexpr u32 kWholeFrame = 0x3f;  // MACTHR: sending waits for MACTR
+
+constexpr std::size_t kFifoBytes = 2048, kMostPackets = 31;
+constexpr std::size_t kLengthBytes = 2, kCheckBytes = 4, kHeaderBytes = 14;
+
+/// The internal PHY's registers (16.5.2). It has a link as soon as there is a cable.
+class Phy {
+ public:
+  explicit Phy(bool cable) : cable_(cable) {}
+  void reset() {
+    control_ = 0x3100;
+    advertised_ = 0x01e1;
+    interrupts_ = 0;
+    negotiate();
+  }
+  u32 read(u32 n) {
+    const bool done = cable_ && (control_ & kNegotiate) != 0;
+    switch (n) {
+      case 0: return control_;
+      case 1: return 0x7849 | (cable_ ? 4 : 0) | (done ? 0x20 : 0);
+      case 2: return 0x000e;
+      case 3: return 0x7237;
+      case 4: return advertised_;
+      case 5: return done ? 0x45e1 : 0;  // the partner can all that we can
+      case 6: return done ? 1 : 0;
+      case 16: return 0x0140;
+      case 17: {
+        const u32 value = interrupts_;
+        interrupts_ &= 0xff00;  // read to clear
+        return value;
+      }
+      case 18: return done ? 0x0c00 : 0;  // 100 Mbit/s, full duplex
+      case 19: return 0x4000;
+      default: return 0;
+    }
+  }
+  void write(u32 n, u32 value) {
+    constexpr u32 kReset = 0x8000, kRestart = 0x0200;
+    if (n == 0 && (value & kReset) != 0) return reset();
+    if (n == 0) {
+      control_ = value & 0x7d80;
+      if ((value & kRestart) != 0) negotiate();
+    }
+    if (n == 4) advertised_ = (value & 0x2de0) | 1;
+    if (n == 17) interrupts_ = (interrupts_ & 0xff) | (value & 0xff00);
+  }
+  bool interrupt() const { return (interrupts_ >> 8 & interrupts_ & 0xff) != 0; }
+  bool loopback() const { return (control_ & 0x4000) != 0; }
+  void state(Archive& ar) {
+    for (u32* field : {&control_, &advertised_, &interrupts_}) ar.field("phy", *field);
+  }
+
+ private:
+  static constexpr u32 kNegotiate = 0x1000;
+  /// Told of: negotiation done, link partner's answer, link up (MR17).
+  void negotiate() {
+    if (cable_ && (control_ & kNegotiate) != 0) interrupts_ |= 0x25;
+  }
+  bool cable_;
+  u32 control_ = 0, advertised_ = 0, interrupts_ = 0;
+};
+
+class StellarisEthernet final : public Device, public MmioHandler, public InputSink {
+ public:
+  explicit StellarisEthernet(const DeviceSite& site)
+      : Device(site.name),
+        machine_(site.machine),
+        irq_(site.irq()),
+        channel_(site.channel),
+        cable_(site.network != nullptr),
+        burnt_in_(cable_ ? site.network->mac : kDefaultMac),
+        phy_(cable_) {
+    if (cable_) machine_.port().attach(channel_, InputKind::Network, this);
+  }
+
+  void reset() override {
+    status_ = tx_control_ = mii_control_ = mii_write_ = mii_read_ = 0;
+    mask_ = kInterrupts;
+    rx_control_ = 8;
+    mac_ = burnt_in_;
+    threshold_ = kWholeFrame;
+    divider_ = 0x80;
+    phy_.reset();
+    tx_.clear();
+    drop_received();
+    settle();
+  }
+  void state(Archive& ar) override;
+
+  std::size_t receivable() const override {
+    if ((rx_control_ & kRxEnable) == 0 || packets_ >= kMostPackets) return 0;
+    constexpr std::size_t kRounding = 3;
+    const std::size_t taken = 4 * rx_.size() + kLengthBytes + kCheckBytes + kRounding;
+    return kFifoBytes - std::min(kFifoBytes, taken);
+  }
+  void receive(InputKind, ByteView frame) override {
+    take_frame(frame);
+    settle();
+  }
+
+  u64 mmio_read(u64 offset, unsigned size) override;
+  void mmio_write(u64 offset, unsigned size, u64 value) override;
+
+ private:
+  u32 read_register(u32 at);
+  u32 read_data();
+  void write_data(u32 word);
+  void take_frame(ByteView frame);
+  void send();
+  void run_mii(u32 control);
+  void drop_received() {
+    rx_.clear();
+    packets_ = left_ = 0;
+  }
+  void settle() {
+    if (phy_.interrupt()) status_ |= kPhyInterrupt;
+    irq_.set((status_ & mask_) != 0);
+  }
+
+  Machine& machine_;
+  IrqLine irq_;
+  Channel channel_;
+  bool cable_;
+  MacAddress burnt_in_;
+  Phy phy_;
+  u32 status_ = 0, mask_ = 0, rx_control_ = 0, tx_control_ = 0, threshold_ = 0, divider_ = 0,
+      mii_control_ = 0, mii_write_ = 0, mii_read_ = 0;
+  MacAddress mac_{};
+  WordFifo rx_;
+  u32 packets_ = 0;  // in rx_
+  u32 left_ = 0;     // words of the first of them, once it has been begun; 0 before
+  Bytes tx_;
+};
+
+// ---- Receiving -----------------------------------------------------------------------------------------
+
+void StellarisEthernet::take_frame(ByteView frame) {
+  // Whoever asks first knows what fits; a frame of the guest's own that comes back to it may not.
+  if (frame.size() < kHeaderBytes || frame.size() > receivable()) return;
+  const bool pass = (rx_control_ & kPromiscuous) != 0 || is_broadcast(frame) || is_for(frame, mac_) ||
+                    (is_group(frame) && (rx_control_ & kAllGroups) != 0);
+  if (!pass) return;
+  const std::size_t length = kLengthBytes + frame.size() + kCheckBytes;
+  Bytes bytes = {static_cast<u8>(length), static_cast<u8>(length >> 8)};
+  bytes.insert(bytes.end(), frame.begin(), frame.end());
+  const u32 check = frame_check(frame);
+  for (unsigned i = 0; i < kCheckBytes; ++i) bytes.push_back(static_cast<u8>(check >> (8 * i)));
+  bytes.resize((bytes.size() + 3) / 4 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 4)
+    rx_.push(bytes[i] | u32{bytes[i + 1]} << 8 | u32{bytes[i + 2]} << 16 | u32{bytes[i + 3]} << 24);
+  ++packets_;
+  status_ |= kReceived;
+}
+
+u32 StellarisEthernet::read_data() {
+  if (packets_ == 0) return 0;
+  const bool full = receivable() < kMaxFrame;
+  const u32 word = rx_.pop();
+  if (left_ == 0) left_ = ((word & 0xffff) + 3) / 4;
+  if (left_ != 0) --left_;
+  if (left_ == 0) --packets_;
+  if (full && receivable() >= kMaxFrame) machine_.port().ready(channel_);
+  return word;
+}
+
+// ---- Sending -------------------------------------------------------------------------------------------
+
+void StellarisEthernet::write_data(u32 word) {
+  if (tx_.size() + 4 > kFifoBytes) {
+    status_ |= kTxError;
+    return;
+  }
+  for (unsigned i = 0; i < 4; ++i) tx_.push_back(static_cast<u8>(word >> (8 * i)));
+  // With a threshold, sending has begun by the time that the frame is complete.
+  if (threshold_ != kWholeFrame && tx_.size() >= kLengthBytes + kHeaderBytes + (tx_[0] | tx_[1] << 8)) send();
+}
+
+void StellarisEthernet::send() {
+  if ((tx_control_ & kTxEnable) == 0 || tx_.size() < kLengthBytes) return;
+  const bool has_check = (tx_control_ & kAddCheck) == 0;
+  const std::size_t length =
+      kHeaderBytes + (tx_[0] | static_cast<std::size_t>(tx_[1]) << 8) + (has_check ? kCheckBytes : 0);
+  if (kLengthBytes + length > tx_.size()) {
+    tx_.clear();
+    status_ |= kTxError;
+    return;
+  }
+  Bytes frame(tx_.begin() + kLengthBytes, tx_.begin() + static_cast<std::ptrdiff_t>(kLengthBytes + length));
+  tx_.clear();
+  if (has_check) frame.resize(frame.size() - kCheckBytes);
+  if ((tx_control_ & kPad) != 0) frame.resize(std::max(frame.size(), kMinFrame));
+  if (phy_.loopback())
+    take_frame(frame);
+  else if (cable_)
+    machine_.port().output(channel_, frame);
+  status_ |= kTxEmpty;
+}
+
+// ---- Registers -----------------------------------------------------------------------------------------
+
+u64 StellarisEthernet::mmio_read(u64 offset, unsigned size) {
+  return u64{read_register(static_cast<u32>(offset) & ~u32{3})} >> (8 * (offset & 3)) & low_mask(size);
+}
+
+u32 StellarisEthernet::read_register(u32 at) {
+  switch (at) {
+    case kStatus: return status_;
+    case kMask: return mask_;
+    case kRxControl: return rx_control_;
+    case kTxControl: return tx_control_;
+    case kData: return read_data();
+    case kAddressLow: return mac_[0] | u32{mac_[1]} << 8 | u32{mac_[2]} << 16 | u32{mac_[3]} << 24;
+    case kAddressHigh: return mac_[4] | u32{mac_[5]} << 8;
+    case kThreshold: return threshold_;
+    case kMiiControl: return mii_control_;
+    case kMiiDivider: return divider_;
+    case kMiiWrite: return mii_write_;
+    case kMiiRead: return mii_read_;
+    case kPackets: return packets_;
+    default: return 0;  // of MACTR too: whatever was asked for has been sent
+  }
+}
+
+void StellarisEthernet::mmio_write(u64 offset, unsigned, u64 value64) {
+  const u32 value = static_cast<u32>(value64);
+  switch (static_cast<u32>(offset) & ~u32{3}) {
+    case kStatus:
+      status_ &= ~value;
+      if ((value & kTxError) != 0) tx_.clear();
+      break;
+    case kMask: mask_ = value & kInterrupts; break;
+    case kRxControl:
+      if ((value & kRxReset) != 0) drop_received();
+      rx_control_ = value & 0x0f;
+      machine_.port().ready(channel_);
+      break;
+    case kTxControl: tx_control_ = value & 0x17; break;
+    case kData: write_data(value); break;
+    case kAddressLow:
+      for (unsigned i = 0; i < 4; ++i) mac_[i] = static_cast<u8>(value >> (8 * i));
+      break;
+    case kAddressHigh:
+      for (unsigned i = 0; i < 2; ++i) mac_[4 + i] = static_cast<u8>(value >> (8 * i));
+      break;
+    case kThreshold: threshold_ = value & 0x3f; break;
+    case kMiiControl: run_mii(value); break;
+    case kMiiDivider: divider_ = value & 0xff; break;
+    case kMiiWrite: mii_write_ = value & 0xffff; break;
+    case kTxRequest:
+      if ((value & 1) != 0) send();
+      break;
+    default: break;
+  }
+  settle();
+}
+
+/// A transfer is over at once.
+void StellarisEthernet::run_mii(u32 control) {
+  constexpr u32 kStart = 1, kWrite = 2;
+  mii_control_ = control & 0xfa;
+  if ((control & kStart) == 0) return;
+  const u32 n = control >> 3 & 31;
+  if ((control & kWrite) != 0)
+    phy_.write(n, mii_write_);
+  else
+    mii_read_ = phy_.read(n);
+  status_ |= kMiiDone;
+}
+
+void StellarisEthernet::state(Archive& ar) {
+  for (u32* field : {&status_, &mask_, &rx_control_, &tx_control_, &threshold_, &divider_, &mii_control_,
+                     &mii_write_, &mii_read_})
+    ar.field("register", *field);
+  ar.field("mac", mac_);
+  phy_.state(ar);
+  rx_.state(ar, "rx", kFifoBytes / 4);
+  ar.field("packets", packets_);
+  ar.field("left", left_);
+  ar.blob("tx", tx_, kFifoBytes);
+  if (packets_ > kMostPackets || left_ > kFifoBytes || (left_ != 0 && packets_ == 0))
+    throw Fatal("saved state: a receiver that cannot be");
+}
+
+}  // namespace
+
+IrqSink* build_stellaris_ethernet(const DeviceSite& site) {
+  const loader::DtRange& reg = site.reg(0, kEnd);
+  auto& device = site.machine.add_device<StellarisEthernet>(site);
+  site.machine.memory().add_device(site.name, reg.base, reg.size, &device);
+  return nullptr;
+}
+
+}  // namespace hindcast::devices

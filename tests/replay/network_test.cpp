@@ -1,0 +1,190 @@
+// What stands between the guest and the host's sockets: the guard of the loopback, and the user's network.
+#include <poll.h>
+
+#include <cstdio>
+
+#include "replay/loopback_guard.h"
+#include "replay/network.h"
+#include "tests/replay/world.h"
+
+namespace hindcast::replay::test {
+namespace {
+
+u16 be16(ByteView data, std::size_t at) { return static_cast<u16>(data[at] << 8 | data[at + 1]); }
+
+// ---- The guard -----------------------------------------------------------------------------------------
+
+/// An IPv4 frame with `payload` bytes behind a header of 20.
+Bytes ipv4_frame(u8 protocol, Ipv4 from, Ipv4 to, Bytes payload, u16 fragment = 0) {
+  Bytes frame(14 + 20);
+  frame[12] = 8;
+  frame[14] = 0x45;
+  frame[14 + 6] = static_cast<u8>(fragment >> 8);
+  frame[14 + 7] = static_cast<u8>(fragment);
+  frame[14 + 9] = protocol;
+  for (unsigned i = 0; i < 4; ++i) {
+    frame[14 + 12 + i] = static_cast<u8>(from >> (24 - 8 * i));
+    frame[14 + 16 + i] = static_cast<u8>(to >> (24 - 8 * i));
+  }
+  frame.insert(frame.end(), payload.begin(), payload.end());
+  return frame;
+}
+Bytes ports(u16 from, u16 to, std::size_t size = 20) {
+  Bytes out = {static_cast<u8>(from >> 8), static_cast<u8>(from), static_cast<u8>(to >> 8),
+               static_cast<u8>(to)};
+  out.resize(size);
+  return out;
+}
+Bytes segment(u8 flags) {
+  Bytes out = ports(1000, 80);
+  out[13] = flags;
+  return out;
+}
+
+constexpr Ipv4 kRouter = 0x0a000202, kGuest = 0x0a00020f, kFar = 0x08080808, kLoopback = 0x7f000001;
+constexpr u8 kTcp = 6, kUdp = 17, kSyn = 2, kAck = 16;
+
+NetworkOptions with_udp_forward() {
+  NetworkOptions options;
+  NetworkOptions::Forward forward;
+  forward.udp = true;
+  forward.guest_port = 7;
+  options.forwards.push_back(forward);
+  return options;
+}
+
+TEST(LoopbackGuard, TheKernelsOwnAddressesAreNeverReached) {
+  NetworkOptions open;
+  open.host_loopback = true;
+  for (const NetworkOptions& options : {NetworkOptions{}, open, with_udp_forward()}) {
+    const LoopbackGuard guard(options);
+    for (Ipv4 to : {kLoopback, Ipv4{0x7fffffff}, Ipv4{0}, Ipv4{0x00000001}})
+      for (u16 fragment : {0, 0x2000, 1})
+        EXPECT_FALSE(guard.allows(ipv4_frame(kTcp, kGuest, to, segment(kSyn), fragment))) << to;
+    EXPECT_TRUE(guard.allows(ipv4_frame(kTcp, kGuest, kFar, segment(kSyn))));
+    EXPECT_TRUE(guard.allows(ipv4_frame(kUdp, kGuest, kFar, ports(1, 2), 0x2000)));
+  }
+}
+
+TEST(LoopbackGuard, Ipv6sNamesForThemNeither) {
+  const LoopbackGuard guard{NetworkOptions{}};
+  Bytes frame(14 + 40);
+  frame[12] = 0x86;
+  frame[13] = 0xdd;
+  EXPECT_FALSE(guard.allows(frame));  // ::
+  frame[14 + 39] = 1;
+  EXPECT_FALSE(guard.allows(frame));  // ::1
+  frame[14 + 34] = frame[14 + 35] = 0xff;
+  frame[14 + 36] = 127;
+  EXPECT_FALSE(guard.allows(frame));  // ::ffff:127.0.0.1
+  frame[14 + 24] = 0xfe;
+  EXPECT_TRUE(guard.allows(frame));
+}
+
+TEST(LoopbackGuard, WhereTheBlockIsLiftedOnlyAnswersGetThrough) {
+  LoopbackGuard guard(with_udp_forward());
+  ASSERT_TRUE(guard.lifts_block());
+  const auto udp = [&](u16 from, u16 to, u16 fragment = 0) {
+    return guard.allows(ipv4_frame(kUdp, kGuest, kRouter, ports(from, to), fragment));
+  };
+  EXPECT_TRUE(udp(68, 67));
+  EXPECT_TRUE(udp(2000, 69));
+  EXPECT_FALSE(udp(7, 5555));
+  guard.note(ipv4_frame(kUdp, kRouter, kGuest, ports(5555, 7)));
+  EXPECT_TRUE(udp(7, 5555));
+  EXPECT_FALSE(udp(8, 5555));
+  EXPECT_FALSE(udp(7, 5556));
+  EXPECT_FALSE(udp(7, 5555, 0x2000));
+  EXPECT_FALSE(guard.allows(ipv4_frame(kTcp, kGuest, kRouter, segment(kSyn))));
+  EXPECT_TRUE(guard.allows(ipv4_frame(kTcp, kGuest, kRouter, segment(kSyn | kAck))));
+  EXPECT_TRUE(guard.allows(ipv4_frame(kTcp, kGuest, kRouter, segment(kAck))));
+  EXPECT_FALSE(guard.allows(ipv4_frame(kTcp, kGuest, 0xffffffff, segment(kSyn))));
+  // Somebody else's datagrams open nothing.
+  guard.note(ipv4_frame(kUdp, kFar, kGuest, ports(6666, 7)));
+  EXPECT_FALSE(udp(7, 6666));
+}
+
+TEST(LoopbackGuard, ManyFlowsForgetTheOldest) {
+  LoopbackGuard guard(with_udp_forward());
+  for (u32 port = 1; port <= 5000; ++port)
+    guard.note(ipv4_frame(kUdp, kRouter, kGuest, ports(static_cast<u16>(port), 7)));
+  EXPECT_FALSE(guard.allows(ipv4_frame(kUdp, kGuest, kRouter, ports(7, 1))));
+  EXPECT_TRUE(guard.allows(ipv4_frame(kUdp, kGuest, kRouter, ports(7, 5000))));
+}
+
+TEST(LoopbackGuard, AnyBytesAreLookedAtWithinBounds) {
+  LoopbackGuard guard(with_udp_forward());
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 20'000; ++i) {
+    Bytes frame(random() % 80);
+    for (u8& byte : frame) byte = static_cast<u8>(random());
+    if (frame.size() > 14) {
+      frame[12] = random() % 2 == 0 ? 0x08 : 0x86;
+      frame[13] = frame[12] == 0x08 ? 0x00 : 0xdd;
+    }
+    guard.allows(frame);
+    guard.note(frame);
+  }
+}
+
+// ---- The user's network --------------------------------------------------------------------------------
+
+/// Asks for an address and waits for what comes.
+TEST(UserNetwork, AnswersArpForItsRouter) {
+  const auto network = open_user_network({}, {});
+  Bytes arp(42);
+  for (int i = 0; i < 6; ++i) arp[static_cast<std::size_t>(i)] = 0xff;
+  const Bytes own = {0x52, 0x54, 0, 0x12, 0x34, 0x56};
+  std::copy(own.begin(), own.end(), arp.begin() + 6);
+  const Bytes rest = {8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 10, 0, 2, 15};
+  std::copy(rest.begin(), rest.end(), arp.begin() + 12);
+  const Bytes wanted = {10, 0, 2, 2};
+  std::copy(wanted.begin(), wanted.end(), arp.begin() + 38);
+  network->send(arp);
+  pollfd waiting{network->fd(), POLLIN, 0};
+  ASSERT_EQ(::poll(&waiting, 1, 5000), 1);
+  const auto frame = network->receive();
+  ASSERT_TRUE(frame);
+  EXPECT_GE(frame->size(), 60u);
+  EXPECT_EQ(be16(*frame, 12), 0x806);
+  EXPECT_EQ(be16(*frame, 20), 2);
+  EXPECT_FALSE(network->receive());
+  EXPECT_EQ(::poll(&waiting, 1, 0), 0);
+}
+
+TEST(UserNetwork, AnyFramesDoNoHarm) {
+  const auto network = open_user_network(with_udp_forward(), {});
+  std::mt19937_64 random(2);
+  for (int i = 0; i < 3000; ++i) {
+    Bytes frame(random() % 2 == 0 ? random() % 100 : random() % 3000);
+    for (u8& byte : frame) byte = static_cast<u8>(random());
+    if (frame.size() > 40) {
+      frame[12] = 8;
+      frame[13] = random() % 4 == 0 ? 6 : 0;
+      frame[14] = 0x45;
+      frame[14 + 9] = random() % 2 == 0 ? kUdp : kTcp;
+      const Bytes router = {10, 0, 2, 2};
+      std::copy(router.begin(), router.end(), frame.begin() + 30);
+    }
+    network->send(frame);
+  }
+  for (int i = 0; i < 100; ++i) network->receive();
+}
+
+TEST(UserNetwork, APortThatIsTakenIsSaidInOneLine) {
+  std::string told;
+  NetworkOptions options = with_udp_forward();
+  const auto first = open_user_network(options, [&](const std::string& line) { told = line; });
+  unsigned port = 0;
+  ASSERT_EQ(std::sscanf(told.c_str(), "hostfwd udp: 127.0.0.1:%u leads to 10.0.2.15:7", &port), 1) << told;
+  options.forwards[0].host_port = static_cast<u16>(port);
+  try {
+    open_user_network(options, {});
+    FAIL() << "taken twice";
+  } catch (const Fatal& problem) {
+    EXPECT_NE(std::string(problem.what()).find("cannot be listened on"), std::string::npos) << problem.what();
+  }
+}
+
+}  // namespace
+}  // namespace hindcast::replay::test
