@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include "replay/frame_text.h"
+
 namespace hindcast::replay {
 namespace {
 
@@ -117,6 +119,7 @@ std::string describe(const storage::EventRecord& event, std::size_t max) {
   switch (event.kind) {
     case number(InputKind::Serial):
     case number(InputKind::SemihostConsole): return payload.empty() ? "end of input" : quoted(payload, max);
+    case number(InputKind::Network): return frame_text(payload);
     case number(InputKind::Warp):
     case number(InputKind::Clock):
       if (payload.size() == 8) return fmt::format("to {} ns", get_le(payload, 0, 8));

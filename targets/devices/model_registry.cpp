@@ -29,7 +29,7 @@ const DeviceModel kModels[] = {
      kNoChannel,
      build_finisher},
     {"rtc", "Goldfish real-time clock", {"google,goldfish-rtc"}, kClockChannels, build_goldfish_rtc},
-    {"virtio", "virtio devices over MMIO: disk, entropy", {"virtio,mmio"}, kNoChannel, build_virtio_mmio},
+    {"virtio", "virtio devices over MMIO: disk, network, entropy", {"virtio,mmio"}, kNoChannel, build_virtio_mmio},
     {"nvic",
      "Arm M-profile system control space: NVIC, SysTick, system control block",
      {"arm,v8m-nvic", "arm,v7m-nvic", "arm,v6m-nvic"},

@@ -8,6 +8,7 @@
 
 #include "targets/devices/model_registry.h"
 #include "targets/devices/stub.h"
+#include "targets/devices/virtio/types.h"
 
 namespace hindcast::machines {
 namespace {
@@ -75,11 +76,17 @@ std::vector<Planned> plan_devices(const DeviceTree& tree) {
   return planned;
 }
 
+/// The number of the cable that the adapter gets if there are so many; nothing if it is none.
+std::optional<std::size_t> cable_of(const Planned& p) {
+  if (p.model->first_channel == devices::kNetworkChannels) return p.channel - devices::kNetworkChannels;
+  if (p.node->string(devices::virtio::kDeviceProperty) == devices::virtio::kNetworkDevice)
+    return p.node->cell(devices::virtio::kNetworkProperty);
+  return std::nullopt;
+}
+
 void check_networks(const std::vector<Planned>& planned, std::size_t cables) {
-  const auto adapters =
-      static_cast<std::size_t>(std::count_if(planned.begin(), planned.end(), [](const Planned& p) {
-        return p.model->first_channel == devices::kNetworkChannels;
-      }));
+  const auto adapters = static_cast<std::size_t>(std::count_if(
+      planned.begin(), planned.end(), [](const Planned& p) { return cable_of(p).has_value(); }));
   if (cables <= adapters) return;
   if (adapters == 0) throw Fatal("--net: this board has no network adapter; leave it out");
   throw Fatal(fmt::format("--net: this board has {} network adapter{}, not {}", adapters,
@@ -87,6 +94,15 @@ void check_networks(const std::vector<Planned>& planned, std::size_t cables) {
 }
 
 }  // namespace
+
+std::size_t wired_adapters(const DeviceTree& tree) {
+  std::size_t n = 0;
+  tree.for_each([&](const DtNode& node) {
+    const devices::DeviceModel* model = devices::find_model(node);
+    if (model != nullptr && node.enabled() && model->first_channel == devices::kNetworkChannels) ++n;
+  });
+  return n;
+}
 
 std::vector<DtRange> memory_ranges(const DeviceTree& tree) {
   std::vector<DtRange> ranges;
@@ -154,9 +170,7 @@ void add_devices(Machine& machine, const DeviceTree& tree, std::span<const Netwo
         continue;
       }
       devices::DeviceSite site{machine, *p.node, p.name, p.channel, p.node->reg(), std::move(lines)};
-      const auto adapter = static_cast<std::size_t>(p.channel - devices::kNetworkChannels);
-      if (p.model->first_channel == devices::kNetworkChannels && adapter < networks.size())
-        site.network = &networks[adapter];
+      if (const auto cable = cable_of(p); cable && *cable < networks.size()) site.network = &networks[*cable];
       IrqSink* sink = p.model->build(site);
       if (std::optional<u32> phandle = p.node->cell("phandle"); sink != nullptr && phandle)
         sinks[*phandle] = {sink, false};

@@ -13,8 +13,12 @@ namespace hindcast::machines {
 /// something else takes. Throws Fatal if the tree has no memory.
 void add_memory(Machine& machine, const loader::DeviceTree& tree, std::span<const loader::DtRange> holes);
 
+/// How many network adapters the tree itself has, virtio's not counted.
+std::size_t wired_adapters(const loader::DeviceTree& tree);
+
 /// Adds every enabled device that has a model; nodes without one are left alone. Names and channels follow
-/// tree order; the first network adapters get the cables of `networks`. CPU nodes' interrupt controllers
+/// tree order; network adapters get the cables of `networks`: the board's own
+/// the first ones, in tree order, virtio's the ones that their nodes name. CPU nodes' interrupt controllers
 /// stand for the vCPUs, by the order of the CPU nodes. Throws Fatal for a tree that contradicts itself, and
 /// for more cables than adapters.
 void add_devices(Machine& machine, const loader::DeviceTree& tree, std::span<const NetworkAdapter> networks);

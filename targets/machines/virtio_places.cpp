@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "targets/devices/virtio/types.h"
+#include "targets/machines/board.h"
 
 namespace hindcast::machines {
 
@@ -41,6 +42,8 @@ void place_virtio_devices(loader::DeviceTree& tree, const MachineConfig& config,
     if (drive.read_only) node.set_empty(virtio::kReadOnlyProperty);
     if (drive.write_through) node.set_empty(virtio::kWriteThroughProperty);
   }
+  for (std::size_t i = wired_adapters(tree); i < config.networks.size(); ++i)
+    places.take(virtio::kNetworkDevice, "--net").set_cells(virtio::kNetworkProperty, {static_cast<u32>(i)});
   if (options.rng) places.take("entropy", "-M rng=on");
 }
 

@@ -21,7 +21,8 @@ class VirtioPlaces {
   std::vector<loader::DtNode*> free_;  // the next one is the last
 };
 
-/// Puts the configuration's devices there: drives in their order, then entropy.
+/// Puts the configuration's devices there: drives in their order, networks for which the board
+/// itself has no adapter, then entropy.
 void place_virtio_devices(loader::DeviceTree& tree, const MachineConfig& config, const BoardOptions& options);
 
 }  // namespace hindcast::machines

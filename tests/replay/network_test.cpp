@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "replay/frame_text.h"
 #include "replay/loopback_guard.h"
 #include "replay/network.h"
 #include "tests/replay/world.h"
@@ -124,6 +125,35 @@ TEST(LoopbackGuard, AnyBytesAreLookedAtWithinBounds) {
     }
     guard.allows(frame);
     guard.note(frame);
+  }
+}
+
+// ---- Frames in words -------------------------------------------------------------------------------------
+
+TEST(FrameText, SaysWhoTalksToWhom) {
+  Bytes frame = ipv4_frame(kUdp, kRouter, kGuest, ports(67, 68));
+  EXPECT_EQ(frame_text(frame), "00:00:00:00:00:00 > 00:00:00:00:00:00 UDP 10.0.2.2:67 > 10.0.2.15:68");
+  frame = ipv4_frame(kTcp, kGuest, kFar, segment(kSyn | kAck));
+  frame[14 + 3] = 45;  // the packet's length
+  frame[14 + 20 + 12] = 0x50;
+  EXPECT_NE(frame_text(frame).find("TCP 10.0.2.15:1000 > 8.8.8.8:80 [S.] 5 bytes"), std::string::npos);
+  Bytes arp(42);
+  arp[12] = 8;
+  arp[13] = 6;
+  arp[14 + 7] = 1;
+  arp[14 + 27] = 9;
+  EXPECT_NE(frame_text(arp).find("ARP who has 0.0.0.9"), std::string::npos);
+  std::mt19937_64 random(3);
+  for (int i = 0; i < 20'000; ++i) {
+    Bytes any(random() % 70);
+    for (u8& byte : any) byte = static_cast<u8>(random());
+    if (any.size() > 24) {
+      any[12] = 8;
+      any[13] = random() % 2 == 0 ? 0 : 6;
+      any[14] = static_cast<u8>(0x40 | random() % 16);
+      any[23] = static_cast<u8>(random() % 20);
+    }
+    EXPECT_FALSE(frame_text(any).empty());
   }
 }
 

@@ -72,6 +72,11 @@ unsigned Queue::available() {
   return 0;
 }
 
+bool Queue::has_available() const {
+  u16 index = 0;
+  return ready_ && !broken() && memory_.read_le(avail() + kIndexOffset, index) && index != next_avail_;
+}
+
 std::optional<Chain> Queue::pop() {
   if (available() == 0) return std::nullopt;
   Chain chain;

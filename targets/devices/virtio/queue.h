@@ -49,6 +49,9 @@ class Queue {
   std::optional<Chain> pop();
   /// How many chains the driver has made available that were not taken; at most size().
   unsigned available();
+  /// Whether the driver has made any available, as far as can be told without taking one. For whoever asks
+  /// between instructions: changes nothing.
+  bool has_available() const;
   /// Gives a chain back; `written`: how many bytes of its writable segments were written, from the front.
   void push(u16 head, u32 written);
   /// Whether the driver wants an interrupt for what was pushed since the last call.

@@ -5,6 +5,7 @@
 #include "targets/devices/virtio/block.h"
 #include "targets/devices/virtio/entropy.h"
 #include "targets/devices/virtio/mmio.h"
+#include "targets/devices/virtio/network.h"
 
 namespace hindcast::devices {
 namespace virtio {
@@ -27,6 +28,14 @@ VirtioDevice* add_entropy(const DeviceSite& site) {
   return &site.machine.add_device<EntropyDevice>("entropy0", site.machine, kEntropyChannels);
 }
 
+VirtioDevice* add_network(const DeviceSite& site) {
+  const u32 number = site.cell(kNetworkProperty, 0);
+  if (site.network == nullptr) site.fail("has no network");
+  return &site.machine.add_device<NetworkDevice>(fmt::format("network{}", number), site.machine,
+                                                 static_cast<Channel>(kNetworkChannels + number),
+                                                 site.network->mac);
+}
+
 struct Row {
   std::string_view name;
   VirtioDevice* (*add)(const DeviceSite& site);
@@ -34,6 +43,7 @@ struct Row {
 constexpr Row kRows[] = {
     {"block", add_block},
     {"entropy", add_entropy},
+    {kNetworkDevice, add_network},
 };
 
 }  // namespace

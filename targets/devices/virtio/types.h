@@ -14,6 +14,9 @@ inline constexpr const char* kDeviceProperty = "hindcast,device";
 inline constexpr const char* kDriveProperty = "hindcast,drive";
 inline constexpr const char* kBytesProperty = "hindcast,bytes";
 inline constexpr const char* kReadOnlyProperty = "hindcast,read-only";
+/// "network": the number of the cable in the configuration.
+inline constexpr const char* kNetworkDevice = "network";
+inline constexpr const char* kNetworkProperty = "hindcast,network";
 inline constexpr const char* kWriteThroughProperty = "hindcast,write-through";
 
 /// Adds the device that the node names to the machine; null if it names none. Throws Fatal for a name that is
