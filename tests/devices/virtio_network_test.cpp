@@ -1,6 +1,7 @@
 // A virtio network adapter, as a driver and the wire use it.
 #include <random>
 
+#include "targets/devices/model_registry.h"
 #include "targets/devices/virtio/network.h"
 #include "tests/devices/virtio_fixture.h"
 
