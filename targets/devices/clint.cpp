@@ -63,6 +63,7 @@ void Clint::write_register(u64 offset, u64 value, u64 mask) {
   if (offset == kMtime) {
     mtime_offset_ = ((mtime() & ~mask) | (value & mask)) - ticks();
     for (std::size_t i = 0; i < harts_.size(); ++i) update_timer(i);
+    if (time_written_) time_written_();
   } else if (offset >= kCompare && (offset - kCompare) / 8 < harts_.size()) {
     std::size_t hart = static_cast<std::size_t>((offset - kCompare) / 8);
     compare_[hart] = (compare_[hart] & ~mask) | (value & mask);

@@ -2,6 +2,7 @@
 // at offset 0 and MTIMER at 0x4000): for each hart a software interrupt and a timer comparator, and one
 // timer.
 #pragma once
+#include <functional>
 #include <vector>
 
 #include "engine/machine.h"
@@ -27,6 +28,9 @@ class Clint final : public Device, public MmioHandler {
   /// The timer's value; what the harts' `time` counter shows. The machine's extension "riscv.clint" is this
   /// object.
   u64 mtime_at(VirtualNs time) const { return time / tick_ns_ + mtime_offset_; }
+  VirtualNs tick_ns() const { return tick_ns_; }
+  /// Calls `listener` after each write of the timer. One at most.
+  void on_time_written(std::function<void()> listener) { time_written_ = std::move(listener); }
   u64 mtime() const { return mtime_at(machine_.clock().now()); }
 
  private:
@@ -42,6 +46,7 @@ class Clint final : public Device, public MmioHandler {
   u64 mtime_offset_ = 0;
   std::vector<u64> compare_;
   std::vector<u8> software_;
+  std::function<void()> time_written_;
 };
 
 }  // namespace hindcast::devices

@@ -54,7 +54,8 @@ inline constexpr Channel kEntropyChannels = 0x200;
 inline constexpr Channel kDriveChannels = 0x400;
 inline constexpr Channel kNetworkChannels = 0x500;
 inline constexpr Channel kNoChannel = 0xffff;
-inline constexpr Channel kBoardChannel = 0x300;  // of the board itself: its tree's random seed
+inline constexpr Channel kBoardChannel = 0x300;       // of the board itself: its tree's random seed
+inline constexpr Channel kCpuEntropyChannel = 0x301;  // of instructions that give random bits
 
 // The builders of the table's rows, each beside its model.
 IrqSink* build_uart16550(const DeviceSite& site);

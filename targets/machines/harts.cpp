@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "targets/riscv/isa_string.h"
+
 namespace hindcast::machines {
 namespace {
 
@@ -86,10 +88,18 @@ void repeat_hart(DeviceTree& tree, unsigned count) {
   }
 }
 
-void set_isa(DeviceTree& tree, const std::string& isa, const std::string& mmu_type) {
+void describe_cpu(DeviceTree& tree, const riscv::Features& features) {
+  namespace ext = riscv::ext;
   for (DtNode* cpu : cpu_nodes(tree)) {
-    cpu->set_string("riscv,isa", isa);
-    cpu->set_string("mmu-type", mmu_type);
+    cpu->set_string("riscv,isa", riscv::isa_string(features));
+    cpu->set_string("riscv,isa-base", features.xlen == 32 ? "rv32i" : "rv64i");
+    cpu->set_strings("riscv,isa-extensions", riscv::isa_extensions(features));
+    cpu->set_string("mmu-type", riscv::mmu_type(features));
+    const std::pair<const char*, u64> blocks[] = {{"riscv,cbom-block-size", ext::Zicbom},
+                                                  {"riscv,cbop-block-size", ext::Zicbop},
+                                                  {"riscv,cboz-block-size", ext::Zicboz}};
+    for (const auto& [name, extension] : blocks)
+      if (features.has(extension)) cpu->set_cells(name, {riscv::kCacheBlock});
   }
 }
 

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "targets/loader/device_tree.h"
+#include "targets/riscv/features.h"
 
 namespace hindcast::machines {
 
@@ -18,9 +19,9 @@ HartCounts hart_counts(const loader::DeviceTree& tree);
 /// wire to the first hart's interrupt controller one to each of the others'.
 void repeat_hart(loader::DeviceTree& tree, unsigned count);
 
-/// Every CPU node's `riscv,isa` and `mmu-type`.
-void set_isa(loader::DeviceTree& tree, const std::string& isa, const std::string& mmu_type);
-/// Those of the first CPU; empty if it has none.
+/// Every CPU node's `riscv,isa` (and its newer forms), `mmu-type` and sizes of cache blocks.
+void describe_cpu(loader::DeviceTree& tree, const riscv::Features& features);
+/// `riscv,isa` and `mmu-type` of the first CPU; empty if it has none.
 std::string isa_of(const loader::DeviceTree& tree);
 std::string mmu_type_of(const loader::DeviceTree& tree);
 

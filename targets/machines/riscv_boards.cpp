@@ -92,7 +92,7 @@ DeviceTree riscv_board_tree(MachineConfig& config, unsigned image_bits) {
   config.cpu = features.description();
   settle_harts(tree, config);
   settle_memory(tree, config, features.xlen);
-  set_isa(tree, riscv::isa_string(features), riscv::mmu_type(features));
+  describe_cpu(tree, features);
   return tree;
 }
 

@@ -17,6 +17,7 @@
 #include "targets/machines/riscv_boards.h"
 #include "targets/machines/virtio_places.h"
 #include "targets/riscv/riscv.h"
+#include "targets/riscv/supervisor_timer.h"
 
 namespace hindcast::machines {
 namespace {
@@ -118,6 +119,7 @@ std::unique_ptr<Machine> build_riscv_board(MachineConfig& config, const EngineOp
   if (place) holes.push_back(place->hole);
   add_memory(*machine, tree, holes);
   add_devices(*machine, tree, config.networks);
+  riscv::add_supervisor_timers(*machine);
   devices::Htif* htif = nullptr;
   if (place) {
     htif = &machine->add_device<devices::Htif>("htif", *machine, place->hole.base, place->hole.size,

@@ -9,6 +9,7 @@
 #include "engine/softfloat/fp.h"
 #include "targets/riscv/paging.h"
 #include "targets/riscv/pmp.h"
+#include "targets/riscv/supervisor_timer.h"
 #include "targets/riscv/traps.h"
 
 namespace hindcast::riscv {
@@ -29,7 +30,7 @@ namespace {
 
 RiscvState& state_of(const Vcpu& vcpu) { return vcpu.state<RiscvState>(); }
 
-constexpr unsigned kSatp = 0x180, kMenvcfgh = 0x31a, kMip = 0x344;
+constexpr unsigned kSatp = 0x180, kMip = 0x344;
 
 u64 read_zero(const RiscvArch&, const Vcpu&, unsigned) { return 0; }
 
@@ -139,7 +140,9 @@ u64 read_mip(const RiscvArch&, const Vcpu& vcpu, unsigned) { return pending_of(s
 void write_mip(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   if (!arch.features().has(ext::S)) return;
   RiscvState& s = state_of(vcpu);
-  s.mip = (s.mip & ~irq::kSupervisorAll) | (value & irq::kSupervisorAll);
+  u64 mask = irq::kSupervisorAll;
+  if ((s.menvcfg & envcfg::kStce) != 0) mask &= ~(u64{1} << irq::kSupervisorTimer);  // stimecmp's alone
+  s.mip = (s.mip & ~mask) | (value & mask);
 }
 constexpr auto write_medeleg = write_masked<&RiscvState::medeleg, cause::kDelegable>;
 constexpr auto write_mideleg = write_masked<&RiscvState::mideleg, irq::kSupervisorAll>;
@@ -148,24 +151,6 @@ constexpr auto write_mcause = write_masked<&RiscvState::mcause, ~u64{0}>;
 constexpr auto write_mtval = write_masked<&RiscvState::mtval, ~u64{0}>;
 constexpr u64 kCounterEnable = 0xffff'ffff;
 constexpr auto write_mcounteren = write_masked<&RiscvState::mcounteren, kCounterEnable>;
-
-u64 menvcfg_mask(const RiscvArch& arch) {
-  return envcfg::kFiom | (arch.features().has(ext::Svadu) ? envcfg::kAdue : 0);
-}
-u64 read_menvcfg(const RiscvArch& arch, const Vcpu& vcpu, unsigned number) {
-  const u64 value = state_of(vcpu).menvcfg;
-  return number == kMenvcfgh ? value >> 32 : arch.truncate(value);
-}
-void write_menvcfg(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value) {
-  u64& menvcfg = state_of(vcpu).menvcfg;
-  constexpr u64 kLow = 0xffff'ffff;
-  if (number == kMenvcfgh)
-    value = value << 32 | (menvcfg & kLow);
-  else if (arch.xlen() == 32)
-    value = (value & kLow) | (menvcfg & ~kLow);
-  value &= menvcfg_mask(arch);
-  if (std::exchange(menvcfg, value) != value) vcpu.protection_changed();
-}
 
 // ---- supervisor mode (Privileged, section 4.1)
 
@@ -202,7 +187,6 @@ constexpr auto write_sscratch = write_masked<&RiscvState::sscratch, ~u64{0}>;
 constexpr auto write_scause = write_masked<&RiscvState::scause, ~u64{0}>;
 constexpr auto write_stval = write_masked<&RiscvState::stval, ~u64{0}>;
 constexpr auto write_scounteren = write_masked<&RiscvState::scounteren, kCounterEnable>;
-constexpr auto write_senvcfg = write_masked<&RiscvState::senvcfg, envcfg::kFiom>;
 
 /// A mode that there is not leaves all of satp as it is.
 void write_satp(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
@@ -269,7 +253,8 @@ bool permitted(const RiscvArch& arch, const RiscvState& s, const CsrRow* row, co
   if (s.privilege != kMachine && refuses(s.mcounteren)) return false;
   if (s.privilege == kUser && arch.features().has(ext::S) && refuses(s.scounteren)) return false;
   const bool trapped = s.privilege == kSupervisor && (s.mstatus & mstatus::kTvm) != 0;
-  return !trapped || access.number != kSatp;
+  if (trapped && access.number == kSatp) return false;
+  return csr_configured(arch, s, access);
 }
 
 }  // namespace
@@ -315,17 +300,16 @@ bool keep_legal(const RiscvArch& arch, RiscvState& s) {
   keep(s.mip, mie_mask(arch));
   keep(s.mcounteren, kCounterEnable);
   keep(s.mcountinhibit, kInhibitable);
-  set(s.menvcfg, s.menvcfg & menvcfg_mask(arch));
+  legal = keep_configuration(arch, s) && legal;
   const bool supervisor = arch.features().has(ext::S);
   keep(s.medeleg, supervisor ? cause::kDelegable : 0);
   keep(s.mideleg, supervisor ? irq::kSupervisorAll : 0);
   keep(s.sepc, ~u64{arch.insn_alignment() - 1});
   if ((s.stvec & 3) >= 2) set(s.stvec, s.stvec & ~u64{3});
   keep(s.scounteren, kCounterEnable);
-  keep(s.senvcfg, envcfg::kFiom);
   keep(s.satp, supervisor ? ~u64{0} : 0);
   if (!satp_mode_exists(arch, s.satp)) set(s.satp, 0);
-  keep(s.supervisor_lines, supervisor ? u64{1} << irq::kSupervisorExternal : 0);
+  keep(s.supervisor_lines, supervisor_line_mask(arch));
   legal = legal && (s.fp_flags & ~u32{fp::kAllFlags}) == 0;
   s.fp_flags &= fp::kAllFlags;
   return pmp_keep_legal(arch, s) && legal;
@@ -336,6 +320,7 @@ u64 csr_helper(Vcpu& vcpu, u64 bits, u64 operand, u64) {
   const CsrAccess access = csr_access(static_cast<u32>(bits));
   const CsrRow* row = find_csr(arch, access.number);
   if (!permitted(arch, state_of(vcpu), row, access)) return illegal_helper(vcpu, bits, 0, 0);
+  if (access.number == kSeed) return seed_read(vcpu);
   const u64 old = access.reads ? row->read(arch, vcpu, access.number) : 0;
   if (access.writes && row->write != nullptr) {
     const unsigned op = bits >> 12 & 3;

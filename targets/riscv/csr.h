@@ -52,13 +52,33 @@ u64 csr_helper(Vcpu& vcpu, u64 bits, u64 operand, u64);
 u32 fflags_of(u32 fp_flags);
 u32 fp_flags_of(u32 fflags);
 
+// What configures other modes, and its consequences (csr_config.cpp).
+u64 menvcfg_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
+void menvcfg_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
+void senvcfg_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
+u64 mstateen_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
+void mstateen_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
+u64 mseccfg_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
+void mseccfg_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
+u64 stimecmp_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
+void stimecmp_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
+/// Whether the CSRs that configure let this access happen.
+bool csr_configured(const RiscvArch& arch, const RiscvState& s, const CsrAccess& access);
+/// Part of keep_legal().
+bool keep_configuration(const RiscvArch& arch, RiscvState& s);
+/// The CSR whose every read is an answer from outside: 16 random bits, and that they are ready.
+inline constexpr unsigned kSeed = 0x015;
+u64 seed_read(Vcpu& vcpu);
+
 // Counters (csr_counters.cpp).
 u64 counter_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
 void counter_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
 u64 inhibit_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
 void inhibit_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
-/// Virtual time in ticks of kTimebaseHz, exact at the current instruction.
+/// Virtual time in ticks, exact at the current instruction, and how long a tick is: that of kTimebaseHz,
+/// unless the board says otherwise.
 u64 time_ticks(const Vcpu& vcpu);
+VirtualNs time_tick_ns(const Machine& machine);
 inline constexpr u64 kTimebaseHz = 10'000'000;
 inline constexpr u64 kInhibitable = 5;  // bits of mcountinhibit: mcycle, minstret
 

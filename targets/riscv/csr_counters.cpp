@@ -41,6 +41,11 @@ u64 time_ticks(const Vcpu& vcpu) {
   return now / (1'000'000'000 / kTimebaseHz);
 }
 
+VirtualNs time_tick_ns(const Machine& machine) {
+  const auto* clint = machine.extension<devices::Clint>("riscv.clint");
+  return clint != nullptr ? clint->tick_ns() : 1'000'000'000 / kTimebaseHz;
+}
+
 u64 counter_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number) {
   const u64 value = value_of(vcpu, number & 31);
   return (number & 0x80) != 0 ? value >> 32 : arch.truncate(value);

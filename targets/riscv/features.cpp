@@ -38,13 +38,61 @@ constexpr Feature kFeatures[] = {
     {"sv57", ext::Sv57, ext::Sv48, true},
     {"svade", ext::Svade, ext::S, false},
     {"svadu", ext::Svadu, ext::S, true},
+    {"sstc", ext::Sstc, ext::S | ext::Zicntr, true},
+    {"svinval", ext::Svinval, ext::S, false},
+    {"svnapot", ext::Svnapot, ext::S, false},
+    {"svpbmt", ext::Svpbmt, ext::S, false},
+    {"zawrs", ext::Zawrs, ext::A, true},
+    {"zicbom", ext::Zicbom, ext::Zicsr, true},
+    {"zicbop", ext::Zicbop, 0, true},
+    {"zicboz", ext::Zicboz, ext::Zicsr, true},
+    {"zacas", ext::Zacas, ext::A, false},
+    {"zabha", ext::Zabha, ext::A, false},
+    {"smepmp", ext::Smepmp, ext::Pmp, false},
+    {"smstateen", ext::Smstateen, ext::U, false},
+    {"zbkb", ext::Zbkb, 0, false},
+    {"zbkc", ext::Zbkc, 0, false},
+    {"zbkx", ext::Zbkx, 0, false},
+    {"zknd", ext::Zknd, 0, false},
+    {"zkne", ext::Zkne, 0, false},
+    {"zknh", ext::Zknh, 0, false},
+    {"zkr", ext::Zkr, ext::Zicsr, false},
+    {"zksed", ext::Zksed, 0, false},
+    {"zksh", ext::Zksh, 0, false},
+    {"zkt", ext::Zkt, 0, false},
 };
 
-const Feature* find(std::string_view name) {
-  for (const Feature& f : kFeatures) {
-    if (f.name == name) return &f;
-  }
-  return nullptr;
+constexpr u64 kRv64Only = ext::Svnapot | ext::Svpbmt;
+
+/// Names for several features at once.
+struct Bundle {
+  const char* name;
+  u64 bits;
+};
+constexpr u64 kZkn = ext::Zbkb | ext::Zbkc | ext::Zbkx | ext::Zkne | ext::Zknd | ext::Zknh;
+constexpr Bundle kBundles[] = {
+    {"zkn", kZkn},
+    {"zks", ext::Zbkb | ext::Zbkc | ext::Zbkx | ext::Zksed | ext::Zksh},
+    {"zk", kZkn | ext::Zkr | ext::Zkt},
+};
+
+struct Shared {
+  u64 bit, any_of;
+};
+constexpr Shared kShared[] = {
+    {ext::ZbbZbkb, ext::Zbb | ext::Zbkb},
+    {ext::ZbcZbkc, ext::Zbc | ext::Zbkc},
+    {ext::ZkndZkne, ext::Zknd | ext::Zkne},
+    {ext::Mseccfg, ext::Smepmp | ext::Zkr},
+};
+
+/// The bits that a name stands for; 0: there is no such feature.
+u64 bits_of(std::string_view name) {
+  for (const Feature& f : kFeatures)
+    if (f.name == name) return f.bit;
+  for (const Bundle& b : kBundles)
+    if (b.name == name) return b.bits;
+  return 0;
 }
 
 const Feature& feature_of(u64 bit) {
@@ -61,9 +109,37 @@ u64 defaults() {
   return set;
 }
 
+/// All that there is and that does not take anything away.
+u64 everything(unsigned xlen) {
+  u64 set = ext::I;
+  for (const Feature& f : kFeatures) set |= f.bit;
+  return set & ~(ext::E | ext::Svade | (xlen == 32 ? kRv64Only : 0));
+}
+
+struct Model {
+  const char* name;
+  unsigned xlen;  // 0: the image's
+  bool everything;
+};
+constexpr Model kModels[] = {{"rv32", 32, false}, {"rv64", 64, false}, {"max32", 32, true}, {"max", 0, true}};
+
+void take_model(Features& cpu, std::string_view name, unsigned default_xlen) {
+  for (const Model& model : kModels) {
+    if (model.name != name) continue;
+    if (model.xlen != 0) cpu.xlen = model.xlen;
+    if (default_xlen != 0 && cpu.xlen != default_xlen)
+      throw Fatal(fmt::format("CPU {} cannot run a {}-bit image", name, default_xlen));
+    if (model.everything) cpu.extensions = everything(cpu.xlen);
+    return;
+  }
+  throw Fatal(fmt::format("unknown RISC-V CPU '{}': known are rv32, rv64, max and max32", name));
+}
+
 /// Switches off what misses its base; Fatal where the user asked for it. Bases stand before what builds on
 /// them in the chains above, but not in the table, hence the repetition until nothing changes.
 void settle(Features& cpu, u64 asked_for) {
+  if (const u64 wide = asked_for & cpu.extensions & kRv64Only; wide != 0 && cpu.xlen == 32)
+    throw Fatal(fmt::format("CPU feature {}=on needs rv64", feature_of(wide & -wide).name));
   for (bool changed = true; changed;) {
     changed = false;
     for (const Feature& f : kFeatures) {
@@ -77,6 +153,8 @@ void settle(Features& cpu, u64 asked_for) {
       changed = true;
     }
   }
+  for (const Shared& shared : kShared)
+    if ((cpu.extensions & shared.any_of) != 0) cpu.extensions |= shared.bit;
 }
 
 }  // namespace
@@ -87,6 +165,7 @@ std::string known_features() {
     if (!list.empty()) list += ", ";
     list += f.name;
   }
+  for (const Bundle& b : kBundles) list += std::string(", ") + b.name;
   return list;
 }
 
@@ -111,29 +190,22 @@ Features parse_cpu(std::string_view text, unsigned default_xlen) {
     text = comma == std::string_view::npos ? std::string_view{} : text.substr(comma + 1);
     const std::size_t equals = item.find('=');
     if (first && equals == std::string_view::npos) {
-      if (item != "rv32" && item != "rv64") {
-        throw Fatal(fmt::format("unknown RISC-V CPU '{}': known are rv32 and rv64", item));
-      }
-      cpu.xlen = item == "rv32" ? 32 : 64;
-      if (default_xlen != 0 && cpu.xlen != default_xlen) {
-        throw Fatal(fmt::format("CPU {} cannot run a {}-bit image", item, default_xlen));
-      }
+      take_model(cpu, item, default_xlen);
     } else {
-      const Feature* f = find(item.substr(0, equals));
-      if (f == nullptr) {
-        throw Fatal(fmt::format("unknown RISC-V CPU feature '{}': known are {}", item.substr(0, equals),
-                                known_features()));
-      }
+      const std::string_view name = item.substr(0, equals);
+      const u64 bits = bits_of(name);
+      if (bits == 0)
+        throw Fatal(fmt::format("unknown RISC-V CPU feature '{}': known are {}", name, known_features()));
       const std::string_view value = equals == std::string_view::npos ? "" : item.substr(equals + 1);
       if (value != "on" && value != "off") {
-        throw Fatal(fmt::format("CPU feature '{}': write {}=on or {}=off", item, f->name, f->name));
+        throw Fatal(fmt::format("CPU feature '{}': write {}=on or {}=off", item, name, name));
       }
       if (value == "on") {
-        cpu.extensions |= f->bit;
-        asked_for |= f->bit;
+        cpu.extensions |= bits;
+        asked_for |= bits;
       } else {
-        cpu.extensions &= ~f->bit;
-        asked_for &= ~f->bit;
+        cpu.extensions &= ~bits;
+        asked_for &= ~bits;
       }
     }
     first = false;

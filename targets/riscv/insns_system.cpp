@@ -30,6 +30,25 @@ void sret(Emitter& e) { e.dispatch(e.b.call(helpers().sret, e.b.i64(e.o.bits)));
 
 void sfence(Emitter& e) { e.b.call(helpers().sfence, e.b.i64(e.o.bits)); }
 
+void invalidation_fence(Emitter& e) { e.b.call(helpers().invalidation_fence, e.b.i64(e.o.bits)); }
+
+void wait_on_reservation(Emitter& e) {
+  e.b.call(helpers().wait_on_reservation, e.b.i64(e.o.bits));
+  e.dispatch_next();
+}
+
+void cache_block(Emitter& e) { e.b.call(helpers().cache_block, e.b.i64(e.o.bits), e.wide(e.rs1())); }
+
+/// The helper has found that every byte can be written.
+void cache_block_zero(Emitter& e) {
+  const Value block = e.low(e.xt, e.b.call(helpers().cache_block, e.b.i64(e.o.bits), e.wide(e.rs1())));
+  for (unsigned at = 0; at < kCacheBlock; at += 8) {
+    MemAttr attr;
+    attr.offset = static_cast<i32>(at);
+    e.b.store(block, e.b.i64(0), attr);
+  }
+}
+
 void wfi(Emitter& e) {
   e.b.call(helpers().wfi, e.b.i64(e.o.bits));
   e.dispatch_next();
@@ -46,7 +65,7 @@ void csr(Emitter& e) {
 }  // namespace
 
 std::span<const InsnRow> rows_system() {
-  using ext::I, ext::S, ext::Zicsr, ext::Zifencei;
+  using namespace ext;
   constexpr Xlen any = Xlen::Any;
   static constexpr InsnRow rows[] = {
 #include "targets/riscv/insns_system.inc"

@@ -19,18 +19,42 @@ constexpr Part kParts[] = {
     {"f", ext::F},
     {"d", ext::D},
     {"c", ext::C},
+    {"_zicbom", ext::Zicbom},
+    {"_zicbop", ext::Zicbop},
+    {"_zicboz", ext::Zicboz},
     {"_zicntr", ext::Zicntr},
     {"_zicond", ext::Zicond},
     {"_zicsr", ext::Zicsr},
     {"_zifencei", ext::Zifencei},
     {"_zihpm", ext::Zihpm},
+    {"_zabha", ext::Zabha},
+    {"_zacas", ext::Zacas},
+    {"_zawrs", ext::Zawrs},
     {"_zfh", ext::Zfh},
     {"_zfhmin", ext::Zfhmin},
     {"_zcb", ext::Zcb},
     {"_zba", ext::Zba},
     {"_zbb", ext::Zbb},
     {"_zbc", ext::Zbc},
+    {"_zbkb", ext::Zbkb},
+    {"_zbkc", ext::Zbkc},
+    {"_zbkx", ext::Zbkx},
     {"_zbs", ext::Zbs},
+    {"_zknd", ext::Zknd},
+    {"_zkne", ext::Zkne},
+    {"_zknh", ext::Zknh},
+    {"_zkr", ext::Zkr},
+    {"_zksed", ext::Zksed},
+    {"_zksh", ext::Zksh},
+    {"_zkt", ext::Zkt},
+    {"_smepmp", ext::Smepmp},
+    {"_smstateen", ext::Smstateen},
+    {"_sstc", ext::Sstc},
+    {"_svade", ext::Svade},
+    {"_svadu", ext::Svadu},
+    {"_svinval", ext::Svinval},
+    {"_svnapot", ext::Svnapot},
+    {"_svpbmt", ext::Svpbmt},
 };
 
 }  // namespace
@@ -40,6 +64,13 @@ std::string isa_string(const Features& features) {
   for (const Part& part : kParts)
     if (features.has(part.extension)) text += part.text;
   return text;
+}
+
+std::vector<std::string> isa_extensions(const Features& features) {
+  std::vector<std::string> names = {features.has(ext::E) ? "e" : "i"};
+  for (const Part& part : kParts)
+    if (features.has(part.extension)) names.emplace_back(part.text[0] == '_' ? part.text + 1 : part.text);
+  return names;
 }
 
 std::string mmu_type(const Features& features) {
@@ -62,11 +93,14 @@ std::string cpu_of_isa(std::string_view isa, std::string_view mmu) {
     return whole.find(wanted) != std::string::npos;
   };
   std::string cpu(model);
+  const Features usual = parse_cpu(model, 0);
   if (letters.starts_with('e')) cpu += ",e=on";
   for (const Part& part : kParts) {
-    // Part of the base before they had names of their own.
-    if ((part.extension & (ext::Zicsr | ext::Zifencei | ext::Zicntr | ext::Zihpm)) != 0) continue;
-    if (!has(part.text)) cpu += fmt::format(",{}=off", part.text[0] == '_' ? part.text + 1 : part.text);
+    // Part of the base, or never mentioned, before they had names of their own.
+    constexpr u64 kOlder = ext::Zicsr | ext::Zifencei | ext::Zicntr | ext::Zihpm | ext::Svadu;
+    if ((part.extension & kOlder) != 0 || has(part.text) == usual.has(part.extension)) continue;
+    cpu +=
+        fmt::format(",{}={}", part.text[0] == '_' ? part.text + 1 : part.text, has(part.text) ? "on" : "off");
   }
   if (mmu == "riscv,none") cpu += ",s=off";
   if (mmu == "riscv,sv39") cpu += ",sv48=off";

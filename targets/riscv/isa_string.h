@@ -2,13 +2,17 @@
 // chapter 27).
 #pragma once
 #include <string>
+#include <vector>
 
 #include "targets/riscv/features.h"
 
 namespace hindcast::riscv {
 
-/// "rv64imafdc_zicntr_zicsr_...": single letters in canonical order, then the Z extensions by category.
+/// "rv64imafdc_zicntr_zicsr_...": single letters in canonical order, then the Z extensions by category, then
+/// the privileged ones.
 std::string isa_string(const Features& features);
+/// The same as a list: "i", "m", ..., "zicntr", ...
+std::vector<std::string> isa_extensions(const Features& features);
 
 /// The largest addresses that pages translate: "riscv,sv57"; "riscv,none" without supervisor mode.
 std::string mmu_type(const Features& features);

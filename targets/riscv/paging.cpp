@@ -12,7 +12,10 @@ namespace pte {
 constexpr u64 kValid = 1, kRead = 2, kWrite = 4, kExecute = 8, kUser = 16, kAccessed = 64, kDirty = 128;
 constexpr unsigned kPpnShift = 10;
 constexpr u64 kPpnMask64 = (u64{1} << 44) - 1;
-constexpr u64 kReserved64 = ~u64{0} << 54;
+constexpr u64 kNapot = u64{1} << 63;
+constexpr unsigned kMemoryTypeShift = 61;
+constexpr u64 kMemoryType = u64{3} << kMemoryTypeShift;
+constexpr u64 kReserved64 = (u64{1} << kMemoryTypeShift) - (u64{1} << 54);
 }  // namespace pte
 
 constexpr unsigned kPageBits = 12;
@@ -56,6 +59,7 @@ class Walker {
   bool pmp_allows(GuestAddr pa, u8 wanted) const;
   bool read_entry(GuestAddr pa, unsigned level, u64& entry) const;
   bool permitted(u64 entry) const;
+  bool well_formed(u64 entry, bool leaf) const;
   Walk leaf(GuestAddr at, u64 entry, unsigned level);
 
   const RiscvArch& arch_;
@@ -106,9 +110,23 @@ bool Walker::permitted(u64 entry) const {
   return false;
 }
 
+/// Whether the bits above the page number mean something here. What memory type they name makes no
+/// difference.
+bool Walker::well_formed(u64 entry, bool leaf) const {
+  if (scheme_.entry_size == 4) return true;
+  u64 reserved = pte::kReserved64;
+  if (!leaf || !arch_.features().has(ext::Svnapot)) reserved |= pte::kNapot;
+  if (!leaf || (s_.menvcfg & envcfg::kPbmte) == 0) reserved |= pte::kMemoryType;
+  return (entry & reserved) == 0 && (entry & pte::kMemoryType) != pte::kMemoryType;
+}
+
 Walk Walker::leaf(GuestAddr at, u64 entry, unsigned level) {
-  const u64 ppn =
-      scheme_.entry_size == 4 ? entry >> pte::kPpnShift : entry >> pte::kPpnShift & pte::kPpnMask64;
+  u64 ppn = scheme_.entry_size == 4 ? entry >> pte::kPpnShift : entry >> pte::kPpnShift & pte::kPpnMask64;
+  if (scheme_.entry_size == 8 && (entry & pte::kNapot) != 0) {
+    // Sixteen pages by one entry that each of them has; other sizes are reserved.
+    if (level != 0 || (ppn & 15) != 8) return denied();
+    ppn = (ppn & ~u64{15}) | (va_ >> kPageBits & 15);
+  }
   const unsigned shift = level * scheme_.index_bits;
   const u64 inside = (u64{1} << shift) - 1;  // page numbers within the superpage
   if (!permitted(entry) || (ppn & inside) != 0) return denied();
@@ -137,7 +155,7 @@ Walk Walker::run() {
     constexpr u64 kRights = pte::kRead | pte::kWrite | pte::kExecute;
     const u64 rights = entry & kRights;
     if ((entry & pte::kValid) == 0 || (rights & (pte::kRead | pte::kWrite)) == pte::kWrite) return denied();
-    if (scheme_.entry_size == 8 && (entry & pte::kReserved64) != 0) return denied();
+    if (!well_formed(entry, rights != 0)) return denied();
     if (rights != 0) return leaf(at, entry, level);
     if ((entry & (pte::kUser | pte::kAccessed | pte::kDirty)) != 0) return denied();
     table = (entry >> pte::kPpnShift & pte::kPpnMask64) << kPageBits;

@@ -1,4 +1,5 @@
-// Address translation by page tables (Privileged 1.12, sections 4.3 to 4.6): Sv32, Sv39, Sv48, Sv57.
+// Address translation by page tables (Privileged 1.12, sections 4.3 to 4.6, and chapters 5
+// and 6): Sv32, Sv39, Sv48, Sv57; Svnapot, Svpbmt.
 #pragma once
 #include "targets/riscv/riscv.h"
 

@@ -39,11 +39,56 @@ Range range_of(const RiscvState& s, unsigned i) {
 
 bool locked(const RiscvState& s, unsigned i) { return (s.pmpcfg[i] & pmp::kLock) != 0; }
 
+bool machine_lockdown(const RiscvState& s) { return (s.mseccfg & mseccfg::kMml) != 0; }
+
+/// Whether writes leave the entry as it is.
+bool frozen(const RiscvState& s, unsigned i) { return locked(s, i) && (s.mseccfg & mseccfg::kRlb) == 0; }
+
 /// What an entry's configuration holds when `value` is written to it.
-u8 legal_config(u8 value) {
+u8 legal_config(const RiscvState& s, u8 value) {
   value &= pmp::kLock | pmp::kMode | pmp::kAll;
-  if ((value & pmp::kRead) == 0) value &= static_cast<u8>(~pmp::kWrite);  // write-only is reserved
+  // Write-only is reserved, but where it stands for shared regions.
+  if ((value & pmp::kRead) == 0 && !machine_lockdown(s)) value &= static_cast<u8>(~pmp::kWrite);
   return value;
+}
+
+/// Under machine-mode lockdown an entry that lets machine mode execute cannot be made (Smepmp, rule 4b).
+bool adds_machine_code(const RiscvState& s, u8 config) {
+  if (!machine_lockdown(s) || (s.mseccfg & mseccfg::kRlb) != 0 || (config & pmp::kLock) == 0) return false;
+  const u8 rights = config & pmp::kAll;
+  return rights != pmp::kAll && ((rights & pmp::kExecute) != 0 || rights == pmp::kWrite);
+}
+
+/// What an entry lets the modes do under machine-mode lockdown (Smepmp, "Truth table").
+u8 lockdown_permissions(u8 config, bool machine) {
+  const bool for_machine = (config & pmp::kLock) != 0;
+  const u8 rights = config & pmp::kAll;
+  constexpr u8 kWX = pmp::kWrite | pmp::kExecute, kRW = pmp::kRead | pmp::kWrite;
+  switch (rights) {
+    case pmp::kWrite:  // shared data that supervisor and user mode only read; locked: shared code
+      if (for_machine) return pmp::kExecute;
+      return machine ? kRW : pmp::kRead;
+    case kWX:  // shared data; locked: shared code that machine mode may read
+      if (for_machine) return machine ? pmp::kRead | pmp::kExecute : pmp::kExecute;
+      return kRW;
+    case pmp::kAll:
+      if (for_machine) return pmp::kRead;  // shared, for all to read
+      break;
+    default: break;
+  }
+  return for_machine == machine ? rights : 0;
+}
+
+u8 entry_permissions(const RiscvState& s, unsigned i, bool machine) {
+  if (machine_lockdown(s)) return lockdown_permissions(s.pmpcfg[i], machine);
+  if (machine && !locked(s, i)) return pmp::kAll;
+  return s.pmpcfg[i] & pmp::kAll;
+}
+
+/// Where no entry matches.
+u8 unmatched_permissions(const RiscvState& s, bool machine) {
+  if (!machine || (s.mseccfg & mseccfg::kMmwp) != 0) return 0;
+  return machine_lockdown(s) ? pmp::kRead | pmp::kWrite : pmp::kAll;
 }
 
 }  // namespace
@@ -61,10 +106,9 @@ u8 pmp_permissions(const RiscvArch& arch, const RiscvState& s, u64 privilege, u6
       if (uniform != nullptr) *uniform = false;
       return 0;
     }
-    if (privilege == kMachine && !locked(s, i)) return pmp::kAll;
-    return s.pmpcfg[i] & pmp::kAll;
+    return entry_permissions(s, i, privilege == kMachine);
   }
-  return privilege == kMachine ? pmp::kAll : 0;
+  return unmatched_permissions(s, privilege == kMachine);
 }
 
 namespace {
@@ -72,6 +116,7 @@ namespace {
 /// Machine mode is refused what a locked entry says, and an access of which an entry matches only a part:
 /// none is, if all borders lie where kPmpPart divides accesses anyway.
 bool restricts_machine(const RiscvState& s) {
+  if ((s.mseccfg & (mseccfg::kMml | mseccfg::kMmwp)) != 0) return true;
   for (unsigned i = 0; i < kPmpEntries; ++i) {
     const Range r = range_of(s, i);
     if (r.first < r.end && (locked(s, i) || (r.first | r.end) % kPmpPart != 0)) return true;
@@ -142,8 +187,8 @@ void pmpcfg_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value)
   const unsigned first = (number & 15) * 4, count = arch.xlen() / 8;
   bool changed = false;
   for (unsigned i = 0; i < count; ++i) {
-    if (locked(s, first + i)) continue;
-    const u8 cfg = legal_config(static_cast<u8>(value >> (8 * i)));
+    const u8 cfg = legal_config(s, static_cast<u8>(value >> (8 * i)));
+    if (frozen(s, first + i) || adds_machine_code(s, cfg)) continue;
     changed |= std::exchange(s.pmpcfg[first + i], cfg) != cfg;
   }
   if (changed) pmp_changed(vcpu);
@@ -156,19 +201,25 @@ u64 pmpaddr_read(const RiscvArch&, const Vcpu& vcpu, unsigned number) {
 void pmpaddr_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value) {
   RiscvState& s = vcpu.state<RiscvState>();
   const unsigned i = number & 15;
-  if (locked(s, i)) return;
+  if (frozen(s, i)) return;
   // A locked top-of-range entry also locks the address below it.
-  if (i + 1 < kPmpEntries && locked(s, i + 1) && (s.pmpcfg[i + 1] & pmp::kMode) == 1 << pmp::kModeShift)
+  if (i + 1 < kPmpEntries && frozen(s, i + 1) && (s.pmpcfg[i + 1] & pmp::kMode) == 1 << pmp::kModeShift)
     return;
   const u64 address = value & address_mask(arch);
   if (std::exchange(s.pmpaddr[i], address) != address) pmp_changed(vcpu);
+}
+
+bool pmp_any_locked(const RiscvState& s) {
+  for (unsigned i = 0; i < kPmpEntries; ++i)
+    if (locked(s, i)) return true;
+  return false;
 }
 
 bool pmp_keep_legal(const RiscvArch& arch, RiscvState& s) {
   bool legal = true;
   for (unsigned i = 0; i < kPmpEntries; ++i) {
     const u64 address = s.pmpaddr[i] & address_mask(arch);
-    const u8 config = legal_config(s.pmpcfg[i]);
+    const u8 config = legal_config(s, s.pmpcfg[i]);
     legal = legal && address == s.pmpaddr[i] && config == s.pmpcfg[i];
     s.pmpaddr[i] = address;
     s.pmpcfg[i] = config;

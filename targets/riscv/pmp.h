@@ -1,4 +1,4 @@
-// Physical memory protection (Privileged 1.12, section 3.7): 16 entries, granularity 4 bytes.
+// Physical memory protection (Privileged 1.12, section 3.7; Smepmp 1.0): 16 entries, granularity 4 bytes.
 #pragma once
 #include "targets/riscv/riscv.h"
 
@@ -30,6 +30,8 @@ u64 pmpcfg_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
 void pmpcfg_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
 u64 pmpaddr_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
 void pmpaddr_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
+
+bool pmp_any_locked(const RiscvState& s);
 
 /// Leaves in the entries only what a guest could have written. False: there was something else.
 bool pmp_keep_legal(const RiscvArch& arch, RiscvState& s);

@@ -62,6 +62,9 @@ bool InsnRow::allows(const Operands& o, const Features& cpu) const {
     case Rule::Rs2Nonzero:
       if (o.rs2 == 0) return false;
       break;
+    case Rule::EvenPair:
+      if (((o.rd | o.rs2) & 1) != 0) return false;
+      break;
     case Rule::ShiftBelowXlen:
       if (o.imm >= cpu.xlen) return false;
       break;

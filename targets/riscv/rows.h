@@ -38,6 +38,7 @@ enum class Rule : u8 {
   RdNonzero,
   Rs1Nonzero,
   Rs2Nonzero,
+  EvenPair,        // rd and rs2 begin pairs of registers
   ShiftBelowXlen,  // a shift amount that RV32 has no register bits for
 };
 
@@ -74,7 +75,8 @@ using EmitFn = void (*)(Emitter&);
 ///   i  immediate     c  CSR number    m  rounding mode    a  aq and rl
 /// `fields` tells how the immediate's bits are scattered, in the manual's notation after "s" (sign-extended)
 /// or "u": "i=s12|10:5|4:1|11"; the registers that the encoding implies: "d=1 s=2"; and the rule: "d!0",
-/// "s!0", "t!0", "i!0" (not zero) or "i<x" (below XLEN). `syntax` is the operand list, by letters:
+/// "s!0", "t!0", "i!0" (not zero), "i<x" (below XLEN) or "d%2" (rd and rs2 even). `syntax` is the operand
+/// list, by letters:
 ///   d s t    integer registers      D S T R  floating-point registers
 ///   i  immediate, decimal           h  hexadecimal        u  its upper 20 bits       p  pc-relative target
 ///   c  CSR name                     z  rs1's number       m  ",rm" unless dynamic    f  fence sets
@@ -128,6 +130,7 @@ constexpr unsigned number(const char*& p) {
 
 constexpr Rule rule_of(char letter, char relation, char bound) {
   if (relation == '<' && letter == 'i' && bound == 'x') return Rule::ShiftBelowXlen;
+  if (relation == '%' && letter == 'd' && bound == '2') return Rule::EvenPair;
   if (relation != '!' || bound != '0') throw "no such rule";
   switch (letter) {
     case 'i': return Rule::ImmNonzero;
@@ -208,7 +211,7 @@ constexpr InsnRow::InsnRow(const char* name_, u64 needs_, Xlen xlen_, InsnClass 
       continue;
     }
     const char letter = *p++, relation = *p++;
-    if (relation == '!' || relation == '<') {
+    if (relation == '!' || relation == '<' || relation == '%') {
       if (rule != Rule::None) throw "a row has one rule at most";
       rule = detail::rule_of(letter, relation, *p++);
       continue;

@@ -36,7 +36,10 @@ struct RiscvState : CpuHeader {
   u64 senvcfg;
   u64 satp;
   u64 supervisor_lines;  // mip bits of the lines whose interrupts software can also raise: external, of
-                         // supervisor mode
+                         // supervisor mode, and the timer that stimecmp makes
+  u64 stimecmp;
+  u64 mseccfg;
+  u64 mstateen[4];
   // Counters: value = base + offset while counting, = offset while inhibited (csr_counters.cpp).
   u64 mcycle_offset;
   u64 minstret_offset;
@@ -110,8 +113,29 @@ inline constexpr u64 kSupervisorAll =
 /// Environment configuration (menvcfg; senvcfg has the low ones).
 namespace envcfg {
 inline constexpr u64 kFiom = 1;
-inline constexpr u64 kAdue = u64{1} << 61;  // hardware sets accessed and dirty bits
+inline constexpr unsigned kCbieShift = 4;  // what cbo.inval does: 0 illegal, 1 flush, 3 invalidate
+inline constexpr u64 kCbie = u64{3} << kCbieShift;
+inline constexpr u64 kCbcfe = u64{1} << 6;   // cbo.clean, cbo.flush
+inline constexpr u64 kCbze = u64{1} << 7;    // cbo.zero
+inline constexpr u64 kAdue = u64{1} << 61;   // hardware sets accessed and dirty bits
+inline constexpr u64 kPbmte = u64{1} << 62;  // entries of page tables have memory types
+inline constexpr u64 kStce = u64{1} << 63;   // stimecmp is there
 }  // namespace envcfg
+
+/// Security configuration (mseccfg).
+namespace mseccfg {
+inline constexpr u64 kMml = 1;              // machine mode obeys PMP too
+inline constexpr u64 kMmwp = 2;             // what no entry matches is refused to machine mode
+inline constexpr u64 kRlb = 4;              // locks do not hold
+inline constexpr u64 kUseed = u64{1} << 8;  // user mode may read seed
+inline constexpr u64 kSseed = u64{1} << 9;  // supervisor mode may
+}  // namespace mseccfg
+
+/// State enable (mstateen0): what less privileged modes may use.
+namespace stateen {
+inline constexpr u64 kEnvcfg = u64{1} << 62;
+inline constexpr u64 kStateen = u64{1} << 63;  // sstateen; in each of the four
+}  // namespace stateen
 
 /// What translated code depends on, packed into the 64-bit context. Bits 12 to 23 are free for the vector
 /// unit's vtype. Of paging code depends on nothing else: where pages are is looked up at run time.

@@ -4,6 +4,7 @@
 
 #include "engine/machine.h"
 #include "targets/riscv/riscv.h"
+#include "targets/riscv/supervisor_timer.h"
 
 namespace hindcast::riscv {
 namespace {
@@ -91,7 +92,7 @@ void RiscvArch::set_irq(Vcpu& vcpu, unsigned line, bool level) const {
   if (line >= 64) return;
   RiscvState& s = vcpu.state<RiscvState>();
   const u64 machine = u64{1} << line & irq::kMachineLines;
-  const u64 supervisor = cpu_.has(ext::S) ? u64{1} << line & u64{1} << irq::kSupervisorExternal : 0;
+  const u64 supervisor = u64{1} << line & supervisor_line_mask(*this);
   s.mip = level ? s.mip | machine : s.mip & ~machine;
   s.supervisor_lines = level ? s.supervisor_lines | supervisor : s.supervisor_lines & ~supervisor;
   if (level) vcpu.request_exit();
@@ -170,6 +171,20 @@ u64 sfence_helper(Vcpu& vcpu, u64 bits, u64, u64) {
   const RiscvState& s = vcpu.state<RiscvState>();
   const bool trapped = s.privilege == kSupervisor && (s.mstatus & mstatus::kTvm) != 0;
   return s.privilege == kUser || trapped ? illegal_helper(vcpu, bits, 0, 0) : 0;
+}
+
+u64 invalidation_fence_helper(Vcpu& vcpu, u64 bits, u64, u64) {
+  return vcpu.state<RiscvState>().privilege == kUser ? illegal_helper(vcpu, bits, 0, 0) : 0;
+}
+
+/// Zawrs: waiting may end for any reason and here does at once, as others run only in their own turns.
+u64 wait_on_reservation_helper(Vcpu& vcpu, u64 bits, u64, u64) {
+  RiscvState& s = vcpu.state<RiscvState>();
+  const bool without_timeout = (bits >> 24 & 1) == 0;
+  if (without_timeout && s.privilege != kMachine && (s.mstatus & mstatus::kTw) != 0)
+    return illegal_helper(vcpu, bits, 0, 0);
+  s.reservation_valid = 0;
+  return 0;
 }
 
 u64 wfi_helper(Vcpu& vcpu, u64 bits, u64, u64) {

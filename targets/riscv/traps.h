@@ -11,6 +11,10 @@ u64 ecall_helper(Vcpu& vcpu, u64, u64, u64);
 u64 mret_helper(Vcpu& vcpu, u64 bits, u64, u64);
 u64 sret_helper(Vcpu& vcpu, u64 bits, u64, u64);
 u64 sfence_helper(Vcpu& vcpu, u64 bits, u64, u64);
+u64 invalidation_fence_helper(Vcpu& vcpu, u64 bits, u64, u64);
+u64 wait_on_reservation_helper(Vcpu& vcpu, u64 bits, u64, u64);
+/// cache_blocks.cpp.
+u64 cache_block_helper(Vcpu& vcpu, u64 bits, u64 address, u64);
 u64 wfi_helper(Vcpu& vcpu, u64 bits, u64, u64);
 u64 pause_helper(Vcpu& vcpu, u64, u64, u64);
 /// semihosting.cpp.

@@ -101,9 +101,10 @@ TEST_F(BoardFile, ConfigurationAndBoardMustAgree) {
 
 TEST_F(BoardFile, TextsOfExtensionsNameCpus) {
   auto cpu = [](const char* isa) { return riscv::parse_cpu(riscv::cpu_of_isa(isa), 0); };
-  EXPECT_EQ(riscv::isa_string(cpu("rv64gc")), "rv64imafdc_zicntr_zicsr_zifencei_zihpm");
-  EXPECT_EQ(riscv::isa_string(cpu("rv32emc_zba_zbs")), "rv32emc_zicntr_zicsr_zifencei_zihpm_zba_zbs");
-  EXPECT_EQ(riscv::isa_string(cpu("rv64imafdcvh_zbb_sstc")), "rv64imafdc_zicntr_zicsr_zifencei_zihpm_zbb");
+  EXPECT_EQ(riscv::isa_string(cpu("rv64gc")), "rv64imafdc_zicntr_zicsr_zifencei_zihpm_svadu");
+  EXPECT_EQ(riscv::isa_string(cpu("rv32emc_zba_zbs")), "rv32emc_zicntr_zicsr_zifencei_zihpm_zba_zbs_svadu");
+  EXPECT_EQ(riscv::isa_string(cpu("rv64imafdcvh_zbb_sstc")),
+            "rv64imafdc_zicntr_zicsr_zifencei_zihpm_zbb_sstc_svadu");
   for (const char* text : {"rv64", "rv32"}) {
     const riscv::Features all = riscv::parse_cpu(text, 0);
     EXPECT_EQ(cpu(riscv::isa_string(all).c_str()).description(), all.description());

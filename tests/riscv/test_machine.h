@@ -4,6 +4,7 @@
 
 #include "engine/machine.h"
 #include "targets/riscv/riscv.h"
+#include "targets/riscv/supervisor_timer.h"
 
 namespace hindcast::test {
 
@@ -19,6 +20,7 @@ struct TestMachine {
     machine.on_reset([this](Machine& m) {
       for (unsigned i = 0; i < m.vcpu_count(); ++i) arch->reset(m.vcpu(i), kCode);
     });
+    riscv::add_supervisor_timers(machine);
     machine.finish();
     clear();
   }

@@ -1,0 +1,46 @@
+// Zicbom and Zicboz (Cache-Block Management, Base 1.0.1). There are no caches: what is left of management is
+// who may do it, and to what.
+#include "engine/machine.h"
+#include "targets/riscv/riscv.h"
+#include "targets/riscv/traps.h"
+
+namespace hindcast::riscv {
+namespace {
+
+constexpr unsigned kInval = 0, kZero = 4;
+
+/// Whether the envcfg registers let the current mode use the instruction.
+bool configured(const RiscvArch& arch, const RiscvState& s, unsigned operation) {
+  const auto lets = [&](u64 envcfg) {
+    if (operation == kZero) return (envcfg & envcfg::kCbze) != 0;
+    return (envcfg & (operation == kInval ? envcfg::kCbie : envcfg::kCbcfe)) != 0;
+  };
+  if (s.privilege == kMachine) return true;
+  if (!lets(s.menvcfg)) return false;
+  return s.privilege != kUser || !arch.features().has(ext::S) || lets(s.senvcfg);
+}
+
+/// Faults are a store's, at the address that was given.
+void refuse(Vcpu& vcpu, u64 cause, u64 address) {
+  const bool page = cause == cause::kLoadPage || cause == cause::kStorePage;
+  vcpu.raise({page ? cause::kStorePage : cause::kStoreAccess, address});
+}
+
+}  // namespace
+
+u64 cache_block_helper(Vcpu& vcpu, u64 bits, u64 address, u64) {
+  const auto& arch = static_cast<const RiscvArch&>(vcpu.arch());
+  const unsigned operation = bits >> 20 & 7;
+  if (!configured(arch, vcpu.state<RiscvState>(), operation)) return illegal_helper(vcpu, bits, 0, 0);
+  const u64 block = address & ~u64{kCacheBlock - 1};
+  // Whoever may load may also manage; a store's rights never go without a load's.
+  const Access access = operation == kZero ? Access::Write : Access::Read;
+  const Translation t = arch.translate(vcpu, block, kCacheBlock, access);
+  if (!t.ok)
+    refuse(vcpu, t.cause, address);
+  else if (operation == kZero && vcpu.machine().memory().find_ram(t.physical) == nullptr)
+    refuse(vcpu, cause::kStoreAccess, address);
+  return block;
+}
+
+}  // namespace hindcast::riscv
