@@ -109,11 +109,12 @@ u64 defaults() {
   return set;
 }
 
-/// All that there is and that does not take anything away.
+/// All that there is and that does not take anything away. Linux reads seed before it can handle an
+/// exception, and firmware that does not know Zkr makes that one: so it is left to be asked for.
 u64 everything(unsigned xlen) {
   u64 set = ext::I;
   for (const Feature& f : kFeatures) set |= f.bit;
-  return set & ~(ext::E | ext::Svade | (xlen == 32 ? kRv64Only : 0));
+  return set & ~(ext::E | ext::Svade | ext::Zkr | (xlen == 32 ? kRv64Only : 0));
 }
 
 struct Model {

@@ -84,7 +84,7 @@ struct Features {
 
 /// Reads MODEL[,feature=on/off]... An empty text or one without a model ("d=off") takes the model from
 /// `default_xlen`, which also must agree with a model that is named (0: any). The models are rv32 and rv64,
-/// and max and max32, which have every feature but e and svade. What a switched-off feature
+/// and max and max32, which have every feature but e, svade and zkr. What a switched-off feature
 /// carries is switched off with it (f=off: also d, zfh, zfhmin), unless it was asked for explicitly.
 /// zkn, zks and zk stand for the extensions that they bundle.
 /// Throws Fatal for an unknown model or feature (naming the known ones) and for contradictions.

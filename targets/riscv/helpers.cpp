@@ -1,5 +1,6 @@
 #include "targets/riscv/helpers.h"
 
+#include "targets/riscv/crypto.h"
 #include "targets/riscv/csr.h"
 #include "targets/riscv/half.h"
 #include "targets/riscv/pure.h"
@@ -30,6 +31,15 @@ const Helpers& helpers() {
       .fclass16 = register_pure_helper("riscv.fclass16", &fclass16),
       .fclass32 = register_pure_helper("riscv.fclass32", &fclass32),
       .fclass64 = register_pure_helper("riscv.fclass64", &fclass64),
+      .aes64 = register_pure_helper("riscv.aes64", &aes64),
+      .aes64im = register_pure_helper("riscv.aes64im", &aes64im),
+      .aes64ks1i = register_pure_helper("riscv.aes64ks1i", &aes64ks1i),
+      .aes32 = register_pure_helper("riscv.aes32", &aes32),
+      .sm4 = register_pure_helper("riscv.sm4", &sm4),
+      .crossbar = register_pure_helper("riscv.crossbar", &crossbar),
+      .reverse_bits_in_bytes = register_pure_helper("riscv.reverse_bits_in_bytes", &reverse_bits_in_bytes),
+      .zip32 = register_pure_helper("riscv.zip32", &zip32),
+      .unzip32 = register_pure_helper("riscv.unzip32", &unzip32),
   };
   return registered;
 }

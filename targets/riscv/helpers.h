@@ -21,6 +21,8 @@ struct Helpers {
   // Pure (pure.cpp).
   u32 clmul, clmulh, clmulr;  // a, b; c: XLEN
   u32 fclass16, fclass32, fclass64;
+  // Pure (crypto.cpp, crypto.h tells their operands).
+  u32 aes64, aes64im, aes64ks1i, aes32, sm4, crossbar, reverse_bits_in_bytes, zip32, unzip32;
 };
 const Helpers& helpers();
 

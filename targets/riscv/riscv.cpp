@@ -58,7 +58,8 @@ void register_cpus() {
         std::to_string(xlen) +
             "-bit, machine, supervisor and user mode; features (feature=on/off): " + known_features());
   }
-  Registry::instance().add_cpu("riscv", "max", "as wide as the image, with every feature but e and svade");
+  Registry::instance().add_cpu("riscv", "max",
+                               "as wide as the image, with every feature but e, svade and zkr");
   Registry::instance().add_cpu("riscv", "max32", "the same with 32 bits");
 }
 

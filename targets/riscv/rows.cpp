@@ -65,6 +65,9 @@ bool InsnRow::allows(const Operands& o, const Features& cpu) const {
     case Rule::EvenPair:
       if (((o.rd | o.rs2) & 1) != 0) return false;
       break;
+    case Rule::RoundNumber:
+      if (o.imm > 10) return false;
+      break;
     case Rule::ShiftBelowXlen:
       if (o.imm >= cpu.xlen) return false;
       break;
@@ -81,8 +84,8 @@ bool InsnRow::allows(const Operands& o, const Features& cpu) const {
 std::span<const InsnRow* const> all_rows() {
   static const std::vector<const InsnRow*> rows = [] {
     std::vector<const InsnRow*> all;
-    for (const auto chapter :
-         {rows_i(), rows_m(), rows_a(), rows_fd(), rows_zfh(), rows_c(), rows_zb(), rows_system()}) {
+    for (const auto chapter : {rows_i(), rows_m(), rows_a(), rows_fd(), rows_zfh(), rows_c(), rows_zb(),
+                               rows_zk(), rows_system()}) {
       for (const InsnRow& row : chapter) all.push_back(&row);
     }
     return all;

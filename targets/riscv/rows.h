@@ -39,6 +39,7 @@ enum class Rule : u8 {
   Rs1Nonzero,
   Rs2Nonzero,
   EvenPair,        // rd and rs2 begin pairs of registers
+  RoundNumber,     // of AES: 0 to 10
   ShiftBelowXlen,  // a shift amount that RV32 has no register bits for
 };
 
@@ -75,8 +76,8 @@ using EmitFn = void (*)(Emitter&);
 ///   i  immediate     c  CSR number    m  rounding mode    a  aq and rl
 /// `fields` tells how the immediate's bits are scattered, in the manual's notation after "s" (sign-extended)
 /// or "u": "i=s12|10:5|4:1|11"; the registers that the encoding implies: "d=1 s=2"; and the rule: "d!0",
-/// "s!0", "t!0", "i!0" (not zero), "i<x" (below XLEN) or "d%2" (rd and rs2 even). `syntax` is the operand
-/// list, by letters:
+/// "s!0", "t!0", "i!0" (not zero), "i<x" (below XLEN), "i<r" (a round's number) or "d%2" (rd and rs2 even).
+/// `syntax` is the operand list, by letters:
 ///   d s t    integer registers      D S T R  floating-point registers
 ///   i  immediate, decimal           h  hexadecimal        u  its upper 20 bits       p  pc-relative target
 ///   c  CSR name                     z  rs1's number       m  ",rm" unless dynamic    f  fence sets
@@ -130,6 +131,7 @@ constexpr unsigned number(const char*& p) {
 
 constexpr Rule rule_of(char letter, char relation, char bound) {
   if (relation == '<' && letter == 'i' && bound == 'x') return Rule::ShiftBelowXlen;
+  if (relation == '<' && letter == 'i' && bound == 'r') return Rule::RoundNumber;
   if (relation == '%' && letter == 'd' && bound == '2') return Rule::EvenPair;
   if (relation != '!' || bound != '0') throw "no such rule";
   switch (letter) {

@@ -29,7 +29,9 @@ TEST_F(BoardFile, IsWhatTheTreeSays) {
   MachineConfig c = board(program);
   build(c);
   EXPECT_EQ(built.cpu,
-            riscv::parse_cpu("rv32,f=off,d=off,zba=off,zbb=off,zbc=off,zbs=off,zicond=off,zcb=off", 0)
+            riscv::parse_cpu("rv32,f=off,d=off,zba=off,zbb=off,zbc=off,zbs=off,zicond=off,zcb=off,sstc=off,"
+                             "zawrs=off,zicbom=off,zicbop=off,zicboz=off",
+                             0)
                 .description());
   EXPECT_EQ(built.smp, 2u);
   EXPECT_EQ(built.memory_bytes, 0x40000u);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes riscv.ins: encodings from the GNU assembler, expected results from QEMU's user mode.
+"""Writes riscv.ins and riscv_zk.ins: encodings from the GNU assembler, expected results from QEMU's user mode.
 
 Needs riscv64-unknown-elf-gcc, qemu-riscv64 and qemu-riscv32. Run it again after adding a line to the tables below;
 cases that QEMU or the assembler do not know are written by hand in the other files of this folder.
@@ -185,6 +185,40 @@ def cases(xlen):
     return out
 
 
+def crypto_cases(xlen):
+    """The same for scalar cryptography, which has a file of its own."""
+    out = []
+
+    def add(asm, inputs, outputs):
+        out.append((asm, asm, inputs, outputs, False))
+
+    rv64 = xlen == 64
+    pairs = INT_PAIRS + [(0x0F1E2D3C4B5A6978, 0x8796A5B4C3D2E1F0), (0xFEDCBA9876543210, 0x0123456789ABCDEF)]
+    two = "pack packh xperm4 xperm8"
+    one = "brev8 sha256sig0 sha256sig1 sha256sum0 sha256sum1 sm3p0 sm3p1"
+    by_byte = "sm4ed sm4ks"
+    if rv64:
+        two += " packw aes64ds aes64dsm aes64es aes64esm aes64ks2"
+        one += " aes64im sha512sig0 sha512sig1 sha512sum0 sha512sum1"
+        for i in range(11):
+            add(f"aes64ks1i a0,a1,{i:#x}", {"a1": 0x0123456789ABCDEF + (i << 40)}, ["a0"])
+    else:
+        two += " sha512sig0h sha512sig0l sha512sig1h sha512sig1l sha512sum0r sha512sum1r"
+        one += " zip unzip"
+        by_byte += " aes32dsi aes32dsmi aes32esi aes32esmi"
+    for op in two.split():
+        for a, b in pairs:
+            add(f"{op} a0,a1,a2", {"a1": a, "a2": b}, ["a0"])
+    for op in one.split():
+        for a in INT_ONES:
+            add(f"{op} a0,a1", {"a1": a}, ["a0"])
+    for op in by_byte.split():
+        for i in range(4):
+            for a, b in pairs[3:]:
+                add(f"{op} a0,a1,a2,{i:#x}", {"a1": a, "a2": b}, ["a0"])
+    return out
+
+
 INT_EDGES = [0, 1, 2, 3, 7, 31, 32, 63, 64, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF,
              0x100000000, 0x7FFFFFFFFFFFFFFF, 0x8000000000000000, M64, M64 - 1, 0x5555555555555555]
 
@@ -279,14 +313,14 @@ def program(xlen, table):
     return "\n".join(lines) + "\n"
 
 
-def run(xlen, work, table):
+def run(xlen, work, table, names):
     source = work / f"cases{xlen}.s"
     image = work / f"cases{xlen}"
     source.write_text(program(xlen, table))
-    isa = f"rv{xlen}gc_zba_zbb_zbc_zbs_zfh"
+    isa = f"rv{xlen}gc_zba_zbb_zbc_zbs_zfh_zk_zks"
     subprocess.run(["riscv64-unknown-elf-gcc", f"-march={isa}", f"-mabi={'lp64d' if xlen == 64 else 'ilp32d'}",
                     "-nostdlib", "-static", f"-Wl,--section-start=.scratch={DATA:#x}", "-o", image, source], check=True)
-    cpu = f"rv{xlen},zba=true,zbb=true,zbc=true,zbs=true,Zfh=true"
+    cpu = f"rv{xlen},zba=true,zbb=true,zbc=true,zbs=true,Zfh=true,zk=true,zks=true"
     results = subprocess.run([f"qemu-riscv{xlen}", "-cpu", cpu, image], check=True, stdout=subprocess.PIPE).stdout
     symbols = {m[1]: int(m[0], 16) for m in
                (line.split()[0::2] for line in subprocess.run(["riscv64-unknown-elf-nm", image], check=True, text=True,
@@ -310,27 +344,36 @@ def run(xlen, work, table):
             if value:
                 got.append(f"fflags={value:#x}")
         given = " ".join(f"{p}={v if p[0] in 'fm' else v & ((1 << xlen) - 1):#x}" for p, v in inputs.items())
-        lines.append(f"rv{xlen} {data.hex(' ')} | {text} | {given} => {' '.join(got)}".rstrip())
+        lines.append(f"{names[xlen]} {data.hex(' ')} | {text} | {given} => {' '.join(got)}".rstrip())
     return lines
 
 
-def main():
-    """Without arguments: riscv.ins. With COUNT SEED FILE: a random campaign into FILE, for the test InsnFile."""
-    target = pathlib.Path(__file__).parent / "riscv.ins"
-    tables = {xlen: cases(xlen) for xlen in (64, 32)}
-    if len(sys.argv) == 4:
-        rng = random.Random(int(sys.argv[2]))
-        tables = {xlen: randomized(table, rng, int(sys.argv[1])) for xlen, table in tables.items()}
-        target = pathlib.Path(sys.argv[3])
+def write(target, tables, names):
     lines = []
     with tempfile.TemporaryDirectory() as work:
         for xlen, table in tables.items():
             for first in range(0, len(table), 5000):
-                lines += run(xlen, pathlib.Path(work), table[first:first + 5000])
+                lines += run(xlen, pathlib.Path(work), table[first:first + 5000], names)
     header = ["# Written by make_riscv.py: the assembler's encodings and QEMU's results. The format is in",
               "# tests/riscv/insn_cases.h."]
     target.write_text("\n".join(header + lines) + "\n")
-    print(f"{len(lines)} cases", file=sys.stderr)
+    print(f"{len(lines)} cases in {target}", file=sys.stderr)
+
+
+def main():
+    """Without arguments: riscv.ins, riscv_zk.ins. With COUNT SEED FILE: a random campaign of both into FILE, for the
+    test InsnFile."""
+    plain = {xlen: cases(xlen) for xlen in (64, 32)}
+    crypto = {xlen: crypto_cases(xlen) for xlen in (64, 32)}
+    everything = {64: "max", 32: "max32"}
+    if len(sys.argv) == 4:
+        rng = random.Random(int(sys.argv[2]))
+        tables = {xlen: randomized(plain[xlen] + crypto[xlen], rng, int(sys.argv[1])) for xlen in (64, 32)}
+        write(pathlib.Path(sys.argv[3]), tables, everything)
+    else:
+        here = pathlib.Path(__file__).parent
+        write(here / "riscv.ins", plain, {64: "rv64", 32: "rv32"})
+        write(here / "riscv_zk.ins", crypto, everything)
 
 
 if __name__ == "__main__":

@@ -295,5 +295,38 @@ TEST_P(Extensions, StateEnableBitsGuardWhatTheyName) {
   EXPECT_EQ(cause_of(narrow, kSupervisor, csrr(a1, sstateen0)), 99u);
 }
 
+/// Answers each question for random bytes with the next number.
+class Counting : public SilentPort {
+ public:
+  Bytes answer(InputKind kind, Channel, ByteView request) override {
+    EXPECT_EQ(kind, InputKind::Entropy);
+    EXPECT_EQ(request[0], 2);
+    ++answers;
+    return {static_cast<u8>(answers), 0xab};
+  }
+  unsigned answers = 0;
+};
+
+TEST_P(Extensions, EverySeedIsAnAnswerFromOutside) {
+  constexpr u32 seed = 0x015;
+  Counting port;
+  TestMachine m("rv64,pmp=off,zkr=on", jit_);
+  m.machine.set_port(&port);
+  EXPECT_EQ(cause_of(m, kMachine, csrr(a1, seed)), 2u);  // it is used up: only by a write
+  EXPECT_EQ(port.answers, 0u);
+  EXPECT_EQ(cause_of(m, kMachine, csrrw(a1, seed, zero)), 99u);
+  EXPECT_EQ(m.x(a1), 0x8000'ab01u);
+  EXPECT_EQ(cause_of(m, kMachine, csrrs(a1, seed, a0)), 99u);
+  EXPECT_EQ(m.x(a1), 0x8000'ab02u);
+  for (const u64 bits : {u64{0}, riscv::mseccfg::kUseed, riscv::mseccfg::kSseed}) {
+    m.x(a0) = bits | 7;
+    EXPECT_EQ(cause_of(m, kMachine, csrw(0x747, a0)), 99u);
+    EXPECT_EQ(m.state().mseccfg, bits);
+    EXPECT_EQ(cause_of(m, kUser, csrrw(a1, seed, zero)), bits == riscv::mseccfg::kUseed ? 99u : 2u);
+    EXPECT_EQ(cause_of(m, kSupervisor, csrrw(a1, seed, zero)), bits == riscv::mseccfg::kSseed ? 99u : 2u);
+  }
+  EXPECT_EQ(port.answers, 4u);
+}
+
 }  // namespace
 }  // namespace hindcast::test
