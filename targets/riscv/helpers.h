@@ -8,10 +8,10 @@ struct Helpers {
   // Raise (traps.cpp): operand a is the instruction's bits, or the trap value.
   u32 illegal, fetch_misaligned, store_misaligned, ecall;
   // System (traps.cpp, semihosting.cpp, csr.cpp).
-  u32 mret;                                     // a: instruction bits; the new pc
-  u32 sret;                                     // likewise
-  u32 sfence;                                   // a: instruction bits
-  u32 wfi;                                      // a: instruction bits
+  u32 mret;    // a: instruction bits; the new pc
+  u32 sret;    // likewise
+  u32 sfence;  // a: instruction bits
+  u32 wfi;     // a: instruction bits
   u32 pause;
   u32 invalidation_fence, wait_on_reservation;  // a: instruction bits
   u32 cache_block;  // a: instruction bits, b: value of rs1; the address of the block (cache_blocks.cpp)

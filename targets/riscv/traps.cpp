@@ -177,13 +177,14 @@ u64 invalidation_fence_helper(Vcpu& vcpu, u64 bits, u64, u64) {
   return vcpu.state<RiscvState>().privilege == kUser ? illegal_helper(vcpu, bits, 0, 0) : 0;
 }
 
-/// Zawrs: waiting may end for any reason and here does at once, as others run only in their own turns.
+/// Zawrs: waiting may end for any reason; here it does when the others have had their turns.
 u64 wait_on_reservation_helper(Vcpu& vcpu, u64 bits, u64, u64) {
   RiscvState& s = vcpu.state<RiscvState>();
   const bool without_timeout = (bits >> 24 & 1) == 0;
   if (without_timeout && s.privilege != kMachine && (s.mstatus & mstatus::kTw) != 0)
     return illegal_helper(vcpu, bits, 0, 0);
   s.reservation_valid = 0;
+  vcpu.machine().end_turn(vcpu);
   return 0;
 }
 
