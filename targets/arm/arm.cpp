@@ -119,7 +119,8 @@ u64 ArmArch::context(const Vcpu& vcpu) const {
   if ((s.bank().ccr & ccr::kDiv0Trap) != 0) c |= context::kDiv0Trap;
   if (mpu_active(s, s.secure)) c |= context::kMpuActive | context::kChecked;
   if (s.secure == kSecure) {
-    c |= context::kSecure | (s.uses_shadows != 0 ? context::kChecked : 0);
+    // With the SAU on, Secure code may make Non-secure transactions.
+    c |= context::kSecure | ((s.uses_shadows | s.sau_ctrl) != 0 ? context::kChecked : 0);
   } else if (s.has_security != 0) {
     c |= context::kChecked;
   }

@@ -178,7 +178,7 @@ Translation translate_for(const ArmArch& arch, Vcpu& vcpu, const View& view, u32
     t.value = fault.value;
     return t;
   };
-  const SecurityMap* map = s.has_security != 0 ? security_map(vcpu) : nullptr;
+  SecurityMap* map = s.has_security != 0 ? security_map(vcpu) : nullptr;
   u32 transaction = view.secure;
   if (s.has_security != 0) {
     const Attribution a = attribute(s, map, address, view.secure, access == Access::Execute);
@@ -203,8 +203,17 @@ Translation translate_for(const ArmArch& arch, Vcpu& vcpu, const View& view, u32
     t.ok = allows(ask_mpu(arch, s, view.secure, last, view.privileged, checked));
   if (!t.ok) return refuse(memory_fault(address, access));
   if (map == nullptr) return t;
-  t.ok = map->allows(address, transaction);
-  if (!t.ok) return refuse(arch.bus_fault(address, access));
+  t.ok = map->allows(address, transaction, view.privileged);
+  if (!t.ok) {
+    // Fetches may be ahead of what is executed: they raise nothing, and have nothing to read.
+    const std::optional<GuestAddr> instead =
+        access == Access::Execute ? std::nullopt : map->refuse(address, transaction, view.privileged);
+    if (!instead) return refuse(arch.bus_fault(address, access));
+    t.ok = true;
+    t.granule = 1;  // each attempt is noted
+    t.physical = *instead;
+    return t;
+  }
   t.granule = std::min(t.granule, map->granule(address));
   t.physical = map->physical(address);
   return t;

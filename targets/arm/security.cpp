@@ -74,7 +74,7 @@ bool vector_readable(const ArmArch& arch, Vcpu& vcpu, u32 secure, u32 address, G
   if (!arch.has(ext::Sec)) return true;
   const Attribution a = attribute(vcpu.state<ArmState>(), map, address, secure, false);
   if (secure == kNonSecure && !a.non_secure) return false;
-  return map == nullptr || map->allows(address, a.non_secure ? kNonSecure : kSecure);
+  return map == nullptr || map->allows(address, a.non_secure ? kNonSecure : kSecure, true);
 }
 
 bool enter_secure_gateway(Vcpu& vcpu) {

@@ -1,6 +1,8 @@
 // The security extension (DDI 0553, B8, B9): which memory is whose, and how code gets from one security state
 // to the other.
 #pragma once
+#include <optional>
+
 #include "engine/machine.h"
 #include "targets/arm/arm.h"
 
@@ -23,7 +25,10 @@ class SecurityMap {
   /// Makes that so for contexts without translation. Once, when the board is complete.
   virtual void add_shadows() = 0;
   /// Whether the board lets a transaction of that security state through.
-  virtual bool allows(u32 address, u32 secure) const = 0;
+  virtual bool allows(u32 address, u32 secure, bool privileged) const = 0;
+  /// A load or store was not let through: raises the interrupts that this raises. Where it goes instead: to
+  /// what reads as 0 and forgets what is written; nowhere: it ends in a bus fault.
+  virtual std::optional<GuestAddr> refuse(u32 address, u32 secure, bool privileged) = 0;
   /// The size of the aligned block around the address for which that holds.
   virtual u64 granule(u32 address) const = 0;
 };

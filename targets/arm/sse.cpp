@@ -1,8 +1,11 @@
 // Security on boards with Arm's SSE subsystems (IoT Kit, SSE-200, SSE-300): bit 28 of an address says whose
 // it is, memory shows again at a second address, and controllers gate memory and peripherals (DDI 0574,
 // chapters 3 and 5; DDI 0571 for the memory protection controller).
+#include <algorithm>
 #include <array>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "targets/arm/security.h"
@@ -17,25 +20,57 @@ using devices::low_mask;
 
 constexpr u32 kSseRegisters = 0x100;
 
+/// Secure code reaches memory directly as long as nothing could keep it from there. Ends that, until the next
+/// reset.
+void look_at_secure_accesses(Machine& machine) {
+  Vcpu& vcpu = machine.vcpu(0);
+  vcpu.state<ArmState>().uses_shadows = 1;
+  vcpu.request_exit();
+}
+
+/// What refused transactions meet where they are not to end in a bus fault: beyond all addresses of the
+/// guest's.
+class Nothing final : public MmioHandler {
+ public:
+  static constexpr GuestAddr kBase = 0xffffe000;
+  static constexpr u64 kSize = 0x2000;
+  u64 mmio_read(u64, unsigned) override { return 0; }
+  void mmio_write(u64, unsigned, u64) override {}
+  static GuestAddr place(u32 address) { return kBase + address % 0x1000; }
+};
+
 /// A memory protection controller: whose each block of a memory is.
 class Gate final : public Device, public MmioHandler {
  public:
-  Gate(std::string name, Machine& machine, u32 base, u64 size)
-      : Device(std::move(name)), machine_(machine), base_(base), size_(size) {
+  Gate(std::string name, Machine& machine, u32 base, u64 size, unsigned bit)
+      : Device(std::move(name)), machine_(machine), base_(base), size_(size), bit_(bit) {
     lut_.resize((size / kBlock + 31) / 32);
   }
 
+  /// Called when interrupting() may have changed.
+  void on_interrupt(std::function<void()> callback) { changed_ = std::move(callback); }
+  bool interrupting() const { return (status_ & enable_) != 0; }
+  /// Its bit in the security controller's status.
+  unsigned bit() const { return bit_; }
+
   void reset() override {
     control_ = kAutoIncrement;
-    index_ = enable_ = 0;
+    index_ = status_ = refused_address_ = refused_ = 0;
+    enable_ = 1;
     std::fill(lut_.begin(), lut_.end(), 0);
+    if (changed_) changed_();
   }
   void state(Archive& ar) override {
     ar.field("control", control_);
     ar.field("index", index_);
     ar.field("enable", enable_);
+    ar.field("status", status_);
+    ar.field("refused_address", refused_address_);
+    ar.field("refused", refused_);
     for (std::size_t i = 0; i < lut_.size(); ++i) ar.field(("lut" + std::to_string(i)).c_str(), lut_[i]);
     if (index_ >= lut_.size()) index_ = 0;
+    if (std::any_of(lut_.begin(), lut_.end(), [](u32 word) { return word != 0; }))
+      look_at_secure_accesses(machine_);
   }
 
   u64 mmio_read(u64 offset, unsigned size) override {
@@ -43,17 +78,27 @@ class Gate final : public Device, public MmioHandler {
   }
   void mmio_write(u64 offset, unsigned, u64 value64) override {
     const u32 value = static_cast<u32>(value64);
+    const bool locked = (control_ & kLocked) != 0;
     switch (offset & ~u64{3}) {
-      case 0x00: control_ = value; break;
+      case 0x00:
+        if (!locked) control_ = value & (kBusFault | kAutoIncrement | kLocked);
+        return;
       case 0x18: index_ = value % static_cast<u32>(lut_.size()); return;
       case 0x1c:
+        if (locked) return;
         lut_[index_] = value;
         if ((control_ & kAutoIncrement) != 0) index_ = (index_ + 1) % static_cast<u32>(lut_.size());
+        look_at_secure_accesses(machine_);
+        machine_.flush_translations();
+        return;
+      case 0x24: status_ &= ~value; break;
+      case 0x28:
+        if (!locked) enable_ = value & 1;
         break;
-      case 0x28: enable_ = value & 1; return;
+      case 0x34: status_ |= value & 1; break;
       default: return;
     }
-    machine_.flush_translations();
+    if (changed_) changed_();
   }
 
   bool holds(GuestAddr physical) const { return physical - base_ < size_; }
@@ -65,16 +110,26 @@ class Gate final : public Device, public MmioHandler {
       if (non_secure(block) != non_secure(first)) return kBlock;
     return kPage;
   }
-  /// What it does not let through ends in a bus fault.
   bool allows(GuestAddr physical, u32 secure) const {
     if (!holds(physical)) return true;
     return non_secure((physical - base_) / kBlock) == (secure == kNonSecure);
+  }
+  /// Notes the first transaction that it did not let through. Whether they end in bus faults.
+  bool refuse(GuestAddr physical, u32 secure) {
+    if (status_ == 0) {
+      status_ = 1;
+      refused_address_ = static_cast<u32>(physical - base_);
+      refused_ =
+          (secure == kNonSecure ? 1u << 16 : 0) | (non_secure(refused_address_ / kBlock) ? 1u << 17 : 0);
+      if (changed_) changed_();
+    }
+    return (control_ & kBusFault) != 0;
   }
 
  private:
   static constexpr u64 kBlock = 0x400;
   bool non_secure(u64 block) const { return (lut_[block / 32] >> (block % 32) & 1) != 0; }
-  static constexpr u32 kAutoIncrement = 1 << 8;
+  static constexpr u32 kBusFault = 1 << 4, kAutoIncrement = 1 << 8, kLocked = u32{1} << 31;
   u32 read(u32 offset) {
     switch (offset) {
       case 0x00: return control_;
@@ -86,15 +141,21 @@ class Gate final : public Device, public MmioHandler {
         if ((control_ & kAutoIncrement) != 0) index_ = (index_ + 1) % static_cast<u32>(lut_.size());
         return value;
       }
+      case 0x20: return status_;
       case 0x28: return enable_;
-      default: return 0;
+      case 0x2c: return refused_address_;
+      case 0x30: return refused_;
+      default: return sse_identification(offset, 0x60);
     }
   }
 
   Machine& machine_;
   u32 base_;
   u64 size_;
-  u32 control_ = kAutoIncrement, index_ = 0, enable_ = 0;
+  unsigned bit_;
+  std::function<void()> changed_;
+  u32 control_ = kAutoIncrement, index_ = 0, enable_ = 1;
+  u32 status_ = 0, refused_address_ = 0, refused_ = 0;  // 1: something was refused; the first
   std::vector<u32> lut_;
 };
 
@@ -105,14 +166,28 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
     u32 base, at, size;  // what is at `at` shows at `base` too
   };
   /// A peripheral behind a peripheral protection controller: Non-secure transactions reach it while its bit
-  /// is set in the register that says so (DDI 0574, section 3.6: xxxNSPPCn).
+  /// is set in the register that says so, Secure ones while it is not (DDI 0574, section 3.6: xxxNSPPCn).
+  /// Unprivileged ones need a second register's bit. Offset 0: no controller, and Secure for good.
   struct Port {
     u32 base, size, offset, bit;
   };
-  Sse(std::string name, Machine& machine, std::vector<Shadow> shadows, std::vector<Port> ports)
-      : Device(std::move(name)), machine_(machine), shadows_(std::move(shadows)), ports_(std::move(ports)) {}
+  struct Lines {
+    IrqLine gates, ports;
+  };
+  Sse(std::string name, Machine& machine, std::vector<Shadow> shadows, std::vector<Port> ports, Lines lines)
+      : Device(std::move(name)),
+        machine_(machine),
+        shadows_(std::move(shadows)),
+        ports_(std::move(ports)),
+        lines_(lines),
+        non_secure_(*this) {}
 
-  void add_gate(Gate* gate) { gates_.push_back(gate); }
+  void add_gate(Gate* gate) {
+    gates_.push_back(gate);
+    gate->on_interrupt([this] { lines_.gates.set(gates_status() != 0); });
+  }
+  MmioHandler* nothing() { return &nothing_; }
+  MmioHandler* non_secure_half() { return &non_secure_; }
 
   void add_shadows() override {
     struct Range {
@@ -134,15 +209,34 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
     }
   }
 
-  void reset() override { words_.fill(0); }
-  void state(Archive& ar) override { ar.field("words", words_); }
+  void reset() override {
+    words_.fill(0);
+    non_secure_words_.fill(0);
+    update_ports_line();
+  }
+  void state(Archive& ar) override {
+    ar.field("words", words_);
+    ar.field("non_secure_words", non_secure_words_);
+    if (std::any_of(words_.begin() + kFirstPort / 4, words_.end(), [](u32 word) { return word != 0; }))
+      look_at_secure_accesses(machine_);
+  }
 
   u64 mmio_read(u64 offset, unsigned size) override {
     return u64{word(offset)} >> (8 * (offset & 3)) & low_mask(size);
   }
-  void mmio_write(u64 offset, unsigned size, u64 value) override {
-    if (offset / 4 >= words_.size() || offset < kFirst || size != 4) return;
-    words_[offset / 4] = static_cast<u32>(value);
+  void mmio_write(u64 offset, unsigned size, u64 value64) override {
+    if (offset / 4 >= words_.size() || size != 4) return;
+    const u32 value = static_cast<u32>(value64);
+    switch (offset) {
+      case kResponse: words_[kResponse / 4] = value & 1; return;
+      case kCallable: words_[kCallable / 4] = value & 3; break;
+      case kPortsClear: words_[kPortsStatus / 4] &= ~value; return update_ports_line();
+      case kPortsEnable: words_[kPortsEnable / 4] = value; return update_ports_line();
+      default:
+        if (offset < kFirstPort) return;
+        words_[offset / 4] = value;
+        look_at_secure_accesses(machine_);
+    }
     machine_.flush_translations();
   }
 
@@ -163,14 +257,31 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
       if (address - s.base < s.size) return address - s.base + s.at;
     return address;
   }
-  bool allows(u32 address, u32 secure) const override {
+  bool allows(u32 address, u32 secure, bool privileged) const override {
     const GuestAddr at = physical(address);
     for (const Gate* gate : gates_)
       if (!gate->allows(at, secure)) return false;
-    if (secure == kSecure) return true;
-    for (const Port& port : ports_)
-      if (at - port.base < port.size) return (words_[port.offset / 4] >> port.bit & 1) != 0;
-    return true;
+    const Port* port = port_at(at);
+    if (port == nullptr) return true;
+    const bool non_secure = (words_[port->offset / 4] >> port->bit & 1) != 0;
+    if (non_secure != (secure == kNonSecure)) return false;
+    if (privileged || port->offset == 0) return true;
+    const auto& words = non_secure ? non_secure_words_ : words_;
+    return (words[(port->offset + kUnprivileged) / 4] >> port->bit & 1) != 0;
+  }
+  std::optional<GuestAddr> refuse(u32 address, u32 secure, bool) override {
+    const GuestAddr at = physical(address);
+    bool faults = true;
+    const auto gate =
+        std::find_if(gates_.begin(), gates_.end(), [&](Gate* g) { return !g->allows(at, secure); });
+    if (gate != gates_.end()) {
+      faults = (*gate)->refuse(at, secure);
+    } else if (const Port* port = port_at(at); port != nullptr && port->offset != 0) {
+      words_[kPortsStatus / 4] |= 1u << status_bit(port->offset);
+      update_ports_line();
+      faults = (words_[kResponse / 4] & 1) != 0;
+    }
+    return faults ? std::nullopt : std::optional(Nothing::place(address));
   }
   u64 granule(u32 address) const override {
     const GuestAddr at = physical(address);
@@ -188,35 +299,75 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
     u64 mmio_read(u64 offset, unsigned size) override {
       u64 value = 0;
       sse_.machine_.memory().read(at_ + offset, size, &value);
-      leave_flat_memory();
+      look_at_secure_accesses(sse_.machine_);
       return value;
     }
     void mmio_write(u64 offset, unsigned size, u64 value) override {
       sse_.machine_.memory().write(at_ + offset, size, value);
-      leave_flat_memory();
+      look_at_secure_accesses(sse_.machine_);
     }
 
    private:
-    void leave_flat_memory() {
-      Vcpu& vcpu = sse_.machine_.vcpu(0);
-      vcpu.state<ArmState>().uses_shadows = 1;
-      vcpu.request_exit();
-    }
     Sse& sse_;
     GuestAddr at_;
   };
 
-  static constexpr u32 kFirst = 0x10, kCallable = 0x14;
+  /// What the Non-secure state says about its unprivileged code: the same registers as the Secure half's.
+  class NonSecureHalf final : public MmioHandler {
+   public:
+    explicit NonSecureHalf(Sse& sse) : sse_(sse) {}
+    u64 mmio_read(u64 offset, unsigned size) override {
+      const auto& words = sse_.non_secure_words_;
+      const u32 value = offset / 4 < words.size() ? words[offset / 4] : sse_identification(offset, 0x53);
+      return u64{value} >> (8 * (offset & 3)) & low_mask(size);
+    }
+    void mmio_write(u64 offset, unsigned size, u64 value) override {
+      if (size != 4 || offset < kFirstUnprivileged || offset > kLastUnprivileged) return;
+      sse_.non_secure_words_[offset / 4] = static_cast<u32>(value);
+      sse_.machine_.flush_translations();
+    }
+
+   private:
+    Sse& sse_;
+  };
+
+  static constexpr u32 kResponse = 0x10, kCallable = 0x14, kGatesStatus = 0x1c, kPortsStatus = 0x20,
+                       kPortsClear = 0x24, kPortsEnable = 0x28, kFirstPort = 0x50, kFirstUnprivileged = 0x90,
+                       kLastUnprivileged = 0xcc;
+  static constexpr u32 kUnprivileged =
+      0x40;  // from a register of ports to what opens them to unprivileged code
+
   u32 word(u64 offset) const {
+    if ((offset & ~u64{3}) == kGatesStatus) return gates_status();
     return offset / 4 < words_.size() ? words_[offset / 4] : sse_identification(offset, 0x52);
   }
+  u32 gates_status() const {
+    u32 status = 0;
+    for (const Gate* gate : gates_) status |= u32{gate->interrupting()} << gate->bit();
+    return status;
+  }
+  const Port* port_at(GuestAddr at) const {
+    for (const Port& port : ports_)
+      if (at - port.base < port.size) return &port;
+    return nullptr;
+  }
+  /// Of the controller with that register, in the status of interrupts: those of the AHB outside the
+  /// subsystem, of the APB in it, of the APB outside.
+  static unsigned status_bit(u32 offset) {
+    const unsigned n = offset % 16 / 4;
+    return offset < 0x70 ? 20 + n : offset < 0x80 ? n : 4 + n;
+  }
+  void update_ports_line() { lines_.ports.set((words_[kPortsStatus / 4] & words_[kPortsEnable / 4]) != 0); }
 
   Machine& machine_;
   std::vector<Shadow> shadows_;
   std::vector<Port> ports_;
+  Lines lines_;
+  NonSecureHalf non_secure_;
+  Nothing nothing_;
   std::vector<std::unique_ptr<View>> views_;
   std::vector<Gate*> gates_;
-  std::array<u32, kSseRegisters / 4> words_{};
+  std::array<u32, kSseRegisters / 4> words_{}, non_secure_words_{};
 };
 
 }  // namespace
@@ -231,15 +382,25 @@ IrqSink* build_sse(const DeviceSite& site) {
   if (gated.size() % 4 != 0)
     site.fail("has hindcast,ports that are not address, size, register and bit, once or more");
   for (std::size_t i = 0; i < gated.size(); i += 4) {
-    if (gated[i + 2] >= kSseRegisters || gated[i + 3] > 31)
+    if (gated[i + 2] >= kSseRegisters - 0x40 || gated[i + 3] > 31)
       site.fail("has hindcast,ports with a register or bit that is not there");
     ports.push_back({gated[i], gated[i + 1], gated[i + 2], gated[i + 3]});
   }
   const loader::DtRange& reg = site.reg(0, kSseRegisters);
-  auto& sse = site.machine.add_device<Sse>(site.name, site.machine, std::move(shadows), std::move(ports));
+  auto& sse = site.machine.add_device<Sse>(site.name, site.machine, std::move(shadows), std::move(ports),
+                                           Sse::Lines{site.irq(0), site.irq(1)});
   site.machine.memory().add_device(site.name, reg.base, reg.size, &sse);
+  site.machine.memory().add_device(site.name + ".nothing", Nothing::kBase, Nothing::kSize, sse.nothing());
   site.machine.set_extension(kSecurityMap,
                              std::shared_ptr<void>(std::shared_ptr<void>(), static_cast<SecurityMap*>(&sse)));
+  return nullptr;
+}
+
+IrqSink* build_sse_non_secure(const DeviceSite& site) {
+  auto* sse = dynamic_cast<Sse*>(security_map(site.machine.vcpu(0)));
+  if (sse == nullptr) site.fail("belongs behind the security controller of the subsystem");
+  const loader::DtRange& reg = site.reg(0, kSseRegisters);
+  site.machine.memory().add_device(site.name, reg.base, reg.size, sse->non_secure_half());
   return nullptr;
 }
 
@@ -249,7 +410,9 @@ IrqSink* build_mpc(const DeviceSite& site) {
   const std::vector<u32> gated = site.node.cells("hindcast,gates");
   if (gated.size() != 2 || gated[1] == 0 || (gated[0] | gated[1]) % AddressSpace::kPage != 0)
     site.fail("needs hindcast,gates = <address size> of whole pages");
-  auto& gate = site.machine.add_device<Gate>(site.name, site.machine, gated[0], u64{gated[1]});
+  const u32 bit = site.cell("hindcast,status-bit", 0);
+  if (bit > 31) site.fail("has a hindcast,status-bit beyond 31");
+  auto& gate = site.machine.add_device<Gate>(site.name, site.machine, gated[0], u64{gated[1]}, bit);
   site.machine.memory().add_device(site.name, site.reg(0, 0x100).base, site.reg(0, 0x100).size, &gate);
   sse->add_gate(&gate);
   return nullptr;

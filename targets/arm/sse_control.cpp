@@ -3,23 +3,12 @@
 
 #include "targets/arm/sse.h"
 #include "targets/devices/mmio.h"
-#include "targets/devices/register_block.h"
 
 namespace hindcast::arm {
 namespace {
 
 using devices::DeviceSite;
 using devices::low_mask;
-using devices::RegisterSpec;
-
-constexpr u32 kAll = ~u32{0};
-
-/// What unprivileged Non-secure code may reach: remembered, and not enforced.
-constexpr RegisterSpec kNonSecureControl[] = {
-    {0x090, 0, kAll}, {0x0a0, 0, kAll}, {0x0a4, 0, kAll}, {0x0a8, 0, kAll}, {0x0ac, 0, kAll},
-    {0x0b0, 0, kAll}, {0x0b4, 0, kAll}, {0x0c0, 0, kAll}, {0x0c4, 0, kAll}, {0x0c8, 0, kAll},
-    {0x0cc, 0, kAll}, {0xfd0, 0x04},    {0xfe0, 0x53},    {0xfe4, 0xb8},    {0xfe8, 0x1b},
-    {0xff0, 0x0d},    {0xff4, 0xf0},    {0xff8, 0x05},    {0xffc, 0xb1}};
 
 /// Words that never change.
 class Information final : public Device, public MmioHandler {
@@ -94,11 +83,6 @@ u32 sse_identification(u64 offset, u8 part) {
   if (offset < kFirst || offset >= kEnd) return 0;
   const u64 n = (offset - kFirst) / 4;
   return n == kPart ? part : kIds[n];
-}
-
-IrqSink* build_sse_non_secure(const DeviceSite& site) {
-  devices::add_register_block(site, kNonSecureControl);
-  return nullptr;
 }
 
 IrqSink* build_sse_information(const DeviceSite& site) {

@@ -77,7 +77,7 @@ struct ArmState : CpuHeader {
   u32 lockup;           // 0 or 1
   u32 has_security;     // the CPU has the security extension
   u32 fpscr_mask;       // FPSCR's control bits that the CPU has
-  u32 uses_shadows;     // memory's second addresses are in use: no flat accesses any more (speed only)
+  u32 uses_shadows;     // memory's second addresses or gates are in use: no flat accesses (speed only)
   Bank banks[2];
   // The system control block, as far as it is not banked.
   u32 hfsr, dfsr, bfar;

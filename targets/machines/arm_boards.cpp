@@ -71,6 +71,7 @@ void adjust_an521(loader::DeviceTree& tree) {
     gate.set_string("compatible", "arm,tz-mpc");
     gate.set_cells("reg", {kGates + i * kPage, kPage});
     gate.set_cells("hindcast,gates", {kMemory + i * kBank, kBank});
+    gate.set_cells("hindcast,status-bit", {i});
   }
   loader::DtNode& identity = soc.add_child("cpu-identity@4001f000");
   identity.set_string("compatible", "arm,sse-information");

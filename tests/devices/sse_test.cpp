@@ -8,7 +8,7 @@ namespace {
 using arm::kNonSecure;
 using arm::kSecure;
 
-const arm::SecurityMap& map_of(Board& b) { return *arm::security_map(b.machine->vcpu(0)); }
+arm::SecurityMap& map_of(Board& b) { return *arm::security_map(b.machine->vcpu(0)); }
 
 TEST(Sse, SaysWhatItIs) {
   Board an505("mps2-an505"), an521("mps2-an521"), an547("mps3-an547");
@@ -28,21 +28,21 @@ TEST(Sse, APortIsOpenWhileItsBitIsSet) {
   Board b("mps2-an505");
   const arm::SecurityMap& map = map_of(b);
   constexpr u32 kUart0 = 0x40200000, kUart1 = 0x40201000, kSecureUart0 = 0x50200000;
-  EXPECT_FALSE(map.allows(kUart0, kNonSecure));
-  EXPECT_TRUE(map.allows(kSecureUart0, kSecure));
+  EXPECT_FALSE(map.allows(kUart0, kNonSecure, true));
+  EXPECT_TRUE(map.allows(kSecureUart0, kSecure, true));
   b.write(0x50080084, 1 << 5);
-  EXPECT_TRUE(map.allows(kUart0, kNonSecure));
-  EXPECT_FALSE(map.allows(kUart1, kNonSecure));
+  EXPECT_TRUE(map.allows(kUart0, kNonSecure, true));
+  EXPECT_FALSE(map.allows(kUart1, kNonSecure, true));
   b.write(0x50080084, 0);
-  EXPECT_FALSE(map.allows(kUart0, kNonSecure));
-  EXPECT_TRUE(map.allows(0x40080000, kNonSecure)) << "behind no controller";
+  EXPECT_FALSE(map.allows(kUart0, kNonSecure, true));
+  EXPECT_TRUE(map.allows(0x40080000, kNonSecure, true)) << "behind no controller";
 }
 
 TEST(Sse, SystemControlIsNeverOpen) {
   Board b("mps3-an547");
   for (u32 at = 0x50080000; at < 0x50080100; at += 4) b.write(at, ~u32{0});
-  EXPECT_FALSE(map_of(b).allows(0x48021000, kNonSecure));
-  EXPECT_TRUE(map_of(b).allows(0x49303000, kNonSecure));
+  EXPECT_FALSE(map_of(b).allows(0x48021000, kNonSecure, true));
+  EXPECT_TRUE(map_of(b).allows(0x49303000, kNonSecure, true));
 }
 
 TEST(Sse, BlocksOfOnePageMayBelongToDifferentStates) {
@@ -52,9 +52,9 @@ TEST(Sse, BlocksOfOnePageMayBelongToDifferentStates) {
   b.write(0x58008018, 0);
   b.write(0x5800801c, 2);
   EXPECT_EQ(map.granule(0x28000400), 0x400u);
-  EXPECT_FALSE(map.allows(0x28000000, kNonSecure));
-  EXPECT_TRUE(map.allows(0x28000400, kNonSecure));
-  EXPECT_FALSE(map.allows(0x38000400, kSecure));
+  EXPECT_FALSE(map.allows(0x28000000, kNonSecure, true));
+  EXPECT_TRUE(map.allows(0x28000400, kNonSecure, true));
+  EXPECT_FALSE(map.allows(0x38000400, kSecure, true));
   EXPECT_EQ(map.granule(0x28001000), AddressSpace::kPage);
 }
 
@@ -86,6 +86,135 @@ TEST(Sse, TimersHaveClocksOfTheirOwn) {
   b.write(0x40081008, 1);
   b.pass(1200);
   EXPECT_TRUE(b.pending(1));
+}
+
+TEST(Sse, ARefusedTransactionReadsAsNothingOrFaultsAndInterrupts) {
+  for (const char* name : {"mps2-an505", "mps2-an521", "mps3-an547"}) {
+    SCOPED_TRACE(name);
+    Board b(name);
+    arm::SecurityMap& map = map_of(b);
+    const u32 memory = b.machine->memory().name_at(0x21000000).empty() ? 0x20000000 : 0x21000000;
+    const auto place = map.refuse(memory + 0x1234, kNonSecure, true);
+    ASSERT_TRUE(place.has_value());
+    b.write(*place, 77);
+    EXPECT_EQ(b.read(*place), 0u);
+    EXPECT_TRUE(b.pending(9));
+    EXPECT_EQ(b.read(0x5008001c), 1u);
+    EXPECT_EQ(b.read(0x5008302c), 0x1234u);
+    EXPECT_EQ(b.read(0x50083030), 1u << 16);
+    map.refuse(memory + 0x4000, kNonSecure, true);
+    EXPECT_EQ(b.read(0x5008302c), 0x1234u) << "the first stays";
+    b.write(0x50083024, 1);
+    EXPECT_EQ(b.read(0x5008001c), 0u);
+    b.write(0x50083000, 0x110);
+    EXPECT_FALSE(map.refuse(memory, kNonSecure, true).has_value());
+    b.write(0x50083000, 1u << 31);
+    b.write(0x50083000, 0);
+    b.write(0x5008301c, 1);
+    EXPECT_EQ(b.read(0x50083000), 1u << 31) << "until the next reset";
+    EXPECT_FALSE(map.allows(memory, kNonSecure, true));
+  }
+}
+
+TEST(Sse, ARefusalOfAPeripheralSaysWhichController) {
+  Board b("mps2-an505");
+  arm::SecurityMap& map = map_of(b);
+  EXPECT_TRUE(map.refuse(0x40200000, kNonSecure, true).has_value());
+  EXPECT_EQ(b.read(0x50080020), 1u << 5);
+  EXPECT_FALSE(b.pending(10)) << "not enabled";
+  EXPECT_TRUE(map.refuse(0x40100000, kNonSecure, true).has_value());
+  EXPECT_TRUE(map.refuse(0x40000000, kNonSecure, true).has_value());
+  EXPECT_EQ(b.read(0x50080020), 1u << 5 | 1u << 20 | 1u);
+  b.write(0x50080028, 1);
+  EXPECT_TRUE(b.pending(10));
+  b.write(0x50080024, 1u << 20 | 1u);
+  EXPECT_EQ(b.read(0x50080020), 1u << 5);
+  b.write(0x50080010, 1);
+  EXPECT_FALSE(map.refuse(0x40000000, kNonSecure, true).has_value());
+}
+
+TEST(Sse, APortThatIsOneStatesIsNotTheOthers) {
+  Board b("mps2-an505");
+  const arm::SecurityMap& map = map_of(b);
+  EXPECT_TRUE(map.allows(0x50200000, kSecure, true));
+  EXPECT_FALSE(map.allows(0x50200000, kSecure, false));
+  b.write(0x500800c4, 1 << 5);
+  EXPECT_TRUE(map.allows(0x50200000, kSecure, false));
+  b.write(0x50080084, 1 << 5);
+  EXPECT_FALSE(map.allows(0x50200000, kSecure, true));
+  EXPECT_FALSE(map.allows(0x40200000, kNonSecure, false));
+  b.write(0x400800c4, 1 << 5);
+  EXPECT_TRUE(map.allows(0x40200000, kNonSecure, false));
+}
+
+constexpr u32 kCounter = 0x58100000, kTimer = 0x58000000;
+
+TEST(SseTimers, TheCounterGoesOnByItsScale) {
+  Board b("mps3-an547");
+  b.pass(8000);
+  EXPECT_EQ(b.read(kCounter + 8), 0u) << "it stands still at first";
+  b.write(kCounter + 0xc, 1);
+  b.write(kCounter + 8, 0xfffffff0);
+  b.write(kCounter, 1);
+  b.pass(1000);
+  EXPECT_EQ(b.read(kCounter + 8), 16u) << "32 clocks";
+  EXPECT_EQ(b.read(0x48101004), 2u);
+  b.write(kCounter, 0);
+  b.write(kCounter + 0x10, 0x00800000);
+  b.write(kCounter, 5);
+  b.pass(1000);
+  EXPECT_EQ(b.read(0x48101000), 32u);
+  EXPECT_EQ(b.read(kTimer), 32u);
+}
+
+TEST(SseTimers, ATimerIsDueAtItsValue) {
+  Board b("mps3-an547");
+  const u32 irqs[] = {3, 4, 5, 27};
+  b.write(kCounter, 1);
+  for (u32 i = 0; i < 4; ++i) {
+    const u32 timer = kTimer + i * 0x1000;
+    b.write(timer + 0x28, 320);
+    b.write(timer + 0x2c, 1);
+    b.pass(9800);
+    EXPECT_FALSE(b.pending(irqs[i]));
+    EXPECT_EQ(b.read(timer + 0x2c), 1u);
+    b.pass(400);
+    EXPECT_TRUE(b.pending(irqs[i]));
+    EXPECT_EQ(b.read(timer + 0x2c), 5u);
+    EXPECT_EQ(static_cast<i32>(b.read(timer + 0x28)) <= 0, true);
+  }
+}
+
+TEST(SseTimers, ATimerIncrementsByItself) {
+  Board b("mps3-an547");
+  b.write(kCounter, 1);
+  b.write(kTimer + 0x48, 32);
+  b.write(kTimer + 0x4c, 1);
+  b.write(kTimer + 0x2c, 1);
+  b.pass(800);
+  EXPECT_EQ(b.read(kTimer + 0x4c), 1u);
+  b.pass(400);
+  EXPECT_EQ(b.read(kTimer + 0x4c), 3u);
+  EXPECT_EQ(b.read(kTimer + 0x40), 64u);
+  b.write(kTimer + 0x4c, 1);
+  EXPECT_EQ(b.read(kTimer + 0x2c), 1u);
+  b.pass(1000);
+  EXPECT_EQ(b.read(kTimer + 0x4c), 3u);
+}
+
+TEST(SseTimers, NoValueMakesThemSpin) {
+  Board b("mps3-an547");
+  b.write(kCounter + 0xc, ~u32{0});
+  b.write(kCounter + 8, ~u32{0});
+  b.write(kCounter + 0x10, ~u32{0});
+  b.write(kTimer + 0x48, 0);
+  b.write(kTimer + 0x4c, 1);
+  b.write(kTimer + 0x2c, 1);
+  b.write(kCounter, 5);
+  b.pass(100'000);
+  EXPECT_EQ(b.read(kTimer + 0x4c), 3u);
+  b.write(kCounter + 0x10, 0);
+  b.pass(100'000);
 }
 
 }  // namespace

@@ -117,8 +117,10 @@ static void sau(u32 n, u32 base, u32 limit, u32 callable) {
   REG(0xe000eddc) = base;
   REG(0xe000ede0) = (limit & ~31u) | callable << 1 | 1;
 }
-/// The upper half of a memory, or all of it, becomes the Non-secure state's.
+/// The upper half of a memory, or all of it, becomes the Non-secure state's. What is kept back ends in a bus fault,
+/// as it does under QEMU in any case.
 static void mpc(u32 base, u32 half) {
+  REG(base) |= 1 << 4;
   const u32 count = REG(base + 0x10) + 1;
   for (u32 i = half ? count / 2 : 0; i < count; ++i) {
     REG(base + 0x18) = i;
