@@ -100,6 +100,28 @@ MachineDrive parse_drive(const std::string& text) {
   return drive;
 }
 
+/// "name=NAME,file=FILE" or "name=NAME,string=TEXT".
+MachineFile parse_fw_cfg(const std::string& text) {
+  MachineFile item{"fw-cfg", "", kNever, {}};
+  bool content = false;
+  for (const std::string& part : split_commas(text)) {
+    auto [key, value] = split_pair(part);
+    content = content || key == "file" || key == "string";
+    if (key == "name")
+      item.name = value;
+    else if (key == "file")
+      item.data = read_file("--fw-cfg", value);
+    else if (key == "string")
+      item.data.assign(value.begin(), value.end());
+    else
+      throw Fatal(fmt::format("--fw-cfg: '{}' is not known; use name=NAME and file=FILE or string=TEXT",
+                              printable(part)));
+  }
+  if (item.name.empty() || !content)
+    throw Fatal(fmt::format("--fw-cfg: '{}' has no name, or no file or string", printable(text)));
+  return item;
+}
+
 }  // namespace
 
 void add_options_of_later_versions(CLI::App& command, const std::vector<std::string>& names) {
@@ -165,6 +187,11 @@ void MachineText::add_to(CLI::App& command) {
   command.add_option("--append", append, "kernel command line");
   command.add_option("--dtb", dtb, "device tree handed to the guest instead of the board's");
   command.add_option("--load", loads, "FILE@ADDR: bytes into memory, any number of times")
+      ->take_all()
+      ->allow_extra_args(false);
+  command
+      .add_option("--fw-cfg", fw_cfg,
+                  "name=NAME,file=FILE or name=NAME,string=TEXT: a file in the firmware configuration device")
       ->take_all()
       ->allow_extra_args(false);
   command
@@ -257,6 +284,7 @@ MachineConfig MachineText::config() const {
     auto [path, address] = split_address("--load", load);
     add_file("load", "--load", path, address);
   }
+  for (const std::string& text : fw_cfg) config.files.push_back(parse_fw_cfg(text));
   bool anything = std::any_of(config.files.begin(), config.files.end(), [](const MachineFile& file) {
     return file.role == "kernel" || file.role == "bios" || file.role == "load";
   });

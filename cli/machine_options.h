@@ -21,7 +21,7 @@ struct EngineText {
 struct MachineText {
   std::string image, machine, cpu, memory, smp, bios, kernel, initrd, append, dtb, board, svd,
       serial = "stdio", semihosting, semihost_root, icount_shift, max_icount, pace, pcap;
-  std::vector<std::string> loads, drives, nets, guest_args;
+  std::vector<std::string> loads, drives, nets, fw_cfg, guest_args;
   EngineText engine;
 
   void add_to(CLI::App& command);

@@ -65,6 +65,8 @@ IrqSink* build_finisher(const DeviceSite& site);
 IrqSink* build_goldfish_rtc(const DeviceSite& site);
 IrqSink* build_cfi_flash(const DeviceSite& site);
 IrqSink* build_virtio_mmio(const DeviceSite& site);
+IrqSink* build_pci_host(const DeviceSite& site);
+IrqSink* build_fw_cfg(const DeviceSite& site);
 IrqSink* build_pl011(const DeviceSite& site);
 IrqSink* build_cmsdk_uart(const DeviceSite& site);
 IrqSink* build_cmsdk_timer(const DeviceSite& site);

@@ -260,8 +260,11 @@ std::vector<DtInterrupt> DeviceTree::interrupts(const DtNode& node,
     result.push_back({controller, {cells.begin() + at, cells.begin() + at + count}});
     at += count;
   };
-  if (node.has("interrupts-extended")) {
-    std::vector<u32> cells = node.cells("interrupts-extended");
+  // A PCI host bridge's wires are in its interrupt-map for the guest, and here for us.
+  const char* extended = "interrupts-extended";
+  if (!node.has(extended)) extended = "hindcast,interrupts-extended";
+  if (node.has(extended)) {
+    std::vector<u32> cells = node.cells(extended);
     for (std::size_t at = 0; at < cells.size();) {
       u32 controller = cells[at++];
       take(cells, at, controller);

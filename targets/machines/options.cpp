@@ -9,12 +9,13 @@ namespace hindcast::machines {
 namespace {
 
 struct Switch {
-  std::string_view name;
+  std::string_view name, otherwise, word;
   bool BoardOptions::*value;
 };
 constexpr Switch kSwitches[] = {
-    {"rng-seed", &BoardOptions::rng_seed},
-    {"rng", &BoardOptions::rng},
+    {"rng-seed", "off", "on", &BoardOptions::rng_seed},
+    {"rng", "off", "on", &BoardOptions::rng},
+    {"virtio", "mmio", "pci", &BoardOptions::pci},
 };
 
 }  // namespace
@@ -26,8 +27,9 @@ BoardOptions take_options(const MachineConfig& config) {
                                    [&name = name](const Switch& s) { return s.name == name; });
     if (row == std::end(kSwitches))
       throw Fatal(fmt::format("machine '{}' has no option '{}'", config.machine, name));
-    if (value != "on" && value != "off") throw Fatal(fmt::format("{}={}: write on or off", name, value));
-    options.*row->value = value == "on";
+    if (value != row->word && value != row->otherwise)
+      throw Fatal(fmt::format("{}={}: write {} or {}", name, value, row->word, row->otherwise));
+    options.*row->value = value == row->word;
   }
   return options;
 }

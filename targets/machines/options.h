@@ -4,13 +4,14 @@
 
 namespace hindcast::machines {
 
-/// Options that are on or off; off if not given.
+/// Options that are one of two words; the first of them if not given.
 struct BoardOptions {
   bool rng_seed = false;  // /chosen/rng-seed
   bool rng = false;       // a virtio entropy device
+  bool pci = false;       // virtio devices are on the PCI bus, not behind MMIO
 };
 
-/// Fatal for an option that no board has, and for one that is neither on nor off.
+/// Fatal for an option that no board has, and for a value that it does not have.
 BoardOptions take_options(const MachineConfig& config);
 
 }  // namespace hindcast::machines

@@ -8,6 +8,7 @@
 #include "targets/machines/harts.h"
 #include "targets/machines/riscv_build.h"
 #include "targets/machines/virt_dts.h"
+#include "targets/machines/virtio_places.h"
 #include "targets/riscv/isa_string.h"
 
 namespace hindcast::machines {
@@ -93,6 +94,7 @@ DeviceTree riscv_board_tree(MachineConfig& config, unsigned image_bits) {
   settle_harts(tree, config);
   settle_memory(tree, config, features.xlen);
   describe_cpu(tree, features);
+  settle_pci_windows(tree, features.xlen);
   return tree;
 }
 

@@ -95,6 +95,7 @@ std::unique_ptr<Machine> build_riscv_board(MachineConfig& config, const EngineOp
   const BoardOptions board = take_options(config);
   DeviceTree tree = riscv_board_tree(config, image_address_bits(config));
   place_virtio_devices(tree, config, board);
+  place_fw_cfg_files(tree, config);
   const riscv::RiscvArch& arch = shared_arch(config.cpu);
   const DtRange ram = memory_ranges(tree).front();
 

@@ -9,6 +9,8 @@
 
 namespace hindcast::devices::virtio {
 
+/// A node of this kind below a PCI host bridge is a virtio device on its bus; the guest finds it by itself.
+inline constexpr const char* kPciCompatible = "hindcast,virtio-pci";
 inline constexpr const char* kDeviceProperty = "hindcast,device";
 /// "block": the number of the drive in the configuration; its size in bytes (two cells); flags.
 inline constexpr const char* kDriveProperty = "hindcast,drive";
