@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <pugixml.hpp>
 #include <set>
@@ -13,6 +14,8 @@ namespace {
 // Bounds that no microcontroller comes near, and that a hostile file cannot get past.
 constexpr std::size_t kMostRegisters = 500'000, kMostPeripherals = 10'000, kMostNesting = 8;
 constexpr u64 kLongestArray = 65'536;
+/// What is looked at in all: arrays of clusters multiply, with or without registers in them.
+constexpr u64 kMostVisits = 4'000'000;
 constexpr std::size_t kLongestName = 100, kLongestDescription = 300;
 
 /// What an element has unless those inside it say otherwise.
@@ -107,6 +110,7 @@ class Reader {
     pugi::xml_node with = node;
     std::set<std::string> seen;
     while (!with.child("registers")) {
+      visit(1);
       const std::string from = with.attribute("derivedFrom").value();
       const auto other = by_name_.find(from);
       if (from.empty() || other == by_name_.end() || !seen.insert(from).second) return;
@@ -120,6 +124,7 @@ class Reader {
              const std::string& prefix, std::size_t depth) {
     if (depth > kMostNesting) fail("clusters are nested too deeply");
     for (const pugi::xml_node child : node.children()) {
+      visit(1 + static_cast<u64>(std::distance(child.begin(), child.end())));
       const std::string_view kind = child.name();
       if (kind != "register" && kind != "cluster") continue;
       const Inherited own = inherit(inherited, child);
@@ -128,6 +133,7 @@ class Reader {
       if (count > kLongestArray) fail(fmt::format("an array of {} elements is too long", count));
       const std::string name = name_of(child);
       for (u64 i = 0; i < count; ++i) {
+        visit(1);
         const std::string full = prefix + element_name(child, name, i, count);
         const GuestAddr at = base + offset + i * step;
         if (kind == "cluster")
@@ -136,6 +142,11 @@ class Reader {
           add(child, own, peripheral, at, full);
       }
     }
+  }
+
+  void visit(u64 nodes) {
+    visits_ += nodes;
+    if (visits_ > kMostVisits) fail("describes too many registers and clusters");
   }
 
   void add(const pugi::xml_node& node, const Inherited& own, u32 peripheral, GuestAddr at, std::string name) {
@@ -174,6 +185,7 @@ class Reader {
   const std::string& file_;
   std::shared_ptr<RegisterNames> names_ = std::make_shared<RegisterNames>();
   std::map<std::string, pugi::xml_node> by_name_;
+  u64 visits_ = 0;
 };
 
 }  // namespace

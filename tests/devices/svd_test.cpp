@@ -104,6 +104,14 @@ TEST(Svd, DeepAndManyAreRefused) {
   many += "<register><dim>60000</dim><name>r%s</name><addressOffset>0</addressOffset></register></cluster>";
   many += "</registers></peripheral></peripherals></device>";
   EXPECT_NE(error_of(many).find("too many registers"), std::string::npos);
+  // Nothing but clusters, which multiply all the same.
+  std::string empty =
+      "<device><peripherals><peripheral><name>P</name><baseAddress>0</baseAddress><registers>";
+  for (int i = 0; i < 4; ++i)
+    empty += "<cluster><dim>65536</dim><name>c%s</name><addressOffset>0</addressOffset>";
+  for (int i = 0; i < 4; ++i) empty += "</cluster>";
+  empty += "</registers></peripheral></peripherals></device>";
+  EXPECT_NE(error_of(empty).find("too many registers and clusters"), std::string::npos);
   std::string nested(4'000'000, '<');
   for (std::size_t i = 1; i < nested.size(); i += 3) nested.replace(i, 2, "a>");
   EXPECT_NE(error_of(nested), "");
