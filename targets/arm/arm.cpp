@@ -6,7 +6,7 @@
 
 #include "engine/machine.h"
 #include "engine/registry.h"
-#include "targets/arm/emitter.h"
+#include "targets/arm/emit_common.h"
 #include "targets/arm/exceptions.h"
 #include "targets/arm/flags.h"
 #include "targets/arm/fp_state.h"
@@ -34,6 +34,20 @@ bool only_writes_registers(const InsnRow& row, const Operands& o) {
     case InsnClass::Multiply: return !o.s && o.d != kPc;
     default: return false;
   }
+}
+
+/// Whether an instruction that no row has is one of a coprocessor. From Armv8.1-M on the space of the vector
+/// extension is.
+bool is_coprocessor(const Features& cpu, u32 bits) {
+  if (cpu.baseline() || (bits >> 24 & 0xec) != 0xec) return false;
+  return cpu.has(ext::V81) || (bits >> 24 & 0xf) != 0xf;
+}
+/// Whether that is the floating-point unit, as far as access to it goes.
+bool is_floating(const Features& cpu, u32 bits) {
+  if (!cpu.has(ext::Vfp)) return false;
+  const u32 number = bits >> 8 & 15;
+  if (number == 10 || number == 11) return true;
+  return cpu.has(ext::V81) && ((bits >> 24 & 0xf) == 0xf || number == 8 || number == 9 || number >= 14);
 }
 
 }  // namespace
@@ -120,13 +134,11 @@ u64 ArmArch::context(const Vcpu& vcpu) const {
   if (mpu_active(s, s.secure)) c |= context::kMpuActive | context::kChecked;
   if (s.secure == kSecure) {
     // With the SAU on, Secure code may make Non-secure transactions.
-    c |= context::kSecure | ((s.uses_shadows | s.sau_ctrl) != 0 ? context::kChecked : 0);
+    c |= context::kSecure | ((s.gated | s.sau_ctrl) != 0 ? context::kChecked : 0);
   } else if (s.has_security != 0) {
     c |= context::kChecked;
   }
-  if (s.stack_limit != 0 && ((s.bank().ccr & ccr::kStkOfHfNmiGn) == 0 || !negative_priority(s, s.secure))) {
-    c |= context::kStackLimit;
-  }
+  if (s.stack_limit != 0 && stack_limit_applies(s, s.secure)) c |= context::kStackLimit;
   if (has(ext::Vfp)) {
     if (fp_active(s)) c |= context::kFpActive;
     c |= u64{s.fpscr >> fpscr::kRmodeShift & 3} << context::kRmodeShift;
@@ -167,7 +179,6 @@ InsnInfo ArmArch::translate_insn(ir::Builder& b, GuestAddr pc, ByteView code) co
     e.raise(helpers().invalid_state);
     return {insn.length, true};
   }
-  const bool coprocessor = (insn.bits >> 24 & 0xec) == 0xec && insn.length == 4;
   const auto emit = [&] {
     if (row != nullptr && (row->needs & ext::Vfp) != 0 && (b.context() & context::kFpActive) == 0) {
       // Then once more, in a context in which it is.
@@ -177,10 +188,12 @@ InsnInfo ArmArch::translate_insn(ir::Builder& b, GuestAddr pc, ByteView code) co
       return;
     }
     if (row != nullptr) return row->emit(e);
-    if (coprocessor && !cpu_.baseline()) return e.raise(helpers().no_coprocessor);
+    if (insn.length == 4 && is_coprocessor(cpu_, insn.bits))
+      return e.raise(helpers().no_coprocessor, b.i64(is_floating(cpu_, insn.bits) ? 1 : 0));
     e.undefined();
   };
-  if (!e.in_it() || e.it >> 4 >= 14) {
+  // BKPT is unconditional wherever it is.
+  if (!e.in_it() || e.it >> 4 >= 14 || (row != nullptr && row->emit == &bkpt)) {
     emit();
     if (!e.ended && e.in_it()) e.leave_insn();
     return {insn.length, e.ended};
@@ -215,6 +228,8 @@ void ArmArch::reset(Vcpu& vcpu, GuestAddr entry) const {
   const u32 vectors_at = static_cast<u32>(entry);
   s.has_security = has(ext::Sec) ? 1 : 0;
   s.fpscr_mask = fpscr::kControl | (has(ext::Fp16) ? fpscr::kFz16 : 0);
+  const u32* board_bits = vcpu.machine().extension<u32>(kPriorityBits);
+  s.priority_mask = 0xff & ~(0xffu >> (board_bits != nullptr ? *board_bits : cpu_.model->priority_bits));
   s.secure = has(ext::Sec) ? kSecure : kNonSecure;
   const bool v8 = has(ext::V8);
   const u32 common = has(ext::Sec) ? kSecure : kNonSecure;
@@ -232,6 +247,7 @@ void ArmArch::reset(Vcpu& vcpu, GuestAddr entry) const {
     if (has(ext::Sec)) s.enabled.set(kSecureSlots + n, true);
   }
   const SecurityMap* map = has(ext::Sec) ? security_map(vcpu) : nullptr;
+  s.gated = map != nullptr ? 1 : 0;
   u32 vectors[2] = {};
   for (u32 i = 0; i < 2; ++i) {
     const GuestAddr at = map != nullptr ? map->physical(vectors_at + 4 * i) : vectors_at + 4 * i;

@@ -103,6 +103,9 @@ class ArmArch final : public Architecture {
 
 const ArmArch& arch_of(const Vcpu& vcpu);
 
+/// The machine's extension of this name, a u32: how many bits of priorities its chip has, if it says so.
+inline constexpr const char* kPriorityBits = "arm.priority-bits";
+
 /// An instruction's bits and its length in bytes (2 or 4); length 0 if `code` ends inside it.
 struct Fetched {
   u32 bits = 0;

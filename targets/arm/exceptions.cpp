@@ -226,7 +226,11 @@ void exception_return(Vcpu& vcpu, u32 value) {
       push_frame(vcpu, static_cast<u32>(s.pc));
       return bad_return(vcpu, value, invalid_pc(s));
   }
-  if ((value & kThread) != 0 && (s.bank().scr & scr::kSleepOnExit) != 0) vcpu.halt();
+  const bool last = s.active_priority == kPriorityNone;
+  if ((value & kThread) != 0 && last && (s.bank().scr & scr::kSleepOnExit) != 0) {
+    s.waits_for_event = 0;
+    if (!arch.wakes(vcpu)) vcpu.halt();
+  }
 }
 
 /// The return of a Non-secure function that Secure code called (BLXNS).
@@ -288,7 +292,8 @@ void ArmArch::set_irq(Vcpu& vcpu, unsigned line, bool level) const {
   ArmState& s = vcpu.state<ArmState>();
   const bool rises = level && !s.level.has(n);
   s.level.set(n, level);
-  if (rises && !s.active.has(n)) set_pending(vcpu, n, true);
+  // Also while it is handled: the handler may have looked already, and runs again.
+  if (rises) set_pending(vcpu, n, true);
 }
 
 bool ArmArch::interrupt_pending(const Vcpu& vcpu) const {
@@ -322,7 +327,13 @@ u64 invalid_state_helper(Vcpu& vcpu, u64, u64, u64) { return raise_usage(vcpu, c
 u64 unaligned_helper(Vcpu& vcpu, u64, u64, u64) { return raise_usage(vcpu, cfsr::kUnaligned); }
 u64 div_by_zero_helper(Vcpu& vcpu, u64, u64, u64) { return raise_usage(vcpu, cfsr::kDivByZero); }
 u64 stack_limit_helper(Vcpu& vcpu, u64, u64, u64) { return raise_usage(vcpu, cfsr::kStkOf); }
-u64 no_coprocessor_helper(Vcpu& vcpu, u64, u64, u64) { return raise_usage(vcpu, cfsr::kNoCp); }
+u64 no_coprocessor_helper(Vcpu& vcpu, u64 floating, u64, u64) {
+  if (floating == 0) return raise_usage(vcpu, cfsr::kNoCp);
+  const GuestFault fault = fp_access_fault(vcpu.state<ArmState>());
+  if (fault.cause == 0) return raise_usage(vcpu, cfsr::kUndefInstr);
+  vcpu.raise(fault);
+  return 0;
+}
 
 u64 svc_helper(Vcpu& vcpu, u64 next, u64, u64) {
   vcpu.raise({exc::kSvc, next});

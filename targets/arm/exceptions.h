@@ -57,6 +57,10 @@ inline u32 read_sp(const ArmState& s, bool process) {
 }
 /// CONTROL.SPSEL, which decides in Thread mode only.
 void select_sp(ArmState& s, bool process);
+/// Whether stack pointers of that security state are held to their limits now (CCR.STKOFHFNMIGN).
+inline bool stack_limit_applies(const ArmState& s, u32 secure) {
+  return (s.banks[secure].ccr & ccr::kStkOfHfNmiGn) == 0 || !negative_priority(s, secure);
+}
 /// After a change of what decides about stack pointer in use or its limit.
 inline void update_stack_limit(ArmState& s) {
   s.stack_limit = s.bank().sp_limit[process_sp_in_use(s) ? 1 : 0];

@@ -70,8 +70,7 @@ void note_lazy_frame(ArmState& s, u32 at, bool with_limit) {
   };
   u32 bits = fpccr::kLspact | (is_privileged(s) ? 0 : fpccr::kUser) | (is_handler(s) ? 0 : fpccr::kThread) |
              (could(exc::kMemManage, s.secure) ? fpccr::kMmrdy : 0);
-  const bool ignores = (s.bank().ccr & ccr::kStkOfHfNmiGn) != 0 && negative_priority(s, s.secure);
-  if (with_limit && !ignores && at < s.stack_limit) bits |= fpccr::kSplimViol;
+  if (with_limit && stack_limit_applies(s, s.secure) && at < s.stack_limit) bits |= fpccr::kSplimViol;
   own = (own & ~(kLazyBits & ~fpccr::kUfrdy)) | bits;
   u32& common = s.banks[common_bank].fpccr;
   common = (common & ~kLazyCommonBits) | (now > kPriorityHardFault ? fpccr::kHfrdy : 0) |

@@ -101,7 +101,7 @@ bool push_frame(Vcpu& vcpu, u32 return_address) {
   u32 xpsr = read_xpsr(s) & ~(kXpsrAligned | (s.has_security != 0 ? kXpsrSfpa : 0));
   if (skipped != 0) xpsr |= kXpsrAligned;
   if (s.secure == kSecure && (s.fp_context & control::kSfpa) != 0) xpsr |= kXpsrSfpa;
-  const bool overflows = at < s.stack_limit;
+  const bool overflows = at < s.stack_limit && stack_limit_applies(s, s.secure);
   bool stored = !overflows;
   if (overflows) {
     stack_overflow(vcpu, s.secure);
@@ -127,7 +127,7 @@ bool push_callee_frame(Vcpu& vcpu, u32 value, bool chained, bool quiet) {
   }
   u32& sp = stack_pointer(s, kSecure, process);
   const u32 limit = s.banks[kSecure].sp_limit[process ? 1 : 0], at = sp - kCalleeBytes;
-  if (at < limit) {
+  if (at < limit && stack_limit_applies(s, kSecure)) {
     if (!quiet) stack_overflow(vcpu, kSecure);
     sp = limit;
     return false;
@@ -154,7 +154,7 @@ Unstacked unstack(Vcpu& vcpu, u32 value, u32 at) {
   Unstacked out;
   const bool thread = (value & exc_return::kThread) != 0;
   const bool v8 = arch.has(ext::V8);
-  const View view{s.secure, v8 ? !thread || (s.bank().control & control::kNpriv) == 0 : true};
+  const View view{s.secure, !thread || (s.bank().control & control::kNpriv) == 0};
   constexpr u32 kSaved = exc_return::kSecureHandler | exc_return::kCalleeNotSaved;
   if (s.secure == kSecure && (value & kSaved) != kSaved) {
     u32 signature = 0;

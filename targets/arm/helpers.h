@@ -1,14 +1,28 @@
 // The C++ functions that Arm translations call. Registered together, when the first CPU is built.
 #pragma once
+#include "engine/arch.h"
 #include "engine/helpers.h"
 
 namespace hindcast::arm {
 
+/// An access of LDRT, STRT and their kin, which is checked as one of unprivileged code.
+struct UnprivilegedAccess {
+  unsigned size;  // bytes
+  bool write, aligned;
+  u64 packed() const { return size | u64{write} << 8 | u64{aligned} << 9; }
+  static UnprivilegedAccess of(u64 packed) {
+    return {static_cast<unsigned>(packed & 0xff), (packed >> 8 & 1) != 0, (packed >> 9 & 1) != 0};
+  }
+  Access access() const { return write ? Access::Write : Access::Read; }
+};
+
 struct Helpers {
   // Raise (exceptions.cpp).
   u32 undefined;  // a: instruction bits
-  u32 invalid_state, unaligned, div_by_zero, no_coprocessor, stack_limit;
-  u32 svc;  // a: pc of the next instruction
+  u32 invalid_state, unaligned, div_by_zero, stack_limit;
+  u32 no_coprocessor;      // a: 1 for the floating-point unit, which may be there without the instruction
+  u32 check_unprivileged;  // a: address; b: UnprivilegedAccess; raises what unprivileged code would meet
+  u32 svc;                 // a: pc of the next instruction
   // System (system.cpp, semihosting.cpp).
   u32 bkpt;  // a: immediate, b: pc of the next instruction
   u32 cps;   // a: 1 sets the masks, 0 clears them; b: bit 0 FAULTMASK, bit 1 PRIMASK

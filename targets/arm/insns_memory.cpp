@@ -16,6 +16,19 @@ template <Type type>
 void store_imm(Emitter& e) {
   e.store(type, e.rn(), e.rt(), static_cast<i32>(e.o.imm), word_of_stack(e, type));
 }
+/// The access that follows is allowed to unprivileged code, or raises what that would.
+void check_unprivileged(Emitter& e, Type type, Value address, bool write) {
+  if ((e.context() & context::kUnprivileged) != 0) return;
+  const bool aligned = (e.context() & context::kAlignTrap) != 0;
+  const UnprivilegedAccess access{ir::bits_of(type) / 8, write, aligned};
+  e.b.call(helpers().check_unprivileged, e.wide(address), e.b.i64(access.packed()));
+}
+template <Type type>
+void store_unprivileged(Emitter& e) {
+  const Value address = e.b.add(e.rn(), e.imm());
+  check_unprivileged(e, type, address, true);
+  e.store(type, address, e.rt());
+}
 template <Type type>
 void store_negative(Emitter& e) {
   e.store(type, e.rn(), e.rt(), -static_cast<i32>(e.o.imm), word_of_stack(e, type));
@@ -35,6 +48,12 @@ void store_reg(Emitter& e) {
 template <Type type, bool is_signed>
 void load_imm(Emitter& e) {
   load_to_rt<type, is_signed>(e, e.b.add(e.rn(), e.imm()), word_of_stack(e, type));
+}
+template <Type type, bool is_signed>
+void load_unprivileged(Emitter& e) {
+  const Value address = e.b.add(e.rn(), e.imm());
+  check_unprivileged(e, type, address, false);
+  load_to_rt<type, is_signed>(e, address);
 }
 template <Type type, bool is_signed>
 void load_negative(Emitter& e) {

@@ -7,7 +7,9 @@
 #include "engine/machine.h"
 #include "targets/arm/exceptions.h"
 #include "targets/arm/frames.h"
+#include "targets/arm/helpers.h"
 #include "targets/arm/security.h"
+#include "targets/arm/system.h"
 
 namespace hindcast::arm {
 namespace {
@@ -109,15 +111,16 @@ GuestFault memory_fault(u32 address, Access access) {
   return {fault_cause(exc::kMemManage, status), address};
 }
 
-/// The private peripheral bus is outside the MPU's reach. One register is open to all where CCR says so: the
-/// software trigger.
+/// The private peripheral bus is outside the MPU's reach. Open to all are the stimulus ports of the ITM,
+/// which itself knows whose each is, and the software trigger where CCR says so.
 Translation translate_private(const ArmArch& arch, const ArmState& s, u32 address, Access access,
                               bool privileged) {
-  constexpr u32 kStir = 0xe000ef00;
+  constexpr u32 kStimulusEnd = 0xe0000080, kStir = 0xe000ef00;
   Translation t;
   t.physical = address;
   t.granule = privileged ? u64{AddressSpace::kPage} : 4;
-  const bool open = address == kStir && (s.bank().ccr & ccr::kUserSetMpend) != 0;
+  const bool open = (address == kStir && (s.bank().ccr & ccr::kUserSetMpend) != 0) ||
+                    (address < kStimulusEnd && arch.has(ext::Main));
   t.ok = access != Access::Execute && (privileged || open);
   if (t.ok) return t;
   const GuestFault fault = access == Access::Execute
@@ -167,13 +170,19 @@ MpuAnswer ask_mpu(const ArmArch& arch, const ArmState& s, u32 secure, u32 addres
   return answer;
 }
 
-Translation translate_for(const ArmArch& arch, Vcpu& vcpu, const View& view, u32 address, unsigned size,
-                          Access access) {
+namespace {
+
+/// The granule of what a protection controller refuses without a fault: nothing around it is known.
+constexpr u64 kRefused = 1;
+
+/// What is said about one address; it holds for the whole block of the answer's granule.
+Translation translate_at(const ArmArch& arch, Vcpu& vcpu, const View& view, u32 address, Access access) {
   const ArmState& s = vcpu.state<ArmState>();
   Translation t;
   t.physical = address;
   t.granule = AddressSpace::kPage;
   const auto refuse = [&](const GuestFault& fault) {
+    t.ok = false;
     t.cause = fault.cause;
     t.value = fault.value;
     return t;
@@ -189,28 +198,20 @@ Translation translate_for(const ArmArch& arch, Vcpu& vcpu, const View& view, u32
   }
   if (address >= kPrivatePeripherals && address < kPrivateEnd)
     return translate_private(arch, s, address, access, view.privileged);
-  const auto allows = [&](const MpuAnswer& answer) {
-    return access == Access::Read ? answer.read : access == Access::Write ? answer.write : answer.execute;
-  };
   const bool negative = view.priority == Priority::AsNow ? negative_priority(s, view.secure)
                                                          : view.priority == Priority::Negative;
   const bool checked = mpu_active(s, view.secure, negative);
-  const MpuAnswer first = ask_mpu(arch, s, view.secure, address, view.privileged, checked);
-  t.granule = std::min(t.granule, first.granule);
-  t.ok = allows(first);
-  const u32 last = address + (size - 1);
-  if (t.ok && (last ^ address) >= t.granule)
-    t.ok = allows(ask_mpu(arch, s, view.secure, last, view.privileged, checked));
+  const MpuAnswer answer = ask_mpu(arch, s, view.secure, address, view.privileged, checked);
+  t.granule = std::min(t.granule, answer.granule);
+  t.ok = access == Access::Read ? answer.read : access == Access::Write ? answer.write : answer.execute;
   if (!t.ok) return refuse(memory_fault(address, access));
   if (map == nullptr) return t;
-  t.ok = map->allows(address, transaction, view.privileged);
-  if (!t.ok) {
+  if (!map->allows(address, transaction, view.privileged)) {
     // Fetches may be ahead of what is executed: they raise nothing, and have nothing to read.
     const std::optional<GuestAddr> instead =
         access == Access::Execute ? std::nullopt : map->refuse(address, transaction, view.privileged);
     if (!instead) return refuse(arch.bus_fault(address, access));
-    t.ok = true;
-    t.granule = 1;  // each attempt is noted
+    t.granule = kRefused;  // each attempt is noted
     t.physical = *instead;
     return t;
   }
@@ -219,8 +220,36 @@ Translation translate_for(const ArmArch& arch, Vcpu& vcpu, const View& view, u32
   return t;
 }
 
+}  // namespace
+
+Translation translate_for(const ArmArch& arch, Vcpu& vcpu, const View& view, u32 address, unsigned size,
+                          Access access) {
+  const Translation first = translate_at(arch, vcpu, view, address, access);
+  const u32 last = address + (size - 1);
+  if (!first.ok || first.granule == kRefused || (last ^ address) < first.granule) return first;
+  // The last byte lies in another block, about which all may be different. Fault addresses are the access's.
+  Translation second = translate_at(arch, vcpu, view, last, access);
+  if (second.ok && second.granule != kRefused) return first;
+  if (second.value == last) second.value = address;
+  return second;
+}
+
 Translation ArmArch::translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access access) const {
   return translate_for(*this, vcpu, current_view(vcpu.state<ArmState>()), static_cast<u32>(va), size, access);
+}
+
+u64 check_unprivileged_helper(Vcpu& vcpu, u64 address64, u64 what, u64) {
+  const u32 address = static_cast<u32>(address64);
+  const UnprivilegedAccess a = UnprivilegedAccess::of(what);
+  const ArmArch& arch = arch_of(vcpu);
+  if (a.aligned && address % a.size != 0) {
+    vcpu.raise(arch.misaligned_fault(address, a.access()));
+    return 0;
+  }
+  const View view{vcpu.state<ArmState>().secure, false};
+  const Translation t = translate_for(arch, vcpu, view, address, a.size, a.access());
+  if (!t.ok) vcpu.raise({t.cause, t.value});
+  return 0;
 }
 
 bool ArmArch::debug_translate(Vcpu& vcpu, GuestAddr va, GuestAddr* physical) const {

@@ -191,7 +191,7 @@ bool write_special(ArmState& s, Special kind, u32 secure, u32 word) {
       update_stack_limit(s);
       return true;
     case Special::Primask: bank.primask = word & 1; return true;
-    case Special::Basepri: bank.basepri = word & 0xff; return true;
+    case Special::Basepri: bank.basepri = word & s.priority_mask; return true;
     case Special::Faultmask: bank.faultmask = word & 1; return true;
     case Special::Control: {
       const u32 mask = control::kFpca | (secure == kSecure ? control::kSfpa : 0);

@@ -1,5 +1,10 @@
 #include "targets/arm/scs.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
 #include "targets/arm/exceptions.h"
 #include "targets/arm/scs_bits.h"
 #include "targets/devices/mmio.h"
@@ -97,6 +102,7 @@ void Scs::write_word(u32 offset, u32 value, u32 mask) {
   switch (offset) {
     case 0x008: actlr_ = merge(actlr_, value, mask); return;
     case 0xf00: {  // STIR
+      if (!main()) return;
       const unsigned n = exc::kFirstIrq + (value & 0x1ff);
       if (sees(n)) set_pending(machine_.vcpu(0), n, true);
       return;
@@ -176,7 +182,7 @@ u32 Scs::read_priorities(unsigned first) const {
 }
 
 void Scs::write_priorities(unsigned first, u32 value, u32 mask) {
-  const u8 kept = static_cast<u8>(0xff << (8 - arch().features().model->priority_bits));
+  const u8 kept = static_cast<u8>(cpu().priority_mask);
   for (unsigned i = 0; i < 4; ++i) {
     if ((mask >> (8 * i) & 0xff) == 0 || !sees(first + i)) continue;
     cpu().priority[slot(first + i)] = static_cast<u8>(value >> (8 * i)) & kept;
@@ -227,7 +233,11 @@ void Scs::write_mpu(u32 offset, u32 value) {
     const u32 alias = (offset - kMpuRegion) / 8;
     const u32 n = alias != 0 ? (b.mpu_rnr & ~u32{3}) + alias : b.mpu_rnr;
     if (n >= regions) return;
-    ((offset - kMpuRegion) % 8 == 0 ? b.mpu_rbar : b.mpu_rasr)[n] = value;
+    constexpr u32 kPxn = 16;  // RLAR's, from Armv8.1-M on
+    if ((offset - kMpuRegion) % 8 == 0)
+      b.mpu_rbar[n] = value;
+    else
+      b.mpu_rasr[n] = arch().has(ext::V81) ? value : value & ~kPxn;
   } else if ((offset - kMpuRegion) % 8 == 0) {
     constexpr u32 kValid = 16;
     if ((value & kValid) != 0 && (value & 15) < regions) b.mpu_rnr = value & 15;
@@ -278,6 +288,10 @@ IrqSink* build_scs(const devices::DeviceSite& site) {
   const u32 interrupts = site.cell("hindcast,interrupts", kExceptions - exc::kFirstIrq);
   if (clocks.core_hz == 0 || interrupts > kExceptions - exc::kFirstIrq)
     site.fail("has a clock or a number of interrupts that no CPU has");
+  const u32 implemented = arch->features().model->priority_bits;
+  const u32 bits = site.cell("arm,num-irq-priority-bits", implemented);
+  if (bits < 1 || bits > 8) site.fail(fmt::format("has {} priority bits: 1 to 8 are possible", bits));
+  site.machine.set_extension(kPriorityBits, std::make_shared<u32>(std::min(bits, implemented)));
   auto& scs = site.machine.add_device<Scs>(site.name, site.machine, clocks, interrupts);
   site.machine.memory().add_device(site.name, Scs::kBase, Scs::kSize, &scs);
   if (arch->has(ext::Sec))

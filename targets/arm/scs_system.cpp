@@ -109,7 +109,8 @@ u32 Scs::read_fpccr() const {
 void Scs::write_fpccr(u32 value) {
   ArmState& s = cpu();
   if (!arch().has(ext::V8)) {
-    bank().fpccr = value;
+    constexpr u32 kBits = 0xc000017b;  // what Armv7-M has
+    bank().fpccr = value & kBits;
     return;
   }
   constexpr u32 kOwn = fpccr::kLspact | fpccr::kUser | fpccr::kThread | fpccr::kMmrdy | fpccr::kSplimViol |

@@ -148,7 +148,7 @@ u64 branch_non_secure_helper(Vcpu& vcpu, u64 target, u64, u64) {
 u64 call_non_secure_helper(Vcpu& vcpu, u64 target, u64 next, u64) {
   ArmState& s = vcpu.state<ArmState>();
   const u32 at = s.r[kSp] - 8;
-  if (at < s.stack_limit) {
+  if (at < s.stack_limit && stack_limit_applies(s, s.secure)) {
     vcpu.raise({fault_cause(exc::kUsageFault, cfsr::kStkOf), 0});
     return 0;
   }

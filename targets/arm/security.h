@@ -22,7 +22,7 @@ class SecurityMap {
   virtual Attributes attributes(u32 address) const = 0;
   /// Where the memory of an address is: boards show the same at a Secure and a Non-secure address.
   virtual GuestAddr physical(u32 address) const = 0;
-  /// Makes that so for contexts without translation. Once, when the board is complete.
+  /// Makes that so for CPUs without security extension. Once, when the board is complete.
   virtual void add_shadows() = 0;
   /// Whether the board lets a transaction of that security state through.
   virtual bool allows(u32 address, u32 secure, bool privileged) const = 0;

@@ -20,14 +20,6 @@ using devices::low_mask;
 
 constexpr u32 kSseRegisters = 0x100;
 
-/// Secure code reaches memory directly as long as nothing could keep it from there. Ends that, until the next
-/// reset.
-void look_at_secure_accesses(Machine& machine) {
-  Vcpu& vcpu = machine.vcpu(0);
-  vcpu.state<ArmState>().uses_shadows = 1;
-  vcpu.request_exit();
-}
-
 /// What refused transactions meet where they are not to end in a bus fault: beyond all addresses of the
 /// guest's.
 class Nothing final : public MmioHandler {
@@ -69,8 +61,6 @@ class Gate final : public Device, public MmioHandler {
     ar.field("refused", refused_);
     for (std::size_t i = 0; i < lut_.size(); ++i) ar.field(("lut" + std::to_string(i)).c_str(), lut_[i]);
     if (index_ >= lut_.size()) index_ = 0;
-    if (std::any_of(lut_.begin(), lut_.end(), [](u32 word) { return word != 0; }))
-      look_at_secure_accesses(machine_);
   }
 
   u64 mmio_read(u64 offset, unsigned size) override {
@@ -88,7 +78,6 @@ class Gate final : public Device, public MmioHandler {
         if (locked) return;
         lut_[index_] = value;
         if ((control_ & kAutoIncrement) != 0) index_ = (index_ + 1) % static_cast<u32>(lut_.size());
-        look_at_secure_accesses(machine_);
         machine_.flush_translations();
         return;
       case 0x24: status_ &= ~value; break;
@@ -217,8 +206,6 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
   void state(Archive& ar) override {
     ar.field("words", words_);
     ar.field("non_secure_words", non_secure_words_);
-    if (std::any_of(words_.begin() + kFirstPort / 4, words_.end(), [](u32 word) { return word != 0; }))
-      look_at_secure_accesses(machine_);
   }
 
   u64 mmio_read(u64 offset, unsigned size) override {
@@ -235,7 +222,6 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
       default:
         if (offset < kFirstPort) return;
         words_[offset / 4] = value;
-        look_at_secure_accesses(machine_);
     }
     machine_.flush_translations();
   }
@@ -291,20 +277,17 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
   }
 
  private:
-  /// Where contexts without translation find shadowed memory. They are given up for those with it then: this
-  /// way is slow.
+  /// Where CPUs without security extension, which translate nothing, find shadowed memory.
   class View final : public MmioHandler {
    public:
     View(Sse& sse, GuestAddr at) : sse_(sse), at_(at) {}
     u64 mmio_read(u64 offset, unsigned size) override {
       u64 value = 0;
       sse_.machine_.memory().read(at_ + offset, size, &value);
-      look_at_secure_accesses(sse_.machine_);
       return value;
     }
     void mmio_write(u64 offset, unsigned size, u64 value) override {
       sse_.machine_.memory().write(at_ + offset, size, value);
-      look_at_secure_accesses(sse_.machine_);
     }
 
    private:

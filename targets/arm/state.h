@@ -77,7 +77,8 @@ struct ArmState : CpuHeader {
   u32 lockup;           // 0 or 1
   u32 has_security;     // the CPU has the security extension
   u32 fpscr_mask;       // FPSCR's control bits that the CPU has
-  u32 uses_shadows;     // memory's second addresses or gates are in use: no flat accesses (speed only)
+  u32 gated;            // the board has its say about Secure accesses too: none is flat
+  u32 priority_mask;    // the implemented bits of priorities
   Bank banks[2];
   // The system control block, as far as it is not banked.
   u32 hfsr, dfsr, bfar;

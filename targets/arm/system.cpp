@@ -143,7 +143,7 @@ u64 msr_helper(Vcpu& vcpu, u64 sysm_and_mask, u64 value64, u64) {
   }
   if (!is_privileged(s)) return 0;
   Bank& bank = s.banks[secure];
-  const u32 basepri = value & 0xff & ~((u32{1} << (8 - arch.features().model->priority_bits)) - 1);
+  const u32 basepri = value & s.priority_mask;
   switch (sysm) {
     case 8:
     case 9: stack_pointer(s, secure, sysm == 9) = value & ~u32{3}; break;
@@ -164,7 +164,7 @@ u64 msr_helper(Vcpu& vcpu, u64 sysm_and_mask, u64 value64, u64) {
       if (secure == s.secure) break;
       const bool process = !is_handler(s) && (bank.control & control::kSpsel) != 0;
       const u32 sp = value & ~u32{3};
-      if (sp < bank.sp_limit[process ? 1 : 0]) {
+      if (sp < bank.sp_limit[process ? 1 : 0] && stack_limit_applies(s, secure)) {
         vcpu.raise({fault_cause(exc::kUsageFault, cfsr::kStkOf), 0});
       } else {
         bank.sp[process ? 1 : 0] = sp;

@@ -6,6 +6,7 @@
 namespace hindcast::arm {
 
 u64 undefined_helper(Vcpu& vcpu, u64, u64, u64);
+u64 check_unprivileged_helper(Vcpu& vcpu, u64, u64, u64);
 u64 invalid_state_helper(Vcpu& vcpu, u64, u64, u64);
 u64 unaligned_helper(Vcpu& vcpu, u64, u64, u64);
 u64 div_by_zero_helper(Vcpu& vcpu, u64, u64, u64);

@@ -16,7 +16,8 @@ SysTick::SysTick(Machine& machine, const std::string& name, Clocks clocks, std::
 }
 
 void SysTick::reset() {
-  control_ = reload_ = 0;
+  control_ = only_core_clock();
+  reload_ = 0;
   flag_ = false;
   restart(0);
 }
@@ -49,13 +50,16 @@ void SysTick::write(u32 offset, u32 bits, u32 mask) {
   switch (offset) {
     case 0:
       control_ = merge(control_, bits, mask) & (kEnable | kInterrupt | kCoreClock);
-      if (clocks_.reference_hz == 0) control_ |= kCoreClock;
+      control_ |= only_core_clock();
       return restart(now);
     case 4: reload_ = merge(reload_, bits, mask) & kMax; return restart(now);
     case 8: flag_ = false; return restart(0);
     default: return;
   }
 }
+
+/// CLKSOURCE reads as 1 where there is no other clock.
+u32 SysTick::only_core_clock() const { return clocks_.reference_hz == 0 ? kCoreClock : 0; }
 
 u64 SysTick::hz() const {
   return (control_ & kCoreClock) != 0 || clocks_.reference_hz == 0 ? clocks_.core_hz : clocks_.reference_hz;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "targets/arm/state.h"
 #include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
 #include "targets/devices/register_block.h"
@@ -124,6 +125,11 @@ void Itm::state(Archive& ar) {
   ar.field("control", control_);
 }
 
+/// Each bit of ITM_TPR closes eight ports to unprivileged code: it reads 0 there, and its writes are lost.
+bool Itm::open(unsigned port) const {
+  return is_privileged(machine_.vcpu(0).state<ArmState>()) || (privilege_ >> port / 8 & 1) == 0;
+}
+
 bool Itm::enabled(unsigned port) const {
   return tracing_() && (control_ & kItmOn) != 0 && (enabled_ports_ >> port & 1) != 0;
 }
@@ -131,7 +137,7 @@ bool Itm::enabled(unsigned port) const {
 u64 Itm::mmio_read(u64 offset, unsigned size) {
   const u32 at = static_cast<u32>(offset) & ~u32{3};
   u32 value = 0;
-  if (at < 4 * kPorts) return enabled(at / 4) ? 1 : 0;  // there is always room
+  if (at < 4 * kPorts) return open(at / 4) && enabled(at / 4) ? 1 : 0;  // there is always room
   switch (at) {
     case kPortEnable: value = enabled_ports_; break;
     case kPortPrivilege: value = privilege_; break;
@@ -146,7 +152,7 @@ void Itm::mmio_write(u64 offset, unsigned size, u64 value64) {
   if (at < 4 * kPorts) {
     u8 bytes[4];
     for (unsigned i = 0; i < 4; ++i) bytes[i] = static_cast<u8>(value >> (8 * i));
-    if (enabled(at / 4)) print(at / 4, ByteView(bytes, std::min(size, 4u)));
+    if (open(at / 4) && enabled(at / 4)) print(at / 4, ByteView(bytes, std::min(size, 4u)));
     return;
   }
   if (!tracing_()) return;

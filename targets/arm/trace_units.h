@@ -54,6 +54,7 @@ class Itm final : public Device, public MmioHandler {
  private:
   static constexpr unsigned kPorts = 32;
   static constexpr std::size_t kLongestLine = 400;
+  bool open(unsigned port) const;
   bool enabled(unsigned port) const;
   void print(unsigned port, ByteView bytes);
 

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "targets/arm/arm.h"
 #include "tests/devices/arm_board.h"
 
 namespace hindcast::test {
@@ -22,6 +23,14 @@ TEST(BitBand, AWordOfTheAliasIsABit) {
   EXPECT_EQ(b.read(0x40028000), 2u);
   b.write(0x22000000 + 0x103 * 32 + 4, 1, 1);
   EXPECT_EQ(b.read(0x20000100), 0x82000000u);
+}
+
+TEST(BitBand, BitsOfNothingAreNotThere) {
+  Board b("lm3s6965evb");
+  u64 value = 0;
+  EXPECT_TRUE(b.machine->memory().read(0x22000000, 4, &value));
+  EXPECT_FALSE(b.machine->memory().read(0x22000000 + 0x10000 * 32, 4, &value)) << "behind 64 KB";
+  EXPECT_FALSE(b.machine->memory().write(0x42000000 + 0xf0000 * 32, 4, 1));
 }
 
 TEST(BitBand, OnlyWhereTheCpuHasIt) {
@@ -54,6 +63,42 @@ TEST(Dwt, CountsCyclesOnSysTicksClock) {
   EXPECT_EQ(b.read(0xe0001000) >> 28, 4u);
   b.write(0xe0001028, 5);
   EXPECT_EQ(b.read(0xe0001028), 5u);
+}
+
+TEST(Nvic, PrioritiesHaveTheBitsOfTheChip) {
+  const std::pair<const char*, u32> chips[] = {
+      {"netduinoplus2", 0xf0}, {"lm3s6965evb", 0xe0}, {"mps2-an385", 0xff}};
+  for (const auto& [name, kept] : chips) {
+    Board b(name);
+    Vcpu& vcpu = b.machine->vcpu(0);
+    b.write(0xe000e400, 0xff, 1);
+    EXPECT_EQ(b.read(0xe000e400, 1), kept) << name;
+    b.write(0xe000ed23, 0xff, 1);
+    EXPECT_EQ(b.read(0xe000ed23, 1), kept) << name;
+    const auto rows = vcpu.arch().registers();
+    for (unsigned row = 0; row < rows.size(); ++row) {
+      if (std::string_view(rows[row].name) != "basepri") continue;
+      EXPECT_TRUE(vcpu.arch().write_register(vcpu, row, 0xff));
+      EXPECT_EQ(vcpu.arch().read_register(vcpu, row), kept) << name;
+    }
+  }
+}
+
+TEST(Itm, PortsAreOpenToAllUnlessTheirPrivilegeSaysOtherwise) {
+  Board b("mps2-an385");
+  Vcpu& vcpu = b.machine->vcpu(0);
+  b.write(0xe000edfc, 1 << 24);
+  b.write(0xe0000fb0, 0xc5acce55);
+  b.write(0xe0000e00, ~u32{0});
+  b.write(0xe0000e40, 2);  // ports 8 to 15
+  b.write(0xe0000e80, 1);
+  vcpu.state<arm::ArmState>().banks[0].control = arm::control::kNpriv;
+  EXPECT_TRUE(vcpu.arch().translate(vcpu, 0xe0000000, 4, Access::Write).ok);
+  EXPECT_TRUE(vcpu.arch().translate(vcpu, 0xe000007c, 4, Access::Read).ok);
+  EXPECT_FALSE(vcpu.arch().translate(vcpu, 0xe0000e40, 4, Access::Write).ok);
+  EXPECT_EQ(b.read(0xe000001c), 1u);
+  EXPECT_EQ(b.read(0xe0000020), 0u);
+  EXPECT_EQ(b.read(0xe0000040), 1u);
 }
 
 TEST(Itm, PrintsLinesForTheUser) {

@@ -58,6 +58,24 @@ TEST(Sse, BlocksOfOnePageMayBelongToDifferentStates) {
   EXPECT_EQ(map.granule(0x28001000), AddressSpace::kPage);
 }
 
+TEST(Sse, SecureCodeIsHeldToTheGatesFromTheFirstAccess) {
+  Board b("mps2-an505");
+  b.write(0x58008018, 0);
+  b.write(0x58008000, 0x110);  // a bus fault, not zeros
+  b.write(0x5800801c, 2);  // the second block is the Non-secure state's
+  auto& s = b.machine->vcpu(0).state<arm::ArmState>();
+  const u16 loads[] = {0x6808, 0x6811};  // ldr r0, [r1]; ldr r1, [r2]
+  EXPECT_TRUE(b.machine->memory().host_write(map_of(b).physical(0x100), loads, sizeof loads));
+  b.machine->flush_translations();
+  s.r[1] = 0x38000000;
+  s.r[2] = 0x38000400;
+  b.machine->run(b.machine->icount() + 1);
+  EXPECT_EQ(s.ipsr, 0u);
+  b.machine->run(b.machine->icount() + 1);
+  EXPECT_EQ(s.ipsr, 3u) << "a bus fault, which is not enabled";
+  EXPECT_EQ(s.bfar, 0x38000400u);
+}
+
 TEST(Sse, TheCauseOfAResetSurvivesIt) {
   Board b("mps2-an505");
   EXPECT_EQ(b.read(0x50021100), 1u) << "power";
