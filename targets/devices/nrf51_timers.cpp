@@ -17,7 +17,7 @@ class NrfCounter : public NrfPeripheral {
   NrfCounter(std::string name, Machine& machine, IrqLine irq) : NrfPeripheral(std::move(name), machine, irq) {
     for (unsigned i = 0; i < kChannels; ++i)
       timers_[i] =
-          machine.clock().add_timer(this->name() + ".compare" + std::to_string(i), [this, i] { fired(i); });
+          machine.clock().add_timer(this->name() + ".compare" + std::to_string(i), [this] { matched(); });
   }
   void reset() override {
     NrfPeripheral::reset();
@@ -73,8 +73,13 @@ class NrfCounter : public NrfPeripheral {
   }
 
  private:
-  void fired(unsigned channel) {
-    compared(channel);
+  /// The counter has just reached a compare's value, which others may have too: arm() looks for their next
+  /// match only.
+  void matched() {
+    std::array<bool, kChannels> equal{};
+    for (unsigned i = 0; i < kChannels; ++i) equal[i] = (stored(kCompare + 4 * i) & mask()) == counter();
+    for (unsigned i = 0; i < kChannels; ++i)
+      if (equal[i]) compared(i);
     arm();
   }
 

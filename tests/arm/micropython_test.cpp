@@ -26,6 +26,9 @@ const std::vector<Line> kSession = {
     {"1/0", "ZeroDivisionError: division by zero"},
     {"from microbit import *", ""},
     {"accelerometer.get_values()", "\n(0, 0, -1024)\r"},
+    {"t = running_time()", ""},
+    {"sleep(200)", ""},  // longer than the clock's counter has room for
+    {"200 <= running_time() - t < 20000", "\nTrue\r"},
 };
 
 class MicroPython : public ::testing::Test {

@@ -327,5 +327,31 @@ TEST(UsersBoard, TreesAsZephyrsBuildsLeaveThem) {
   EXPECT_EQ(notes[0].find("/soc/pwm@4001c000 (test,pwm): no model; the guest reads 0"), 0u) << notes[0];
 }
 
+/// Values that several compares have are met by all of them at once: at zero, which a clock counts by, too.
+TEST(Nrf51Timer, EqualComparesMatchTogether) {
+  constexpr GuestAddr kTimer = 0x40009000;
+  Board b("microbit");
+  b.write(kTimer + 0x510, 4);  // a microsecond
+  b.write(kTimer + 0x540, 100);
+  b.write(kTimer + 0x548, 100);
+  b.write(kTimer, 1);
+  const auto events = [&] {
+    u32 all = 0;
+    for (unsigned i = 0; i < 4; ++i) {
+      all |= b.read(kTimer + 0x140 + 4 * i) << i;
+      b.write(kTimer + 0x140 + 4 * i, 0);
+    }
+    return all;
+  };
+  b.pass(90'000);
+  EXPECT_EQ(events(), 0u);
+  b.pass(20'000);
+  EXPECT_EQ(events(), 0b0101u);
+  b.pass(65'500'000);
+  EXPECT_EQ(events(), 0b1010u) << "16 bits wrapped";
+  b.pass(65'536'000);
+  EXPECT_EQ(events(), 0b1111u);
+}
+
 }  // namespace
 }  // namespace hindcast::test
