@@ -295,7 +295,7 @@ MachineConfig MachineText::config() const {
   if (!semihosting.empty()) {
     SemihostingText text = parse_semihosting(semihosting);
     config.semihosting = text.enabled;
-    std::move(text.words.begin(), text.words.end(), std::back_inserter(config.guest_args));
+    if (!text.words.empty()) config.guest_args = std::move(text.words);  // the program's name among them
   }
   config.guest_args.insert(config.guest_args.end(), guest_args.begin(), guest_args.end());
   // Otherwise a bare-metal program would never see it.

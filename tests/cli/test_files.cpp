@@ -1,5 +1,6 @@
 // Semihosting with host files, from outside: the folder is the limit, and a replay needs it no more.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -55,6 +56,17 @@ TEST_F(Files, NothingOutsideTheRoot) {
     EXPECT_EQ(hindcast({"run", "--semihost-root", root, copier("in", name)}).status, 2) << name;
   }
   EXPECT_EQ(read_file(folder / "secret"), "secret");
+}
+
+/// The first word of arg= is the program's name, as QEMU's option has it.
+TEST_F(Files, WordsOfTheSemihostingOptionAreTheWholeCommandLine) {
+  const std::string image = std::string(HINDCAST_GUEST_DIR) + "/kernels-rv64gc.elf";
+  if (access(image.c_str(), R_OK) != 0) GTEST_SKIP() << "guest programs were not built";
+  const Outcome behind = hindcast({"run", image, "--", "crc", "1"});
+  EXPECT_EQ(behind.status, 0);
+  EXPECT_NE(behind.out, "");
+  EXPECT_EQ(hindcast({"run", "--semihosting=arg=kernels,arg=crc,arg=1", image}).out, behind.out);
+  EXPECT_EQ(hindcast({"run", "--semihosting=arg=kernels,arg=crc", image, "--", "1"}).out, behind.out);
 }
 
 }  // namespace
