@@ -1,6 +1,7 @@
 #include "targets/loader/image.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
 
 namespace hindcast::loader {
@@ -64,6 +65,19 @@ Format detect_format(ByteView file) {
   return Format::Raw;
 }
 
+namespace {
+/// What a file is meant to be whose bytes say nothing: damage at its beginning does not make it raw bytes.
+Format meant_format(const std::string& name) {
+  const std::size_t dot = name.rfind('.');
+  std::string ending = dot == std::string::npos ? "" : name.substr(dot + 1);
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (ending == "hex" || ending == "ihex" || ending == "ihx") return Format::IntelHex;
+  if (ending == "elf" || ending == "axf") return Format::Elf;
+  return ending == "uf2" ? Format::Uf2 : Format::Raw;
+}
+}  // namespace
+
 Image parse_raw(ByteView file, GuestAddr address) {
   Image image;
   image.segments.push_back({address, file.size(), Bytes(file.begin(), file.end())});
@@ -72,7 +86,8 @@ Image parse_raw(ByteView file, GuestAddr address) {
 
 Image parse_image(const std::string& name, ByteView file, GuestAddr raw_address) {
   if (file.empty()) throw Fatal("'" + name + "' is empty: nothing to load");
-  switch (detect_format(file)) {
+  const Format format = detect_format(file);
+  switch (format == Format::Raw ? meant_format(name) : format) {
     case Format::Elf: return parse_elf(name, file);
     case Format::IntelHex: return parse_intel_hex(name, file);
     case Format::Uf2: return parse_uf2(name, file);

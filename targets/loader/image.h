@@ -62,7 +62,8 @@ std::optional<ElfIdentity> identify_elf(ByteView file);
 /// Recognises the format by its first bytes. What is none of the others is Raw.
 Format detect_format(ByteView file);
 
-/// Parses any format; raw bytes become one segment at `raw_address`. `name` is for messages only.
+/// Parses any format; raw bytes become one segment at `raw_address`. `name` is for messages, and says by its
+/// ending (.hex, .elf, .axf, .uf2) what is not to be taken for raw bytes if its beginning is damaged.
 /// Throws Fatal with one line for a truncated, damaged or contradictory file.
 Image parse_image(const std::string& name, ByteView file, GuestAddr raw_address);
 Image parse_raw(ByteView file, GuestAddr address);

@@ -179,6 +179,15 @@ TEST(IntelHex, DamageIsRefusedWithItsLine) {
             std::string::npos);
 }
 
+/// What its name says it is, where its beginning does not.
+TEST(Names, ADamagedBeginningDoesNotMakeRawBytes) {
+  for (const char* name : {"a.hex", "b.IHX", "c.elf", "d.axf", "e.uf2", "dir.bin/f.hex"})
+    for (const Bytes& damaged : {text(":zz00000001020304F2\n"), text("\n"), Bytes(600, 7)})
+      EXPECT_THROW((void)parse_image(name, damaged, 0), Fatal) << name;
+  for (const char* name : {"a.bin", "hex", "dir.hex/a", "a.hex.bin"})
+    EXPECT_EQ(parse_image(name, text("\n"), 16).segments.at(0).address, 16u) << name;
+}
+
 Bytes uf2_block(u32 address, u32 size, u32 flags, u8 fill) {
   Bytes block;
   for (u32 word : {0x0a324655u, 0x9e5d5157u, flags, address, size, 0u, 1u, 0u}) append32(block, word);
