@@ -146,6 +146,8 @@ class Architecture {
   virtual void enter_interrupt(Vcpu& vcpu) const = 0;
   /// Whether a vCPU halted by a wait instruction continues.
   virtual bool wakes(const Vcpu& vcpu) const = 0;
+  /// For people, behind "the guest ": what a halted vCPU that nothing can wake does.
+  virtual std::string why_halted(const Vcpu& vcpu) const { return (void)vcpu, "waits for ever"; }
   /// Another vCPU is about to run (reservations of load-linked/store-conditional pairs end).
   virtual void on_switch(Vcpu& vcpu) const { (void)vcpu; }
 

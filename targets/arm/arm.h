@@ -82,6 +82,7 @@ class ArmArch final : public Architecture {
   bool interrupt_pending(const Vcpu& vcpu) const override;
   void enter_interrupt(Vcpu& vcpu) const override;
   bool wakes(const Vcpu& vcpu) const override;
+  std::string why_halted(const Vcpu& vcpu) const override;
 
   // Debuggers.
   const char* gdb_architecture() const override { return "arm"; }

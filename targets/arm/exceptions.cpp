@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "engine/machine.h"
 #include "targets/arm/fp_state.h"
 #include "targets/arm/frames.h"
@@ -317,6 +319,13 @@ bool ArmArch::wakes(const Vcpu& vcpu) const {
   if (s.event != 0 && s.waits_for_event != 0) return true;
   // Whether or not PRIMASK lets it be taken.
   return s.exc_return != 0 || (s.pending_exception != 0 && s.pending_priority < execution_priority(s, false));
+}
+
+std::string ArmArch::why_halted(const Vcpu& vcpu) const {
+  const ArmState& s = vcpu.state<ArmState>();
+  if (s.lockup == 0) return Architecture::why_halted(vcpu);
+  return fmt::format("is locked up (a fault where none can be taken: CFSR {:#x}, HFSR {:#x})",
+                     s.banks[0].cfsr | s.banks[1].cfsr, s.hfsr);
 }
 
 // ---- helpers
