@@ -35,11 +35,11 @@ std::vector<FaultCase> fault_cases() {
   const auto lr = [](Assembler& a) { a.amo_w(2, s0, zero, t0); };
   const auto sc = [](Assembler& a) { a.amo_w(3, s0, s1, t0); };
   for (const char* cpu : {"rv64", "rv32"}) {
-    add("load from nowhere", cpu, 0x4000'0000, lw, kLoadAccess);
-    add("load into its base from nowhere", cpu, 0x4000'0000, lw_into_base, kLoadAccess);
-    add("store to nowhere", cpu, 0x4000'0000, sw, kStoreAccess);
-    add("double load from nowhere", cpu, 0x4000'0000, fld, kLoadAccess);
-    add("double store to nowhere", cpu, 0x4000'0000, fsd, kStoreAccess);
+    add("load from nowhere", cpu, 0x1800'0000, lw, kLoadAccess);
+    add("load into its base from nowhere", cpu, 0x1800'0000, lw_into_base, kLoadAccess);
+    add("store to nowhere", cpu, 0x1800'0000, sw, kStoreAccess);
+    add("double load from nowhere", cpu, 0x1800'0000, fld, kLoadAccess);
+    add("double store to nowhere", cpu, 0x1800'0000, fsd, kStoreAccess);
     add("store to ROM", cpu, 0x1000, sw, kStoreAccess);
     add("load from ROM", cpu, 0x1000, lw, kNoFault);
     add("load at 0", cpu, 0, lw, kLoadAccess);
@@ -63,17 +63,17 @@ std::vector<FaultCase> fault_cases() {
     add("store across the end of RAM", cpu, kTop - 2, sw, kStoreAccess);
     add("double store across the end of RAM", cpu, kTop - 4, fsd, kStoreAccess);
     add(
-        "double load before RAM", cpu, kRam, [](Assembler& a) { a.fld(3, t0, -4); }, kLoadAccess, -4);
+        "double load before a device", cpu, kUart, [](Assembler& a) { a.fld(3, t0, -4); }, kLoadAccess, -4);
     add(
-        "store before RAM", cpu, kRam, [](Assembler& a) { a.sw(s0, t0, -1); }, kStoreAccess, -1);
+        "store before a device", cpu, kUart, [](Assembler& a) { a.sw(s0, t0, -1); }, kStoreAccess, -1);
     add("misaligned load", cpu, kRam + 0x8001, lw, kNoFault);
     add("misaligned store", cpu, kRam + 0x8ffe, sw, kNoFault);
     add("misaligned AMO", cpu, kRam + 0x8002, amo, kStoreMisaligned);
     add("misaligned LR", cpu, kRam + 0x8001, lr, kLoadMisaligned);
     add("misaligned SC", cpu, kRam + 0x8001, sc, kStoreMisaligned);
-    add("AMO to nowhere", cpu, 0x4000'0000, amo, kStoreAccess);
+    add("AMO to nowhere", cpu, 0x1800'0000, amo, kStoreAccess);
     add("AMO to ROM", cpu, 0x1000, amo, kStoreAccess);
-    add("LR from nowhere", cpu, 0x4000'0000, lr, kLoadAccess);
+    add("LR from nowhere", cpu, 0x1800'0000, lr, kLoadAccess);
     add("across a device's end", cpu, kClint + 0xfffe, lw, kLoadAccess);
     add(
         "illegal", cpu, 0, [](Assembler& a) { a.word(kIllegal); }, kIllegalInsn);
@@ -201,7 +201,7 @@ TEST(ExactFault, OfFetches) {
     u64 cause;
   };
   for (const Case& c :
-       {Case{"nowhere", 0x4000'0000, 1}, Case{"a device", kUart, 1}, Case{"the end of RAM", kTop, 1},
+       {Case{"nowhere", 0x1800'0000, 1}, Case{"a device", kUart, 1}, Case{"the end of RAM", kTop, 1},
         Case{"across the end of RAM", kTop - 2, 1}, Case{"the top", ~u64{0} - 1, 1}, Case{"zero", 0, 1}}) {
     SCOPED_TRACE(c.name);
     Assembler a;

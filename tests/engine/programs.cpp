@@ -161,7 +161,7 @@ void device_work(Assembler& a) {
 /// Two exceptions in the middle of a block: a load from nowhere, an illegal instruction.
 void exception_work(Assembler& a) {
   a.label("exceptions");
-  a.li(t0, 0x4000'0000);
+  a.li(t0, 0x1800'0000);
   a.addi(s6, s6, 5);
   a.lw(s6, t0, 4);
   a.addi(s6, s6, 7);
