@@ -97,7 +97,8 @@ std::optional<Qemu> Qemu::find(unsigned xlen, const std::vector<std::string>& of
        {Extension{riscv::ext::Zba, {"zba"}}, Extension{riscv::ext::Zbb, {"zbb"}},
         Extension{riscv::ext::Zbc, {"zbc"}}, Extension{riscv::ext::Zbs, {"zbs"}},
         Extension{riscv::ext::Zfh, {"zfh", "Zfh"}}, Extension{riscv::ext::Zicond, {"zicond"}},
-        Extension{riscv::ext::Zcb, {"zcb"}}}) {
+        Extension{riscv::ext::Zcb, {"zcb"}}, Extension{riscv::ext::Zawrs, {"zawrs"}},
+        Extension{riscv::ext::Zicbom, {"zicbom"}}, Extension{riscv::ext::Zicboz, {"zicboz"}}}) {
     q.missing_ |= e.bit;
     for (const char* name : e.names) {
       // A property that the model does not have is an error.
