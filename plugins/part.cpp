@@ -172,6 +172,9 @@ int serve_parts(const std::string& path, PluginHost& host, const Part& first, An
         host.become_part([&](std::string_view more) { text.add(more); }, [&] { text.flush(); });
         if (!runner) runner = std::make_unique<PartRunner>(path, host, options);
         const Bytes saved = runner->run(part);
+        const std::array<u64, 2> all = {part.to - part.from, text.total()};
+        send_part_message(kPartMessages, PartMessage::Progress,
+                          {reinterpret_cast<const u8*>(all.data()), sizeof all});
         if (!host.message().empty()) throw Fatal(host.message());
         if (host.ended()) send_number(PartMessage::Ended, *host.exit_status());
         send_part_message(kPartMessages, PartMessage::Saved, saved);
