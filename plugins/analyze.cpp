@@ -95,7 +95,9 @@ AnalyzeResult analyze(const std::string& path, PluginHost& host, const AnalyzeOp
 }
 
 PartRunner::PartRunner(const std::string& path, PluginHost& host, const AnalyzeOptions& options)
-    : path_(path), host_(host), options_(options), player_(open(path, options)) {}
+    : path_(path), host_(host), options_(options), player_(open(path, options)) {
+  for (const auto& info : player_->reader().checkpoints()) checkpoints_.push_back(info.icount);
+}
 
 PartRunner::~PartRunner() { host_.leave_machine(); }
 
@@ -103,11 +105,10 @@ void PartRunner::go_to_beginning(const Part& part) {
   // Where the last one has gone beyond its end to a block's beginning, this is the first such place after
   // that end.
   if (begun_ && part.from >= last_to_ && part.from <= player_->icount()) return;
-  const storage::CheckpointInfo* near = nullptr;
-  const std::vector<storage::CheckpointInfo> checkpoints = player_->reader().checkpoints();
-  for (const storage::CheckpointInfo& info : checkpoints)
-    if (info.icount <= part.from && info.icount > player_->icount() + kWorthRestoring) near = &info;
-  if (!begun_ || near != nullptr)
+  const bool near = std::any_of(checkpoints_.begin(), checkpoints_.end(), [&](Icount checkpoint) {
+    return checkpoint <= part.from && checkpoint > player_->icount() + kWorthRestoring;
+  });
+  if (!begun_ || near)
     go_to(*player_, path_, part.from, options_);
   else
     run_to(*player_, part.from, nullptr, options_);

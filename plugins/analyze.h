@@ -55,6 +55,7 @@ class PartRunner {
   PluginHost& host_;
   const AnalyzeOptions& options_;
   std::unique_ptr<replay::Player> player_;
+  std::vector<Icount> checkpoints_;  // in their order
   bool begun_ = false;
   Icount last_to_ = 0;  // the end that the last part was given
 };

@@ -24,7 +24,7 @@ constexpr Icount kLeastOfMany = 20'000;
 constexpr Icount kFirst = 64'000'000, kFirstOfMany = 100'000;
 /// A part gets this share of what is left for each process, but not less than this share of all.
 constexpr double kShare = 1.25;
-constexpr unsigned kShortest = 3;
+constexpr unsigned kShortest = 16;
 
 /// Cuts the analysis into parts, one after the other.
 class Divider {

@@ -57,16 +57,19 @@ class PartText {
     }
     size_ = 0;
   }
-  /// The part's end: waits for the turn and writes what is left. The first errno met, 0: all was written.
+  /// The part's end: waits for the turn if there is anything left to write. The first errno met, 0: all was
+  /// written.
   int finish() {
-    if (!turn_) look(-1);
+    if (!turn_ && size_ != 0) look(-1);
     flush();
     return problem_;
   }
   /// Waits for the next part, whose text begins. None: there is no more to do.
   std::optional<Part> next() {
     PartOrder order;
-    if (!read(order) || order.kind != PartOrder::Kind::Run) return std::nullopt;
+    do {  // a turn that came too late for a part without text
+      if (!read(order)) return std::nullopt;
+    } while (order.kind != PartOrder::Kind::Run);
     turn_ = false;
     total_ = 0;
     problem_ = 0;

@@ -23,17 +23,21 @@ struct Register {
   GByteArray* last;
 };
 
-/// Of one vCPU.
-struct Cpu {
-  std::string line;   // of the instruction that runs; empty: none is logged
-  bool look = false;  // at the registers, after it
-  std::vector<Register> registers;
-};
+/// Texts are copied this many bytes at a time: most are shorter, and a length that is known costs least.
+constexpr std::size_t kCopied = 64;
 
 /// A translated instruction: what its line begins with.
 struct Logged {
-  std::string text;
-  bool look;
+  std::string text;  // filled up to a multiple of kCopied
+  std::size_t size;
+  bool look;  // at the registers, after it
+};
+
+/// Of one vCPU.
+struct Cpu {
+  const Logged* runs = nullptr;  // the instruction that runs; nullptr: none is logged
+  std::string more;              // of its line
+  std::vector<Register> registers;
 };
 
 std::vector<std::string> prefixes, patterns;
@@ -73,31 +77,37 @@ void append_changes(Cpu& cpu) {
     if (!qemu_plugin_read_register(r.handle, r.now)) continue;
     if (r.now->len == r.last->len && std::memcmp(r.now->data, r.last->data, r.now->len) == 0) continue;
     std::swap(r.now, r.last);
-    cpu.line += ", " + r.name + " -> 0x";
-    for (guint i = r.last->len; i-- > 0;) append_hex(cpu.line, r.last->data[i], 2);
+    cpu.more += ", " + r.name + " -> 0x";
+    for (guint i = r.last->len; i-- > 0;) append_hex(cpu.more, r.last->data[i], 2);
   }
+}
+
+void append_line(unsigned vcpu) {
+  Cpu& cpu = cpus[vcpu];
+  if (vcpu < 10)
+    buffer += static_cast<char>('0' + vcpu);
+  else
+    buffer += std::to_string(vcpu);
+  const std::size_t end = buffer.size() + cpu.runs->size;
+  for (std::size_t i = 0; i < cpu.runs->size; i += kCopied) buffer.append(cpu.runs->text.data() + i, kCopied);
+  buffer.resize(end);
+  if (!cpu.more.empty()) buffer += cpu.more;
+  buffer += '\n';
+  cpu.runs = nullptr;
+  cpu.more.clear();
 }
 
 void finish_line(unsigned vcpu) {
   Cpu& cpu = cpus[vcpu];
-  if (cpu.line.empty()) return;
-  if (cpu.look) append_changes(cpu);
-  buffer += cpu.line;
-  buffer += '\n';
-  cpu.line.clear();
+  if (cpu.runs == nullptr) return;
+  if (cpu.runs->look) append_changes(cpu);
+  append_line(vcpu);
   if (buffer.size() >= kBuffer) write_out();
 }
 
-void executed(unsigned vcpu, void* data) {
+void executed(unsigned vcpu, void* insn) {
   finish_line(vcpu);
-  const auto& insn = *static_cast<const Logged*>(data);
-  std::string& line = cpus[vcpu].line;
-  cpus[vcpu].look = insn.look;
-  if (vcpu < 10)
-    line += static_cast<char>('0' + vcpu);
-  else
-    line += std::to_string(vcpu);
-  line += insn.text;
+  cpus[vcpu].runs = static_cast<const Logged*>(insn);
 }
 
 /// After a logged instruction, before one that is not.
@@ -107,8 +117,8 @@ void executed_other(unsigned vcpu, void*) {
 }
 
 void accessed(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void*) {
-  std::string& line = cpus[vcpu].line;
-  if (line.empty()) return;
+  if (cpus[vcpu].runs == nullptr) return;
+  std::string& line = cpus[vcpu].more;
   line += qemu_plugin_mem_is_store(info) ? ", store, 0x" : ", load, 0x";
   const qemu_plugin_hwaddr* where = qemu_plugin_get_hwaddr(info, address);
   append_hex(line, where == nullptr ? address : qemu_plugin_hwaddr_phys_addr(where), 8);
@@ -157,7 +167,10 @@ void translated(qemu_plugin_tb* tb, void*) {
     const std::string line =
         plugin::format(", 0x%" PRIx64 ", 0x%" PRIx64 ", \"%s\"", address, opcode, text.c_str());
     auto& slot = logged[{address, line}];
-    if (!slot) slot.reset(new Logged{line, look});
+    if (!slot) {
+      slot.reset(new Logged{line, line.size(), look});
+      slot->text.resize((line.size() + kCopied - 1) / kCopied * kCopied);
+    }
     qemu_plugin_register_vcpu_insn_exec_cb(
         insn, executed, patterns.empty() ? QEMU_PLUGIN_CB_NO_REGS : QEMU_PLUGIN_CB_R_REGS, slot.get());
     if (!all && !patterns.empty())
@@ -202,10 +215,8 @@ bool patterns_match() {
 }
 
 void finish(void*) {
-  for (Cpu& cpu : cpus) {
-    if (!cpu.line.empty()) buffer += cpu.line + '\n';
-    cpu.line.clear();
-  }
+  for (unsigned vcpu = 0; vcpu < cpus.size(); ++vcpu)
+    if (cpus[vcpu].runs != nullptr) append_line(vcpu);
   write_out();
 }
 
@@ -231,7 +242,6 @@ void begin_part() {
       g_byte_array_unref(r.last);
     }
     cpu.registers.clear();
-    cpu.look = false;
   }
 }
 

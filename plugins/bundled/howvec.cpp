@@ -184,6 +184,17 @@ bool merge(const uint8_t* data, size_t size) {
   return loaded.ok();
 }
 
+void clear(Counter& counter) {
+  counter.called = 0;
+  for (unsigned i = 0; counter.counted.score != nullptr && i < plugin::vcpus(); ++i)
+    qemu_plugin_u64_set(counter.counted, i, 0);
+}
+
+void begin_part() {
+  for (const auto& [name, of] : classes) clear(of->counter);
+  for (const auto& [key, one] : individuals) clear(one->counter);
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
@@ -196,4 +207,4 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   return 0;
 }
 
-SEGMENTS(nullptr, save, merge)
+SEGMENTS_AGAIN(nullptr, save, merge, begin_part)

@@ -131,6 +131,10 @@ bool merge(const uint8_t* data, size_t size) {
   return loaded.done();
 }
 
+void begin_part() {
+  for (unsigned i = 0; i < plugin::vcpus(); ++i) counts_of[i] = {};
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
@@ -153,4 +157,4 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   return 0;
 }
 
-SEGMENTS(possible, save, merge)
+SEGMENTS_AGAIN(possible, save, merge, begin_part)
