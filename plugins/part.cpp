@@ -14,9 +14,13 @@
 #include <memory>
 #include <optional>
 
+#include "replay/host_clock.h"
+
 namespace hindcast::plugins {
 namespace {
 
+constexpr u64 kProgressNs = 20'000'000;
+constexpr std::size_t kDirectly = 32 << 10;  // text of this size is written without a copy
 constexpr const char* kGone = "the process that puts the parts of the analysis together has gone";
 
 /// The text of the plugins: a part's is kept until it is its turn, then written as it comes.
@@ -35,6 +39,7 @@ class PartText {
 
   void add(std::string_view text) {
     total_ += text.size();
+    if (turn_ && size_ == 0 && text.size() >= kDirectly) return write(text);
     while (!text.empty()) {
       const std::size_t n = std::min(text.size(), kPartPiece);
       std::memcpy(data_ + size_, text.data(), n);
@@ -46,21 +51,13 @@ class PartText {
   /// Also for a process that is about to die.
   void flush() {
     if (!turn_) return;
-    for (std::size_t done = 0; done < size_;) {
-      const ssize_t n = ::write(STDOUT_FILENO, data_ + done, size_ - done);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) {
-        problem_ = problem_ != 0 ? problem_ : errno;
-        break;
-      }
-      done += static_cast<std::size_t>(n);
-    }
+    write({data_, size_});
     size_ = 0;
   }
   /// The part's end: waits for the turn if there is anything left to write. The first errno met, 0: all was
   /// written.
   int finish() {
-    if (!turn_ && size_ != 0) look(-1);
+    if (has_to_wait()) look(-1);
     flush();
     return problem_;
   }
@@ -76,9 +73,21 @@ class PartText {
     next_look_ = kPartPiece;
     return order.part;
   }
+  bool has_to_wait() const { return !turn_ && size_ != 0; }
   u64 total() const { return total_; }
 
  private:
+  void write(std::string_view text) {
+    while (!text.empty()) {
+      const ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) {
+        problem_ = problem_ != 0 ? problem_ : errno;
+        return;
+      }
+      text.remove_prefix(static_cast<std::size_t>(n));
+    }
+  }
   void make_room() {
 #ifdef MADV_POPULATE_WRITE
     // Many pages at once: one by one they are a tenth of the work. An old kernel does so.
@@ -119,26 +128,38 @@ class PartText {
   int problem_ = 0;
 };
 
-void send_number(PartMessage kind, int number) {
-  const i32 value = number;
-  send_part_message(kPartMessages, kind, {reinterpret_cast<const u8*>(&value), sizeof value});
-}
+/// What the process says about its parts; several at once cost one wake-up.
+class Messages {
+ public:
+  void add(PartMessage kind, ByteView payload) {
+    const u64 size = payload.size();
+    const u8* const size_bytes = reinterpret_cast<const u8*>(&size);
+    out_.push_back(static_cast<u8>(kind));
+    out_.insert(out_.end(), size_bytes, size_bytes + sizeof size);
+    out_.insert(out_.end(), payload.begin(), payload.end());
+  }
+  template <typename T>
+  void add_value(PartMessage kind, const T& value) {
+    add(kind, {reinterpret_cast<const u8*>(&value), sizeof value});
+  }
+  void add_progress(u64 instructions, u64 text) {
+    add_value(PartMessage::Progress, std::array<u64, 2>{instructions, text});
+  }
+  void send() {
+    for (std::size_t done = 0; done < out_.size();) {
+      const ssize_t n = ::write(kPartMessages, out_.data() + done, out_.size() - done);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) throw Fatal(kGone);
+      done += static_cast<std::size_t>(n);
+    }
+    out_.clear();
+  }
+
+ private:
+  Bytes out_;
+};
 
 }  // namespace
-
-void send_part_message(int fd, PartMessage kind, ByteView payload) {
-  const u64 size = payload.size();
-  const u8* const size_bytes = reinterpret_cast<const u8*>(&size);
-  Bytes out = {static_cast<u8>(kind)};
-  out.insert(out.end(), size_bytes, size_bytes + sizeof size);
-  out.insert(out.end(), payload.begin(), payload.end());
-  for (std::size_t done = 0; done < out.size();) {
-    const ssize_t n = ::write(fd, out.data() + done, out.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) throw Fatal(kGone);
-    done += static_cast<std::size_t>(n);
-  }
-}
 
 std::string to_text(const Part& part) {
   return fmt::format("{}:{}:{}", part.from, part.to, (part.first ? 1 : 0) + (part.last ? 2 : 0));
@@ -159,12 +180,15 @@ int serve_parts(const std::string& path, PluginHost& host, const Part& first, An
   if (::poll(&messages, 1, 0) == 1) return 125;  // it had gone before that: nobody reads them
   const bool many = host.can_begin_again();
   PartText text(part_text(many));
+  Messages say;
   Part part = first;
+  u64 said_at = 0;
   options.progress = [&](const replay::Progress& progress) {
-    const std::array<u64, 2> done = {progress.icount > part.from ? progress.icount - part.from : 0,
-                                     text.total()};
-    send_part_message(kPartMessages, PartMessage::Progress,
-                      {reinterpret_cast<const u8*>(done.data()), sizeof done});
+    const u64 now = replay::host_now_ns();
+    if (now - said_at < kProgressNs) return;
+    said_at = now;
+    say.add_progress(progress.icount > part.from ? progress.icount - part.from : 0, text.total());
+    say.send();
   };
   int status = 0;
   {
@@ -175,20 +199,19 @@ int serve_parts(const std::string& path, PluginHost& host, const Part& first, An
         host.become_part([&](std::string_view more) { text.add(more); }, [&] { text.flush(); });
         if (!runner) runner = std::make_unique<PartRunner>(path, host, options);
         const Bytes saved = runner->run(part);
-        const std::array<u64, 2> all = {part.to - part.from, text.total()};
-        send_part_message(kPartMessages, PartMessage::Progress,
-                          {reinterpret_cast<const u8*>(all.data()), sizeof all});
+        say.add_progress(part.to - part.from, text.total());
         if (!host.message().empty()) throw Fatal(host.message());
-        if (host.ended()) send_number(PartMessage::Ended, *host.exit_status());
-        send_part_message(kPartMessages, PartMessage::Saved, saved);
+        if (host.ended()) say.add_value(PartMessage::Ended, i32{*host.exit_status()});
+        say.add(PartMessage::Saved, saved);
       } catch (const std::exception& error) {
         const std::string what = error.what();
-        send_part_message(kPartMessages, PartMessage::Failed,
-                          {reinterpret_cast<const u8*>(what.data()), what.size()});
+        say.add(PartMessage::Failed, {reinterpret_cast<const u8*>(what.data()), what.size()});
         status = 125;
       }
-      if (const int problem = text.finish(); problem != 0) send_number(PartMessage::Lost, problem);
-      send_part_message(kPartMessages, PartMessage::Written, {});
+      if (text.has_to_wait()) say.send();
+      if (const int problem = text.finish(); problem != 0) say.add_value(PartMessage::Lost, i32{problem});
+      say.add(PartMessage::Written, {});
+      say.send();
     }
   }
   host.become_part([](std::string_view) {}, [] {});  // the text is gone before the host is

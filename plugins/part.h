@@ -36,11 +36,9 @@ inline constexpr int kPartBuffer = 5;  // a file in memory of kPartBufferSize by
 /// Text that waits for its turn, at most; then the plugins wait. Divided by what plugins write for each
 /// instruction this also bounds the length of parts. For many short parts in a process: what fits into a
 /// cache; for long ones: enough that starting their processes is worth it.
-constexpr std::size_t part_text(bool many) { return std::size_t{many ? 4u : 256u} << 20; }
-inline constexpr std::size_t kPartPiece = 64 << 10;
+constexpr std::size_t part_text(bool many) { return std::size_t{many ? 2u : 256u} << 20; }
+inline constexpr std::size_t kPartPiece = 64 << 10;  // is written at once
 inline constexpr std::size_t kPartBufferSize = part_text(false) + kPartPiece;
-
-void send_part_message(int fd, PartMessage kind, ByteView payload);
 
 /// What the process is told first, after the command line: "--part TEXT".
 std::string to_text(const Part& part);
