@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <set>
 
 #include "plugins/include/hindcast-plugin.h"
@@ -49,10 +50,10 @@ std::string name_to_open(const std::string& path) {
 }
 
 /// Whether a shared object is as long as its segments say; the loader maps it unseen, and reading what is not
-/// there ends the process. What is no shared object of this host, or no file, is the loader's to refuse.
+/// there ends the process. What is no shared object of this host is the loader's to refuse.
 bool is_whole(const std::string& path) {
   struct stat status = {};
-  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return true;
+  if (::stat(path.c_str(), &status) != 0) return true;
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return true;
   ElfW(Ehdr) header = {};
@@ -76,6 +77,10 @@ bool is_whole(const std::string& path) {
 
 Plugin::Plugin(PluginSpec spec, unsigned number)
     : spec_(std::move(spec)), number_(number), id_(kFirstId * number) {
+  std::error_code error;
+  // A pipe would be waited for.
+  if (std::filesystem::exists(spec_.path, error) && !std::filesystem::is_regular_file(spec_.path, error))
+    throw Fatal(fmt::format("plugin '{}' cannot be loaded: it is no file", name()));
   if (!is_whole(spec_.path))
     throw Fatal(fmt::format("plugin '{}' cannot be loaded: the file is cut short", name()));
   // Everything that it needs is looked up now: a missing function is said here and not in the middle of a
@@ -96,6 +101,9 @@ Plugin::Plugin(PluginSpec spec, unsigned number)
   segments_ = static_cast<const hindcast_plugin_segments*>(::dlsym(handle_, "hindcast_plugin_segments"));
   if (segments_ != nullptr && (segments_->version < 1 || segments_->version > kSegmentsVersion))
     segments_ = nullptr;
+  if (segments_ != nullptr && (segments_->save == nullptr || segments_->merge == nullptr))
+    throw Fatal(fmt::format("plugin '{}': its hindcast_plugin_segments lacks {}", name(),
+                            segments_->save == nullptr ? "save" : "merge"));
   find_code();
   if (!contains(install_))
     throw Fatal(fmt::format("plugin '{}' is none: its qemu_plugin_install is not a function", name()));

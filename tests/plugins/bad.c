@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "plugins/include/hindcast-plugin.h"
 #include "plugins/include/qemu-plugin.h"
 
 #define NO_VERSION 1
@@ -18,6 +19,7 @@
 #define INSTALL_IS_DATA 12
 #define ENDS_ITS_THREAD 13
 #define ENDS_THE_PROCESS 14
+#define MERGES_NOTHING 15
 
 #if BAD != NO_VERSION
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = BAD == UNKNOWN_VERSION ? 99 : QEMU_PLUGIN_VERSION;
@@ -66,6 +68,11 @@ static void translated(struct qemu_plugin_tb* tb, void* data) {
 #endif
   qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS, NULL);
 }
+
+#if BAD == MERGES_NOTHING
+QEMU_PLUGIN_EXPORT const struct hindcast_plugin_segments hindcast_plugin_segments = {2, NULL, NULL, NULL,
+                                                                                     NULL};
+#endif
 
 #if BAD == INSTALL_IS_DATA
 QEMU_PLUGIN_EXPORT int data __asm__("qemu_plugin_install") = 5;

@@ -1,4 +1,8 @@
 // The bundled plugins against what a program is known to do.
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <cstring>
 #include <sstream>
@@ -258,6 +262,40 @@ TEST_F(Lockstep, TheSameProgramDoesNotDiverge) {
     EXPECT_EQ(one.find("No divergence :-)\nExecuted "), 0u) << one;
     EXPECT_EQ(one, two);
   }
+}
+
+TEST_F(Lockstep, RefusesAPeerThatComparesSomethingElse) {
+  const std::string image = program("counter", counter_program(5, 100)), at = folder / "socket";
+  int first = 0;
+  std::thread other([&] { first = hindcast({"run", "-p", "lockstep,sockpath=" + at, image}).status; });
+  const auto second = hindcast({"run", "-p", "lockstep,sockpath=" + at + ",registers", image});
+  other.join();
+  EXPECT_EQ(first, 125);
+  EXPECT_EQ(second.status, 125);
+  EXPECT_NE(second.err.find("the other compares something else"), std::string::npos) << second.err;
+}
+
+TEST_F(Lockstep, RefusesAPeerThatTalksNonsense) {
+  const std::string image = program("counter", counter_program(5, 100)), at = folder / "socket";
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  ASSERT_LT(at.size(), sizeof address.sun_path);
+  std::memcpy(address.sun_path, at.c_str(), at.size() + 1);
+  const int listening = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::bind(listening, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listening, 1), 0);
+  std::thread other([&] {
+    const int fd = ::accept(listening, nullptr, nullptr);
+    const std::string nonsense(1000, 'x');
+    EXPECT_EQ(::send(fd, nonsense.data(), nonsense.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(nonsense.size()));
+    ::close(fd);
+  });
+  const auto result = hindcast({"run", "-p", "lockstep,sockpath=" + at, image});
+  other.join();
+  ::close(listening);
+  EXPECT_EQ(result.status, 125);
+  EXPECT_NE(result.err.find("what answers is no lockstep"), std::string::npos) << result.err;
 }
 
 TEST_F(Lockstep, SaysWhereTwoPart) {

@@ -1,4 +1,6 @@
 // What loads, what does not, and what becomes of plugins that misbehave.
+#include <sys/stat.h>
+
 #include "tests/plugins/fixture.h"
 
 namespace hindcast::plugin_test {
@@ -49,6 +51,8 @@ TEST_F(Versions, WhatDoesNotLoadSaysSoInOneLine) {
   cli_test::write_file(folder / "text.so", "not a shared object");
   const std::string whole = cli_test::read_file(loaded("version7")), cut = folder / "cut.so";
   cli_test::write_file(cut, whole.substr(0, whole.size() / 2));
+  const std::string fifo = folder / "fifo.so";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
   const std::pair<std::string, std::string> cases[] = {
       {"nonsense", "is none of the bundled ones (bb, "},
       {"insn,nonsense=1", "the option 'nonsense' is not known"},
@@ -63,7 +67,9 @@ TEST_F(Versions, WhatDoesNotLoadSaysSoInOneLine) {
       {loaded("bad4"), "qemu_plugin_of_the_future"},
       {loaded("bad5"), "its installation returned 3"},
       {loaded("bad12"), "its qemu_plugin_install is not a function"},
+      {loaded("bad15"), "its hindcast_plugin_segments lacks save"},
       {cut, "the file is cut short"},
+      {fifo, "it is no file"},
   };
   for (const auto& [plugin, says] : cases) {
     const Outcome outcome = hindcast({"run", "-p", plugin, image});

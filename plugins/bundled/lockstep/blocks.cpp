@@ -16,6 +16,11 @@ namespace {
 struct State {
   uint64_t pc, insns, registers, memory;
 };
+/// What is sent first: that this is lockstep, and what it compares.
+struct Greeting {
+  char name[16] = "hindcast step 1";
+  uint64_t registers, memory;
+};
 struct Block {
   uint64_t pc, insns;
 };
@@ -64,6 +69,20 @@ const char* transfer(Fn fn, std::size_t size, const char* problem, const char* l
   return nullptr;
 }
 
+/// Ours goes to the other, its own comes here. Empty, or what is wrong.
+template <typename T>
+const char* exchange(const T& us, T& them) {
+  const char* problem = transfer(
+      [&](std::size_t at, std::size_t n) {
+        return send(connection, reinterpret_cast<const char*>(&us) + at, n, MSG_NOSIGNAL);
+      },
+      sizeof us, "problem writing to socket", "wrote less than expected to socket");
+  if (problem != nullptr) return problem;
+  return transfer(
+      [&](std::size_t at, std::size_t n) { return read(connection, reinterpret_cast<char*>(&them) + at, n); },
+      sizeof them, "problem reading from socket", "read less than expected");
+}
+
 uint64_t hash_registers() {
   uint64_t hash = 0;
   for (qemu_plugin_register* r : registers) {
@@ -100,17 +119,7 @@ void executed(unsigned, void* data) {
   if (over) return;
   const auto* block = static_cast<const Block*>(data);
   State us{block->pc, insns, with_registers ? hash_registers() : 0, memory}, them{};
-  const char* problem = transfer(
-      [&](std::size_t at, std::size_t n) {
-        return send(connection, reinterpret_cast<const char*>(&us) + at, n, MSG_NOSIGNAL);
-      },
-      sizeof us, "problem writing to socket", "wrote less than expected to socket");
-  if (problem == nullptr)
-    problem =
-        transfer([&](std::size_t at,
-                     std::size_t n) { return read(connection, reinterpret_cast<char*>(&them) + at, n); },
-                 sizeof them, "problem reading from socket", "read less than expected");
-  if (problem != nullptr) return give_up(problem);
+  if (const char* problem = exchange(us, them); problem != nullptr) return give_up(problem);
   if (us.pc != them.pc || (with_registers && us.registers != them.registers) ||
       (with_memory && us.memory != them.memory))
     report(us, them);
@@ -180,13 +189,29 @@ bool connect_to_other() {
   return fail("nobody answers at");
 }
 
+/// Whether the other is lockstep too, and compares the same. False after a line.
+bool greet() {
+  Greeting us, them;
+  us.registers = with_registers;
+  us.memory = with_memory;
+  const char* problem = exchange(us, them);
+  if (problem == nullptr && std::memcmp(us.name, them.name, sizeof us.name) != 0)
+    problem = "what answers is no lockstep of this build";
+  else if (problem == nullptr && (us.registers != them.registers || us.memory != them.memory))
+    problem = "the other compares something else: give both the same options";
+  if (problem == nullptr) return true;
+  plugin::print(plugin::format("%s: %s\n", path.c_str(), problem));
+  hang_up();
+  return false;
+}
+
 }  // namespace
 
 bool install_blocks(qemu_plugin_id_t id, const qemu_info_t* info) {
   own_id = id;
   if (info->system_emulation && info->system.smp_vcpus > 1)
     plugin::print("lockstep: the vCPUs are compared in their order\n");
-  if (!connect_to_other()) return false;
+  if (!connect_to_other() || !greet()) return false;
   bytes = g_byte_array_new();
   if (with_registers) qemu_plugin_register_vcpu_init_cb(id, begin, nullptr);
   qemu_plugin_register_vcpu_tb_trans_cb(id, translated, nullptr);
