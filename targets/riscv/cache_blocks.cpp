@@ -35,7 +35,9 @@ u64 cache_block_helper(Vcpu& vcpu, u64 bits, u64 address, u64) {
   const u64 block = address & ~u64{kCacheBlock - 1};
   // Whoever may load may also manage; a store's rights never go without a load's.
   const Access access = operation == kZero ? Access::Write : Access::Read;
-  const Translation t = arch.translate(vcpu, block, kCacheBlock, access);
+  Translation t = arch.translate(vcpu, block, kCacheBlock, access);
+  // What neither may be loaded nor stored is refused as a store is.
+  if (!t.ok && access == Access::Read) t = arch.probe(vcpu, block, kCacheBlock, Access::Write);
   if (!t.ok)
     refuse(vcpu, t.cause, address);
   else if (operation == kZero && vcpu.machine().memory().find_ram(t.physical) == nullptr)

@@ -221,6 +221,25 @@ TEST_P(Extensions, CacheBlockFaultsAreStores) {
   }
 }
 
+TEST_P(Extensions, WhatMayNeitherBeLoadedNorStoredIsRefusedAsAStoreIs) {
+  OnePage t("rv64", jit_);
+  riscv::RiscvState& s = t.m.state();
+  s.pmpaddr[0] = (kCode + 0x8000) >> 2 | 0x1ff;  // this page for nobody, all else for all
+  s.pmpcfg[0] = 0x18;
+  s.pmpaddr[1] = ~u64{0} >> 10;
+  s.pmpcfg[1] = 0x1f;
+  riscv::pmp_changed(t.m.vcpu());
+  t.m.x(a0) = OnePage::kVa + 0x23;
+  for (const u32 operation : {kInval, kClean, kFlush, kZero}) {
+    for (const bool writable : {false, true}) {
+      s.mstatus = riscv::mstatus::kMprv | riscv::kSupervisor << riscv::mstatus::kMppShift;
+      t.map((kCode + 0x8000) >> 12 << 10 | (writable ? kLeaf : kLeaf & ~u64{4}));
+      EXPECT_EQ(cause_of(t.m, kMachine, cbo(operation, a0)), writable ? 7u : 15u) << operation;
+      EXPECT_EQ(s.mtval, OnePage::kVa + 0x23);
+    }
+  }
+}
+
 TEST_P(Extensions, NaturallyAlignedPagesOfSixtyFourKilobytes) {
   OnePage t("rv64,pmp=off,svnapot=on", jit_);
   const u64 entry = kN | (kCode + 0x8000) >> 12 << 10 | kLeaf;
