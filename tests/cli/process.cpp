@@ -69,6 +69,7 @@ Process::Process(const std::vector<std::string>& arguments, const SpawnOptions& 
   environment.push_back(nullptr);
 
   group_ = options.group;
+  has_input_ = options.input == Stream::Pipe && options.input_file.empty();
   pid_ = ::fork();
   if (pid_ < 0) throw std::runtime_error("fork");
   if (pid_ == 0) {
@@ -112,6 +113,7 @@ Process::~Process() {
 }
 
 void Process::write(const std::string& text) {
+  if (!has_input_ && !text.empty()) ADD_FAILURE() << "the command reads no pipe: '" << text << "' is lost";
   std::size_t done = 0;
   while (done < text.size()) {
     ssize_t put = ::write(input_, text.data() + done, text.size() - done);

@@ -45,6 +45,8 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
+  /// To the command's stdin, which must be a pipe (SpawnOptions::input): else the test fails, as nobody would
+  /// read it.
   void write(const std::string& text);
   void close_input();
   void close_output();
@@ -62,6 +64,7 @@ class Process {
 
   pid_t pid_ = -1;
   bool group_ = false;
+  bool has_input_ = false;  // stdin is a pipe
   int input_ = -1, output_ = -1, error_ = -1;
   Outcome outcome_;
 };
