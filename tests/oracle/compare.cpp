@@ -8,7 +8,7 @@ namespace hindcast::oracle {
 namespace {
 
 constexpr u64 kBreakpoint = 3, kLoadMisaligned = 4, kLoadFault = 5, kStoreMisaligned = 6, kStoreFault = 7;
-constexpr u32 kAmoOpcode = 0x2f;
+constexpr u32 kAmoOpcode = 0x2f, kCacheBlockOpcode = 0x200f;
 
 /// The instruction at a guest address of the image, 0 if there is none.
 u32 instruction_at(const Bytes& image, GuestAddr pc) {
@@ -25,8 +25,11 @@ bool same_trap(const Trap& a, const Trap& b, const Bytes& image, const CompareOp
   // It splits a misaligned access and names the aligned part.
   const bool access = (a.cause == kLoadFault || a.cause == kStoreFault) && a.value - b.value < 8;
   if (access && a.cause == b.cause) return true;
+  const u32 insn = instruction_at(image, a.pc);
+  const bool block = (insn & 0x707f) == kCacheBlockOpcode && (a.value & ~u64{63}) == (b.value & ~u64{63});
+  if (block && a.cause == b.cause) return true;  // it names where the block begins
   if (a.value != b.value && !access) return false;
-  if ((instruction_at(image, a.pc) & 0x7f) != kAmoOpcode) return false;
+  if ((insn & 0x7f) != kAmoOpcode) return false;
   const auto folded = [](u64 cause) {
     return cause == kStoreMisaligned ? kLoadMisaligned : cause == kStoreFault ? kLoadFault : cause;
   };

@@ -257,6 +257,8 @@ bool Generator::try_encode(const InsnRow& row, Item::Piece& piece) {
   if (arch_.decode(bits, &o) != &row)
     return false;  // broke the row's rule, or a more specific row's encoding
   if (!has(row, 'D') && bases_.contains(o.rd)) return false;
+  if (starts_with(row, "amocas.") && bases_.contains(o.rd | 1)) return false;         // may be one of a pair
+  if (starts_with(row, "amocas.") && o.rd == 0 && options_.spare_qemu) return false;  // x0 has a value then
   piece = {bits, row.length};
   return true;
 }

@@ -28,7 +28,7 @@ EngineOptions jit(u64 chaos) {
 class Oracle : public ::testing::TestWithParam<unsigned> {
  protected:
   Oracle() : arch_(riscv::make_riscv_arch(cpu())) {}
-  std::string cpu() const { return "rv" + std::to_string(GetParam()); }
+  std::string cpu() const { return "rv" + std::to_string(GetParam()) + "," + kBesides; }
   Side here(EngineOptions options) {
     return [this, options](const Program& p) { return run_here(p, options, cpu()); };
   }

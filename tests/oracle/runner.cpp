@@ -35,6 +35,25 @@ std::string output_of(const std::string& command) {
   return pclose(pipe) == 0 ? text : "";
 }
 
+/// What QEMU is asked for beside its model; versions spell some differently.
+struct Extension {
+  u64 bit;
+  const char* names[2];
+};
+constexpr Extension kExtensions[] = {
+    {riscv::ext::Zba, {"zba", nullptr}},         {riscv::ext::Zbb, {"zbb", nullptr}},
+    {riscv::ext::Zbc, {"zbc", nullptr}},         {riscv::ext::Zbs, {"zbs", nullptr}},
+    {riscv::ext::Zfh, {"zfh", "Zfh"}},           {riscv::ext::Zicond, {"zicond", nullptr}},
+    {riscv::ext::Zcb, {"zcb", nullptr}},         {riscv::ext::Zawrs, {"zawrs", "Zawrs"}},
+    {riscv::ext::Zicbom, {"zicbom", nullptr}},   {riscv::ext::Zicboz, {"zicboz", nullptr}},
+    {riscv::ext::Svinval, {"svinval", nullptr}}, {riscv::ext::Zacas, {"zacas", nullptr}},
+    {riscv::ext::Zabha, {"zabha", nullptr}},     {riscv::ext::Zbkb, {"zbkb", nullptr}},
+    {riscv::ext::Zbkc, {"zbkc", nullptr}},       {riscv::ext::Zbkx, {"zbkx", nullptr}},
+    {riscv::ext::Zknd, {"zknd", nullptr}},       {riscv::ext::Zkne, {"zkne", nullptr}},
+    {riscv::ext::Zknh, {"zknh", nullptr}},       {riscv::ext::Zksed, {"zksed", nullptr}},
+    {riscv::ext::Zksh, {"zksh", nullptr}},
+};
+
 /// A folder that goes away with the object.
 class TemporaryFolder {
  public:
@@ -89,33 +108,31 @@ std::optional<Qemu> Qemu::find(unsigned xlen, const std::vector<std::string>& of
   q.version_ = q.version_.substr(0, q.version_.find('\n'));
   if (q.version_.empty()) return std::nullopt;
   q.cpu_ = "rv" + std::to_string(xlen);
-  struct Extension {
-    u64 bit;
-    std::vector<const char*> names;  // versions spell some differently
-  };
-  for (const Extension& e :
-       {Extension{riscv::ext::Zba, {"zba"}}, Extension{riscv::ext::Zbb, {"zbb"}},
-        Extension{riscv::ext::Zbc, {"zbc"}}, Extension{riscv::ext::Zbs, {"zbs"}},
-        Extension{riscv::ext::Zfh, {"zfh", "Zfh"}}, Extension{riscv::ext::Zicond, {"zicond"}},
-        Extension{riscv::ext::Zcb, {"zcb"}}, Extension{riscv::ext::Zawrs, {"zawrs"}},
-        Extension{riscv::ext::Zicbom, {"zicbom"}}, Extension{riscv::ext::Zicboz, {"zicboz"}}}) {
+  for (const Extension& e : kExtensions) {
     q.missing_ |= e.bit;
     for (const char* name : e.names) {
-      // A property that the model does not have is an error.
-      const std::string trial = q.cpu_ + "," + name + "=true";
-      if (output_of("echo quit | " + q.command_ +
-                    " -M virt -bios none -display none -serial none -monitor stdio -S -cpu " + trial)
-              .empty()) {
-        continue;
-      }
-      q.cpu_ = trial;
+      if (name == nullptr || !q.knows(name)) continue;
+      q.cpu_ += std::string(",") + name + "=true";
       q.missing_ &= ~e.bit;
       break;
     }
   }
+  // What its model has and ours has not: what is illegal here is an instruction there.
+  for (const char* name : {"zfa", "zimop", "zcmop"})
+    if (q.knows(name)) q.cpu_ += std::string(",") + name + "=false";
+  constexpr u64 kEither = riscv::ext::Zknd | riscv::ext::Zkne;
+  if ((q.missing_ & kEither) == kEither) q.missing_ |= riscv::ext::ZkndZkne;
   for (const std::string& name : off)
     q.cpu_ += "," + (name.starts_with("zfh") ? "Z" + name.substr(1) : name) + "=false";
   return q;
+}
+
+bool Qemu::knows(const char* feature) const {
+  // A property that the model does not have is an error.
+  return !output_of("echo quit | " + command_ +
+                    " -M virt -bios none -display none -serial none -monitor stdio -S -cpu " + cpu_ + "," +
+                    feature + "=true")
+              .empty();
 }
 
 ProgramResult Qemu::run(const Program& program) const {

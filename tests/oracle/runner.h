@@ -9,6 +9,9 @@
 
 namespace hindcast::oracle {
 
+/// Features of the CPU under test beside its model's: all that have instructions.
+inline constexpr const char* kBesides = "svinval=on,zacas=on,zabha=on,zkn=on,zks=on";
+
 /// On the `virt` board in this process. Throws std::runtime_error if the program did not end as it should.
 ProgramResult run_here(const Program& program, const EngineOptions& engine, const std::string& cpu);
 
@@ -23,6 +26,8 @@ class Qemu {
   ProgramResult run(const Program& program) const;
 
  private:
+  bool knows(const char* feature) const;
+
   std::string command_, version_, cpu_;
   u64 missing_ = 0;
 };

@@ -34,7 +34,7 @@ EngineOptions engine_of(const std::string& name, u64 seed) {
 }
 
 int run(const Options& o) {
-  std::string cpu = fmt::format("rv{}", o.xlen);
+  std::string cpu = fmt::format("rv{},{}", o.xlen, kBesides);
   for (const std::string& name : o.off) cpu += "," + name + "=off";
   const auto arch = riscv::make_riscv_arch(cpu);
   std::optional<Qemu> qemu;
