@@ -82,6 +82,14 @@ void write_control(const ArmArch& arch, ArmState& s, u32 secure, u32 value) {
     s.fp_context = (s.fp_context & ~control::kFpca) | (value & control::kFpca);
 }
 
+/// FAULTMASK is set at priorities below those of HardFault and NMI only, by MSR as by CPS (DDI 0403, B5.2;
+/// DDI 0553, C2.4), and cleared at all. Armv7-M's pseudocode of MSR would not let it be cleared under itself;
+/// processors do.
+void write_faultmask(const ArmArch& arch, ArmState& s, u32 secure, u32 value) {
+  if (!arch.has(ext::Main)) return;
+  if (value == 0 || execution_priority(s) > kPriorityHardFault) s.banks[secure].faultmask = value;
+}
+
 void write_stack_limit(const ArmArch& arch, ArmState& s, u32 secure, bool process, u32 value) {
   // Baseline has limits in the Secure state only.
   if (!arch.has(ext::V8) || (arch.features().baseline() && secure == kNonSecure)) return;
@@ -156,10 +164,7 @@ u64 msr_helper(Vcpu& vcpu, u64 sysm_and_mask, u64 value64, u64) {
     case 18:
       if (main && basepri != 0 && (basepri < bank.basepri || bank.basepri == 0)) bank.basepri = basepri;
       break;
-    case 19:
-      if (main && (value == 0 || arch.has(ext::V8) || execution_priority(s) > kPriorityHardFault))
-        bank.faultmask = value & 1;
-      break;
+    case 19: write_faultmask(arch, s, secure, value & 1); break;
     case 24: {  // SP_NS, whose limit counts
       if (secure == s.secure) break;
       const bool process = !is_handler(s) && (bank.control & control::kSpsel) != 0;
@@ -181,10 +186,7 @@ u64 cps_helper(Vcpu& vcpu, u64 disable, u64 which, u64) {
   if (!is_privileged(s)) return 0;
   const u32 value = disable != 0 ? 1 : 0;
   if ((which & 2) != 0) s.bank().primask = value;
-  if ((which & 1) != 0 && arch_of(vcpu).has(ext::Main) &&
-      (value == 0 || execution_priority(s) > kPriorityHardFault)) {
-    s.bank().faultmask = value;
-  }
+  if ((which & 1) != 0) write_faultmask(arch_of(vcpu), s, s.secure, value);
   return 0;
 }
 
