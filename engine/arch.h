@@ -140,6 +140,12 @@ class Architecture {
   /// The cause of a failed physical access (nothing there, or the device refused).
   virtual GuestFault bus_fault(GuestAddr va, Access access) const = 0;
   virtual GuestFault misaligned_fault(GuestAddr va, Access access) const = 0;
+  /// Whether a load or store that has met `fault` goes on without it: then it has changed nothing, and loads
+  /// give 0. Asked where there is a fault; what is to be noted of it is noted here.
+  virtual bool ignores_fault(Vcpu& vcpu, const GuestFault& fault) const {
+    (void)vcpu, (void)fault;
+    return false;
+  }
   /// An interrupt line of the vCPU changed (numbering is the architecture's).
   virtual void set_irq(Vcpu& vcpu, unsigned line, bool level) const = 0;
   virtual bool interrupt_pending(const Vcpu& vcpu) const = 0;

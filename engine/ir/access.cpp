@@ -82,6 +82,16 @@ bool DataAccess::place(u64 address, unsigned size, MemAttr attr, Access access, 
 }
 
 bool DataAccess::load(u64 address, unsigned size, MemAttr attr, u64& value, GuestFault& fault) const {
+  if (try_load(address, size, attr, value, fault)) return true;
+  value = 0;
+  return vcpu.arch().ignores_fault(vcpu, fault);
+}
+
+bool DataAccess::store(u64 address, unsigned size, MemAttr attr, u64 value, GuestFault& fault) const {
+  return try_store(address, size, attr, value, fault) || vcpu.arch().ignores_fault(vcpu, fault);
+}
+
+bool DataAccess::try_load(u64 address, unsigned size, MemAttr attr, u64& value, GuestFault& fault) const {
   const Access access = attr.store_intent ? Access::Write : Access::Read;
   Place at;
   if (!place(address, size, attr, access, at, fault)) return false;
@@ -110,7 +120,7 @@ bool DataAccess::load(u64 address, unsigned size, MemAttr attr, u64& value, Gues
   return true;
 }
 
-bool DataAccess::store(u64 address, unsigned size, MemAttr attr, u64 value, GuestFault& fault) const {
+bool DataAccess::try_store(u64 address, unsigned size, MemAttr attr, u64 value, GuestFault& fault) const {
   Place at;
   if (!place(address, size, attr, Access::Write, at, fault)) return false;
   if (attr.big_endian) value = swap_bytes(value, size);

@@ -7,9 +7,9 @@
 namespace hindcast::ir {
 
 /// A data access at address operand + offset. `size` is 1, 2, 4 or 8; the value is in the low bits. False:
-/// the access raises `fault` and has changed nothing (an access that crosses a page is translated for both
-/// pages before anything is read or written). A device may have been reached:
-/// AddressSpace::take_touched_device().
+/// the access raises `fault` (which the architecture has not ignored) and has changed nothing (an access that
+/// crosses a page is translated for both pages before anything is read or written). A device may have been
+/// reached: AddressSpace::take_touched_device().
 struct DataAccess {
   Vcpu& vcpu;
   AddressSpace& memory;
@@ -27,6 +27,8 @@ struct DataAccess {
     GuestAddr physical[2] = {};  // of the first byte, and of the first byte in the second page
     unsigned first_size = 0;     // bytes before the second page; the access's size if there is none
   };
+  bool try_load(u64 address, unsigned size, MemAttr attr, u64& value, GuestFault& fault) const;
+  bool try_store(u64 address, unsigned size, MemAttr attr, u64 value, GuestFault& fault) const;
   bool place(u64 address, unsigned size, MemAttr attr, Access access, Place& place, GuestFault& fault) const;
   bool translate(GuestAddr va, unsigned size, Access access, GuestAddr& physical, GuestFault& fault) const;
   /// Lets translated code reach the page directly next time.

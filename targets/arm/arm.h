@@ -76,6 +76,7 @@ class ArmArch final : public Architecture {
   // Exceptions and interrupts.
   void enter_exception(Vcpu& vcpu, const GuestFault& fault) const override;
   GuestFault bus_fault(GuestAddr va, Access access) const override;
+  bool ignores_fault(Vcpu& vcpu, const GuestFault& fault) const override;
   GuestFault misaligned_fault(GuestAddr va, Access access) const override;
   /// Lines are interrupt numbers; see kNmiLine.
   void set_irq(Vcpu& vcpu, unsigned line, bool level) const override;
@@ -106,6 +107,8 @@ const ArmArch& arch_of(const Vcpu& vcpu);
 
 /// The machine's extension of this name, a u32: how many bits of priorities its chip has, if it says so.
 inline constexpr const char* kPriorityBits = "arm.priority-bits";
+/// Likewise: how many regions its MPU has.
+inline constexpr const char* kMpuRegions = "arm.mpu-regions";
 
 /// An instruction's bits and its length in bytes (2 or 4); length 0 if `code` ends inside it.
 struct Fetched {

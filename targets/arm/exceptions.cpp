@@ -284,6 +284,10 @@ GuestFault ArmArch::bus_fault(GuestAddr va, Access access) const {
   return {fault_cause(exc::kBusFault, cfsr::kPrecisErr | cfsr::kBfarValid), va};
 }
 
+bool ArmArch::ignores_fault(Vcpu& vcpu, const GuestFault& fault) const {
+  return ignores_bus_fault(vcpu, fault, vcpu.state<ArmState>().secure);
+}
+
 GuestFault ArmArch::misaligned_fault(GuestAddr va, Access) const {
   return {fault_cause(exc::kUsageFault, cfsr::kUnaligned), va};
 }

@@ -40,6 +40,9 @@ void set_pending(Vcpu& vcpu, unsigned slot, bool on);
 
 /// A fault becomes pending, or the HardFault that it escalates to. False: neither can be taken.
 bool pend_fault(Vcpu& vcpu, unsigned exception, u32 secure);
+/// Whether a fault is one of a data access on behalf of `secure` that CCR.BFHFNMIGN lets HardFault and NMI
+/// handlers, and code with FAULTMASK, go on from. Its status is noted then.
+bool ignores_bus_fault(Vcpu& vcpu, const GuestFault& fault, u32 secure);
 /// What a GuestFault of this architecture says, into the fault status registers; and its exception pending.
 bool pend_guest_fault(Vcpu& vcpu, const GuestFault& fault);
 

@@ -34,18 +34,27 @@ GuestFault stack_fault(const Translation& t, const View& view, Stacking why, u32
   return {fault_cause(exc::kMemManage, status) | (view.secure == kSecure ? kCauseSecure : 0), 0};
 }
 
-/// Calls fn(physical, index, count) for pieces of words that have one translation.
+/// Calls fn(physical, index, count) for pieces of words that have one translation. In Armv8-M
+/// CCR.BFHFNMIGN is about stacks too (DDI 0553, MemA_with_priv()): the piece is left out.
 template <typename Fn>
 GuestFault for_each_piece(Vcpu& vcpu, const View& view, u32 at, unsigned count, Access access, Stacking why,
                           Fn fn) {
   const ArmArch& arch = arch_of(vcpu);
+  const auto goes_on = [&](const GuestFault& fault) {
+    return arch.has(ext::V8) && why != Stacking::Lazy && ignores_bus_fault(vcpu, fault, view.secure);
+  };
   for (unsigned i = 0; i < count;) {
     const Translation t = translate_for(arch, vcpu, view, at + 4 * i, 4, access);
-    if (!t.ok) return stack_fault(t, view, why, at + 4 * i);
+    if (!t.ok) {
+      const GuestFault fault = stack_fault(t, view, why, at + 4 * i);
+      if (!goes_on(fault)) return fault;
+      ++i;
+      continue;
+    }
     const u64 granule = std::max<u64>(t.granule, 4);
     const u64 left = (granule - ((at + 4 * i) & (granule - 1))) / 4;
     const unsigned words = static_cast<unsigned>(std::min<u64>(left, count - i));
-    if (!fn(t.physical, i, words)) return stack_bus_fault(why);
+    if (!fn(t.physical, i, words) && !goes_on(stack_bus_fault(why))) return stack_bus_fault(why);
     i += words;
   }
   return {};

@@ -21,7 +21,8 @@ struct Helpers {
   u32 undefined;  // a: instruction bits
   u32 invalid_state, unaligned, div_by_zero, stack_limit;
   u32 no_coprocessor;      // a: 1 for the floating-point unit, which may be there without the instruction
-  u32 check_unprivileged;  // a: address; b: UnprivilegedAccess; raises what unprivileged code would meet
+  u32 check_unprivileged;  // a: address; b: UnprivilegedAccess; raises what unprivileged code would meet;
+                           // 0: nothing is to be accessed, loads give 0
   u32 svc;                 // a: pc of the next instruction
   // System (system.cpp, semihosting.cpp).
   u32 bkpt;  // a: immediate, b: pc of the next instruction

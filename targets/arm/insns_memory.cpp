@@ -16,18 +16,28 @@ template <Type type>
 void store_imm(Emitter& e) {
   e.store(type, e.rn(), e.rt(), static_cast<i32>(e.o.imm), word_of_stack(e, type));
 }
-/// The access that follows is allowed to unprivileged code, or raises what that would.
-void check_unprivileged(Emitter& e, Type type, Value address, bool write) {
-  if ((e.context() & context::kUnprivileged) != 0) return;
+/// Emits access(), which is one as of unprivileged code. Where that has nothing to access, otherwise().
+template <typename Fn, typename Else>
+void unprivileged(Emitter& e, Type type, Value address, bool write, Fn access, Else otherwise) {
+  if ((e.context() & context::kUnprivileged) != 0) return access();
   const bool aligned = (e.context() & context::kAlignTrap) != 0;
-  const UnprivilegedAccess access{ir::bits_of(type) / 8, write, aligned};
-  e.b.call(helpers().check_unprivileged, e.wide(address), e.b.i64(access.packed()));
+  const UnprivilegedAccess what{ir::bits_of(type) / 8, write, aligned};
+  const Value allowed = e.b.call(helpers().check_unprivileged, e.wide(address), e.b.i64(what.packed()));
+  const u32 make = e.b.new_block(), skip = e.b.new_block(), done = e.b.new_block();
+  e.b.branch(e.b.compare(Op::CmpNe, allowed, e.b.i64(0)), make, skip);
+  e.b.begin_block(make);
+  access();
+  e.b.jump(done);
+  e.b.begin_block(skip);
+  otherwise();
+  e.b.jump(done);
+  e.b.begin_block(done);
 }
 template <Type type>
 void store_unprivileged(Emitter& e) {
   const Value address = e.b.add(e.rn(), e.imm());
-  check_unprivileged(e, type, address, true);
-  e.store(type, address, e.rt());
+  unprivileged(
+      e, type, address, true, [&] { e.store(type, address, e.rt()); }, [] {});
 }
 template <Type type>
 void store_negative(Emitter& e) {
@@ -52,8 +62,9 @@ void load_imm(Emitter& e) {
 template <Type type, bool is_signed>
 void load_unprivileged(Emitter& e) {
   const Value address = e.b.add(e.rn(), e.imm());
-  check_unprivileged(e, type, address, false);
-  load_to_rt<type, is_signed>(e, address);
+  unprivileged(
+      e, type, address, false, [&] { load_to_rt<type, is_signed>(e, address); },
+      [&] { e.set_r(e.o.t, e.b.i32(0)); });
 }
 template <Type type, bool is_signed>
 void load_negative(Emitter& e) {

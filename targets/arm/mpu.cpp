@@ -65,9 +65,10 @@ Permission background(const Bank& bank, u32 address, bool privileged) {
   return {true, true, default_map_executable(address)};
 }
 
-/// Armv6-M and v7-M: the region with the highest number decides.
-Permission lookup_v7(const Bank& bank, unsigned regions, u32 address, bool privileged, MpuAnswer& answer) {
-  for (unsigned n = 0; n < regions; ++n) {
+/// What the CPU has fewer of than kMostRegions is never enabled. Armv6-M and v7-M: the region with the
+/// highest number decides.
+Permission lookup_v7(const Bank& bank, u32 address, bool privileged, MpuAnswer& answer) {
+  for (unsigned n = 0; n < kMostRegions; ++n) {
     const Region r = region(bank, n);
     if (!r.enabled()) continue;
     answer.granule = std::min(answer.granule, r.piece());
@@ -80,10 +81,10 @@ Permission lookup_v7(const Bank& bank, unsigned regions, u32 address, bool privi
 }
 
 /// Armv8-M: regions are from a base to a limit, and do not overlap where they are used.
-Permission lookup_v8(const Bank& bank, unsigned regions, u32 address, bool privileged, MpuAnswer& answer) {
+Permission lookup_v8(const Bank& bank, u32 address, bool privileged, MpuAnswer& answer) {
   const u32 page = address & ~u32{AddressSpace::kPage - 1}, page_end = page | (AddressSpace::kPage - 1);
   unsigned hits = 0;
-  for (unsigned n = 0; n < regions; ++n) {
+  for (unsigned n = 0; n < kMostRegions; ++n) {
     if ((bank.mpu_rasr[n] & 1) == 0) continue;
     const u32 base = bank.mpu_rbar[n] & ~u32{31}, limit = bank.mpu_rasr[n] | 31;
     if ((base > page && base <= page_end) || (limit >= page && limit < page_end)) answer.granule = 32;
@@ -159,10 +160,9 @@ MpuAnswer ask_mpu(const ArmArch& arch, const ArmState& s, u32 secure, u32 addres
   MpuAnswer answer;
   Permission p{true, true, default_map_executable(address)};
   const Bank& bank = s.banks[secure];
-  const unsigned regions = arch.features().model->mpu_regions;
   if (checked) {
-    p = arch.has(ext::V8) ? lookup_v8(bank, regions, address, privileged, answer)
-                          : lookup_v7(bank, regions, address, privileged, answer);
+    p = arch.has(ext::V8) ? lookup_v8(bank, address, privileged, answer)
+                          : lookup_v7(bank, address, privileged, answer);
   }
   answer.read = p.read;
   answer.write = p.write;
@@ -248,7 +248,9 @@ u64 check_unprivileged_helper(Vcpu& vcpu, u64 address64, u64 what, u64) {
   }
   const View view{vcpu.state<ArmState>().secure, false};
   const Translation t = translate_for(arch, vcpu, view, address, a.size, a.access());
-  if (!t.ok) vcpu.raise({t.cause, t.value});
+  if (t.ok) return t.granule != kRefused ? 1 : 0;
+  const GuestFault fault{t.cause, t.value};
+  if (!arch.ignores_fault(vcpu, fault)) vcpu.raise(fault);
   return 0;
 }
 

@@ -141,29 +141,46 @@ bool pend_fault(Vcpu& vcpu, unsigned exception, u32 secure) {
   return true;
 }
 
+namespace {
+
+/// The status that a fault leaves.
+void note_fault(ArmState& s, const GuestFault& fault, u32 secure) {
+  const u32 status = static_cast<u32>(fault.cause >> 32), address = static_cast<u32>(fault.value);
+  switch (fault.cause & 0xffff) {
+    case exc::kMemManage:
+      s.banks[secure].cfsr |= status;
+      if ((status & cfsr::kMmarValid) != 0) s.banks[secure].mmfar = address;
+      break;
+    case exc::kBusFault:
+      s.banks[kNonSecure].cfsr |= status;
+      if ((status & cfsr::kBfarValid) != 0) s.bfar = address;
+      break;
+    case exc::kUsageFault: s.banks[secure].cfsr |= status; break;
+    case exc::kSecureFault:
+      s.sfsr |= status;
+      if ((status & sfsr::kSfarValid) != 0) s.sfar = address;
+      break;
+    default: break;
+  }
+}
+
+}  // namespace
+
+bool ignores_bus_fault(Vcpu& vcpu, const GuestFault& fault, u32 secure) {
+  ArmState& s = vcpu.state<ArmState>();
+  // The bit is there once, and never set in Armv6-M and v8-M Baseline.
+  if ((fault.cause & 0xffff) != exc::kBusFault || (s.banks[kNonSecure].ccr & ccr::kBfhfnmign) == 0)
+    return false;
+  if (!negative_priority(s, secure)) return false;
+  note_fault(s, fault, secure);
+  return true;
+}
+
 bool pend_guest_fault(Vcpu& vcpu, const GuestFault& fault) {
   ArmState& s = vcpu.state<ArmState>();
   const unsigned exception = static_cast<unsigned>(fault.cause & 0xffff);
-  const u32 status = static_cast<u32>(fault.cause >> 32), address = static_cast<u32>(fault.value);
   const u32 secure = (fault.cause & kCauseSecure) != 0 ? kSecure : s.secure;
-  if (!arch_of(vcpu).features().baseline()) {
-    switch (exception) {
-      case exc::kMemManage:
-        s.banks[secure].cfsr |= status;
-        if ((status & cfsr::kMmarValid) != 0) s.banks[secure].mmfar = address;
-        break;
-      case exc::kBusFault:
-        s.banks[kNonSecure].cfsr |= status;
-        if ((status & cfsr::kBfarValid) != 0) s.bfar = address;
-        break;
-      case exc::kUsageFault: s.banks[secure].cfsr |= status; break;
-      case exc::kSecureFault:
-        s.sfsr |= status;
-        if ((status & sfsr::kSfarValid) != 0) s.sfar = address;
-        break;
-      default: break;
-    }
-  }
+  if (!arch_of(vcpu).features().baseline()) note_fault(s, fault, secure);
   return pend_fault(vcpu, exception, secure);
 }
 

@@ -62,7 +62,7 @@ TEST(Sse, SecureCodeIsHeldToTheGatesFromTheFirstAccess) {
   Board b("mps2-an505");
   b.write(0x58008018, 0);
   b.write(0x58008000, 0x110);  // a bus fault, not zeros
-  b.write(0x5800801c, 2);  // the second block is the Non-secure state's
+  b.write(0x5800801c, 2);      // the second block is the Non-secure state's
   auto& s = b.machine->vcpu(0).state<arm::ArmState>();
   const u16 loads[] = {0x6808, 0x6811};  // ldr r0, [r1]; ldr r1, [r2]
   EXPECT_TRUE(b.machine->memory().host_write(map_of(b).physical(0x100), loads, sizeof loads));
@@ -163,6 +163,39 @@ TEST(Sse, APortThatIsOneStatesIsNotTheOthers) {
   EXPECT_FALSE(map.allows(0x40200000, kNonSecure, false));
   b.write(0x400800c4, 1 << 5);
   EXPECT_TRUE(map.allows(0x40200000, kNonSecure, false));
+}
+
+TEST(Sse, AnUnprivilegedAccessOfPrivilegedCodeIsRefusedAsSuch) {
+  constexpr u32 kScratch = 0x50200010;  // UART0's divider, behind a port that unprivileged code may not use
+  Board b("mps2-an505");
+  auto& s = b.machine->vcpu(0).state<arm::ArmState>();
+  b.write(kScratch, 0x55);
+  const u32 kPsram = 0x10000100;
+  // ldr r0, [r1]; ldrt r2, [r1]; strt r3, [r1]
+  const u16 code[] = {0x6808, 0xf851, 0x2e00, 0xf841, 0x3e00, 0xe7fe};
+  EXPECT_TRUE(b.machine->memory().host_write(map_of(b).physical(kPsram), code, sizeof code));
+  for (const bool open : {false, true}) {
+    b.write(0x500800c4, open ? 1 << 5 : 0);
+    b.machine->flush_translations();
+    s.pc = kPsram;
+    s.r[1] = kScratch;
+    s.r[2] = 0x77;
+    s.r[3] = 0x99;
+    b.machine->run(b.machine->icount() + 3);
+    EXPECT_EQ(s.ipsr, 0u) << "refusals are no faults here";
+    EXPECT_EQ(s.pc, kPsram + 10);
+    EXPECT_EQ(s.r[0], 0x55u) << "privileged";
+    EXPECT_EQ(s.r[2], open ? 0x55u : 0u);
+    EXPECT_EQ(b.read(kScratch), open ? 0x99u : 0x55u);
+    EXPECT_EQ(b.read(0x50080020), open ? 0 : 1u << 5) << "noted";
+    b.write(0x50080024, 1u << 5);
+  }
+  b.write(0x500800c4, 0);
+  b.write(0x50080010, 1);  // and where they are
+  b.machine->flush_translations();
+  s.pc = kPsram + 2;
+  b.machine->run(b.machine->icount() + 1);
+  EXPECT_EQ(s.ipsr, 3u);
 }
 
 constexpr u32 kCounter = 0x58100000, kTimer = 0x58000000;
