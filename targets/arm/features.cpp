@@ -33,10 +33,11 @@ struct Feature {
   const char* name;
   u64 bit;
   u64 needs;
+  u64 with = 0;  // what the model has goes and comes with it
 };
 constexpr Feature kFeatures[] = {
-    {"dsp", Dsp, Main}, {"vfp", Vfp, Main},      {"vfp-d", VfpD, Vfp},
-    {"mpu", Mpu, 0},    {"bitband", BitBand, 0}, {"security", Sec, V8},
+    {"dsp", Dsp, Main}, {"vfp", Vfp, Main, Vfp5 | Fp16}, {"vfp-d", VfpD, Vfp},
+    {"mpu", Mpu, 0},    {"bitband", BitBand, 0},         {"security", Sec, V8},
 };
 
 }  // namespace
@@ -88,14 +89,14 @@ Features parse_cpu(std::string_view text, std::string_view default_model) {
         throw Fatal(
             fmt::format("CPU feature '{}': write {}=on or {}=off", item, feature->name, feature->name));
       if (value == "off") {
-        cpu.set &= ~feature->bit;
+        cpu.set &= ~(feature->bit | feature->with);
         for (const Feature& f : kFeatures)
           if ((f.needs & feature->bit) != 0) cpu.set &= ~f.bit;
       } else if ((cpu.set & feature->needs) != feature->needs) {
         throw Fatal(fmt::format("CPU feature {}=on: {} does not have what it builds on", feature->name,
                                 cpu.model->name));
       } else {
-        cpu.set |= feature->bit;
+        cpu.set |= feature->bit | (feature->with & cpu.model->features);
       }
     }
     text = comma == std::string_view::npos ? std::string_view{} : text.substr(comma + 1);

@@ -12,10 +12,12 @@
 
 namespace hindcast::arm {
 
-Scs::Scs(std::string name, Machine& machine, Clocks clocks, unsigned interrupts)
+Scs::Scs(std::string name, Machine& machine, Clocks clocks, unsigned interrupts,
+         std::optional<u32> mpu_regions)
     : Device(std::move(name)),
       machine_(machine),
       interrupts_(interrupts),
+      mpu_regions_(arch().has(ext::Mpu) ? mpu_regions.value_or(arch().features().model->mpu_regions) : 0),
       tick_(machine, this->name() + ".systick", clocks,
             [this] { set_pending(machine_.vcpu(0), exc::kSysTick, true); }),
       secure_tick_(machine, this->name() + ".systick_s", clocks,
@@ -197,7 +199,7 @@ constexpr u32 kMpuType = 0xd90, kMpuCtrl = 0xd94, kMpuRnr = 0xd98, kMpuRegion = 
 }  // namespace
 
 u32 Scs::read_mpu(u32 offset) const {
-  const unsigned regions = arch().has(ext::Mpu) ? arch().features().model->mpu_regions : 0;
+  const unsigned regions = mpu_regions_;
   if (offset == kMpuType) return regions << 8;
   if (regions == 0) return 0;
   const Bank& b = bank();
@@ -216,7 +218,7 @@ u32 Scs::read_mpu(u32 offset) const {
 
 void Scs::write_mpu(u32 offset, u32 value) {
   Bank& b = bank();
-  const unsigned regions = arch().has(ext::Mpu) ? arch().features().model->mpu_regions : 0;
+  const unsigned regions = mpu_regions_;
   const bool v8 = arch().has(ext::V8);
   if (regions == 0 || offset == kMpuType) return;
   if (offset == kMpuCtrl) {
@@ -292,7 +294,11 @@ IrqSink* build_scs(const devices::DeviceSite& site) {
   const u32 bits = site.cell("arm,num-irq-priority-bits", implemented);
   if (bits < 1 || bits > 8) site.fail(fmt::format("has {} priority bits: 1 to 8 are possible", bits));
   site.machine.set_extension(kPriorityBits, std::make_shared<u32>(std::min(bits, implemented)));
-  auto& scs = site.machine.add_device<Scs>(site.name, site.machine, clocks, interrupts);
+  const u32* regions = site.machine.extension<u32>(kMpuRegions);
+  if (regions != nullptr && *regions > kMostRegions)
+    site.fail(fmt::format("has an MPU of {} regions: up to {} are possible", *regions, kMostRegions));
+  auto& scs = site.machine.add_device<Scs>(site.name, site.machine, clocks, interrupts,
+                                           regions != nullptr ? std::optional<u32>(*regions) : std::nullopt);
   site.machine.memory().add_device(site.name, Scs::kBase, Scs::kSize, &scs);
   if (arch->has(ext::Sec))
     site.machine.memory().add_device(site.name + ".ns", Scs::kNonSecureBase, Scs::kSize,

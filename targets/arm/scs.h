@@ -2,6 +2,8 @@
 // registers. What exceptions need of it is in the CPU's state; this is the view through memory, and the
 // timer.
 #pragma once
+#include <optional>
+
 #include "engine/machine.h"
 #include "targets/arm/arm.h"
 #include "targets/arm/exceptions.h"
@@ -17,7 +19,9 @@ namespace hindcast::arm {
 class Scs final : public Device, public MmioHandler, public IrqSink {
  public:
   using Clocks = arm::Clocks;
-  Scs(std::string name, Machine& machine, Clocks clocks, unsigned interrupts);
+  /// `mpu_regions`: of the CPU's MPU if it has one, in each security state; without it, the model's.
+  Scs(std::string name, Machine& machine, Clocks clocks, unsigned interrupts,
+      std::optional<u32> mpu_regions = {});
 
   static constexpr GuestAddr kBase = 0xe000e000, kNonSecureBase = 0xe002e000;
   static constexpr u64 kSize = 0x1000;
@@ -89,7 +93,7 @@ class Scs final : public Device, public MmioHandler, public IrqSink {
   bool sees(unsigned exception) const;
 
   Machine& machine_;
-  unsigned interrupts_;
+  unsigned interrupts_, mpu_regions_;
   Alias alias_{*this};
   SysTick tick_, secure_tick_;
   u32 secure_ = kNonSecure;  // of the access being made

@@ -200,7 +200,7 @@ u32 Scs::read_main(u32 offset) {
     case 0xf3c: return bank().fpdscr;
     case 0xf40: return vfp ? (dp ? 0x10110221 : 0x10110021) : 0;
     case 0xf44: return vfp ? (half ? 0x12100011 : dp ? 0x12000011 : 0x11000011) : 0;
-    case 0xf48: return arch().has(ext::Vfp5) ? 0x40 : 0;
+    case 0xf48: return vfp && arch().has(ext::Vfp5) ? 0x40 : 0;
     default: return 0;
   }
 }
@@ -265,50 +265,6 @@ void Scs::write_main(u32 offset, u32 value, u32 mask) {
       if (vfp) b.fpdscr = merge(b.fpdscr, value, mask) & s.fpscr_mask;
       return;
     default: return;
-  }
-}
-
-namespace {
-
-/// ID_PFR0 to ID_ISAR5 and, on Armv7-M and later, the cache registers.
-u32 identification_v8(const ArmArch& a, u32 offset) {
-  const bool dsp = a.has(ext::Dsp), v81 = a.has(ext::V81);
-  switch (offset) {
-    case 0xd40: return v81 ? 0x20000030 : 0x30;
-    case 0xd44: return (v81 ? 0x220 : 0x200) | (a.has(ext::Sec) ? 0x10 : 0);
-    case 0xd48: return v81 ? 0x10200000 : 0x00200000;
-    case 0xd50: return v81 ? 0x00111040 : 0x00101f40;
-    case 0xd58: return 0x01000000;
-    case 0xd5c: return v81 ? 0x11 : 0;
-    case 0xd60: return v81 ? 0x01103110 : 0x01101110;
-    case 0xd64: return dsp ? 0x02212000 : 0x02211000;
-    case 0xd68: return dsp ? 0x20232232 : 0x20112232;
-    case 0xd6c: return dsp ? 0x01111131 : 0x01111110;
-    case 0xd70: return 0x01310132;
-    case 0xd7c: return 0x8000c000;
-    default: return 0;
-  }
-}
-
-}  // namespace
-
-u32 Scs::read_identification(u32 offset) const {
-  const ArmArch& a = arch();
-  if (a.features().baseline()) return 0;
-  if (a.has(ext::V8)) return identification_v8(a, offset);
-  const bool dsp = a.has(ext::Dsp);
-  switch (offset) {
-    case 0xd40: return 0x30;
-    case 0xd44: return 0x200;
-    case 0xd48: return 0x00100000;
-    case 0xd50: return a.has(ext::Mpu) ? 0x00100030 : 0;
-    case 0xd58: return 0x01000000;
-    case 0xd60: return dsp ? 0x01141110 : 0x01101110;
-    case 0xd64: return dsp ? 0x02112000 : 0x02111000;
-    case 0xd68: return dsp ? 0x21232231 : 0x21112231;
-    case 0xd6c: return dsp ? 0x01111131 : 0x01111110;
-    case 0xd70: return 0x01310132;
-    default: return 0;
   }
 }
 

@@ -1,12 +1,13 @@
 #include "targets/arm/systick.h"
 
+#include "targets/arm/scs_bits.h"
+
 namespace hindcast::arm {
 namespace {
 
 constexpr u32 kEnable = 1, kInterrupt = 2, kCoreClock = 4, kFlag = 1 << 16;
+constexpr u32 kNoRef = u32{1} << 31, kSkew = 1 << 30;
 constexpr u32 kMax = 0xffffff;
-
-u32 merge(u32 old, u32 value, u32 mask) { return (old & ~mask) | (value & mask); }
 
 }  // namespace
 
@@ -39,9 +40,7 @@ u32 SysTick::read(u32 offset) {
     }
     case 4: return reload_;
     case 8: return value();
-    default:  // no reference clock: bit 31; ticks in 10 ms otherwise
-      return clocks_.reference_hz == 0 ? u32{1} << 31
-                                       : static_cast<u32>(clocks_.reference_hz / 100 - 1) & kMax;
+    default: return calibration();
   }
 }
 
@@ -56,6 +55,15 @@ void SysTick::write(u32 offset, u32 bits, u32 mask) {
     case 8: flag_ = false; return restart(0);
     default: return;
   }
+}
+
+/// Ticks of the reference clock in 10 ms, less one; SKEW where that is not a whole number, NOREF without the
+/// clock.
+u32 SysTick::calibration() const {
+  constexpr u64 kPerSecond = 100;
+  if (clocks_.reference_hz == 0) return kNoRef;
+  const u64 ticks = clocks_.reference_hz / kPerSecond;
+  return (static_cast<u32>(ticks - 1) & kMax) | (clocks_.reference_hz % kPerSecond != 0 ? kSkew : 0);
 }
 
 /// CLKSOURCE reads as 1 where there is no other clock.

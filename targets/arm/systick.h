@@ -25,6 +25,7 @@ class SysTick {
   void write(u32 offset, u32 value, u32 mask);
 
  private:
+  u32 calibration() const;
   u32 only_core_clock() const;
   u64 hz() const;
   u64 now_ticks() const;

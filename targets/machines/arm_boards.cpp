@@ -138,6 +138,16 @@ Source board_source(const MachineConfig& config) {
 
 bool is_flash(const loader::DtNode& node) { return node.compatible_with("soc-nv-flash") && node.enabled(); }
 
+/// How many regions the CPU's MPU has, where the tree says so (as Zephyr's do).
+void note_mpu(Machine& machine, const loader::DeviceTree& tree) {
+  tree.for_each([&](const loader::DtNode& node) {
+    const bool mpu = node.compatible_with("arm,armv6m-mpu") || node.compatible_with("arm,armv7m-mpu") ||
+                     node.compatible_with("arm,armv8m-mpu") || node.compatible_with("arm,armv8.1m-mpu");
+    if (const auto regions = node.cell("arm,num-mpu-regions"); mpu && regions)
+      machine.set_extension(arm::kMpuRegions, std::make_shared<u32>(*regions));
+  });
+}
+
 /// The vector table of a user's board: where /chosen says that the program lies, else its first flash, else
 /// its first memory.
 GuestAddr find_vectors(const loader::DeviceTree& tree) {
@@ -285,6 +295,7 @@ std::unique_ptr<Machine> build_arm_board(MachineConfig& config, const EngineOpti
     machine->set_extension(arm::kItmToSerial, std::make_shared<bool>(true));
   add_flash(*machine, tree);
   add_memory(*machine, tree, {});
+  note_mpu(*machine, tree);
   add_devices(*machine, tree, config.networks);
   add_stubs(*machine, tree);
   if (arch.has(arm::ext::BitBand)) arm::add_bit_bands(*machine);
