@@ -7,6 +7,7 @@
 #include <set>
 
 #include "targets/devices/model_registry.h"
+#include "targets/devices/shared_line.h"
 #include "targets/devices/stub.h"
 #include "targets/devices/virtio/types.h"
 
@@ -35,6 +36,34 @@ struct Planned {
   std::string name;
   Channel channel;
   std::vector<DtInterrupt> interrupts;
+};
+
+/// The inputs of interrupt controllers and CPUs, and who drives each: what several drive is the OR of them.
+class Wiring {
+ public:
+  Wiring(Machine& machine, const std::vector<Planned>& planned) : machine_(machine) {
+    for (const Planned& p : planned)
+      for (const DtInterrupt& interrupt : p.interrupts) ++inputs_[key(interrupt)].drivers;
+  }
+  IrqLine wire(const DtInterrupt& interrupt, IrqSink* sink) {
+    const IrqLine line(sink, interrupt.cells[0]);
+    Input& input = inputs_[key(interrupt)];
+    if (input.drivers < 2) return line;
+    if (input.shared == nullptr)
+      input.shared = &machine_.add_device<devices::SharedLine>(fmt::format("wire{}", shared_++), line);
+    return input.shared->add_wire();
+  }
+
+ private:
+  struct Input {
+    unsigned drivers = 0;
+    devices::SharedLine* shared = nullptr;
+  };
+  using Key = std::pair<u32, u32>;  // controller, number
+  static Key key(const DtInterrupt& interrupt) { return {interrupt.controller, interrupt.cells[0]}; }
+  Machine& machine_;
+  std::map<Key, Input> inputs_;
+  unsigned shared_ = 0;
 };
 
 /// More than any board has; a hostile tree could keep us busy with them.
@@ -140,6 +169,7 @@ void add_devices(Machine& machine, const DeviceTree& tree, std::span<const Netwo
   std::map<u32, Sink> sinks = vcpu_sinks(machine, tree);
   std::vector<Planned> planned = plan_devices(tree);
   check_networks(planned, networks.size());
+  Wiring wiring(machine, planned);
   // Controllers come before what is connected to them, wherever they stand in the tree.
   while (!planned.empty()) {
     std::vector<Planned> later;
@@ -147,14 +177,19 @@ void add_devices(Machine& machine, const DeviceTree& tree, std::span<const Netwo
     for (const Planned& p : planned)
       if (std::optional<u32> phandle = p.node->cell("phandle")) waiting.insert(*phandle);
     for (const Planned& p : planned) {
+      // A controller that is not built yet; one without a model leaves its lines open.
+      const bool ready = std::none_of(p.interrupts.begin(), p.interrupts.end(), [&](const DtInterrupt& i) {
+        return !sinks.contains(i.controller) && waiting.contains(i.controller);
+      });
+      if (!ready) {
+        later.push_back(p);
+        continue;
+      }
       std::vector<IrqLine> lines;
-      bool ready = true;
       for (const DtInterrupt& interrupt : p.interrupts) {
         const u32 number = interrupt.cells[0];
         auto it = sinks.find(interrupt.controller);
         if (it == sinks.end()) {
-          // Not built yet, or never: a controller without a model leaves the line open.
-          ready = ready && !waiting.contains(interrupt.controller);
           lines.push_back({});
         } else if (number == kNoInterrupt) {
           lines.push_back({});
@@ -162,12 +197,8 @@ void add_devices(Machine& machine, const DeviceTree& tree, std::span<const Netwo
           throw Fatal(fmt::format("device tree: {} is connected to line {} of a CPU, which has none",
                                   p.node->path(), number));
         } else {
-          lines.push_back({it->second.sink, number});
+          lines.push_back(wiring.wire(interrupt, it->second.sink));
         }
-      }
-      if (!ready) {
-        later.push_back(p);
-        continue;
       }
       devices::DeviceSite site{machine, *p.node, p.name, p.channel, p.node->reg(), std::move(lines)};
       if (const auto cable = cable_of(p); cable && *cable < networks.size()) site.network = &networks[*cable];
