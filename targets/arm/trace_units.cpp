@@ -192,7 +192,8 @@ TraceUnits add_trace_units(Machine& machine, u64 core_hz, Channel channel, std::
   units.dwt = &machine.add_device<Dwt>("dwt", machine, core_hz, std::move(tracing));
   memory.add_device("dwt", kDwtBase, kUnitSize, units.dwt);
   const auto block = [&](const char* name, GuestAddr base, std::span<const devices::RegisterSpec> table) {
-    memory.add_device(name, base, kUnitSize, &machine.add_device<devices::RegisterBlock>(name, table));
+    auto& registers = machine.add_device<devices::RegisterBlock>(name, table, devices::NarrowWrites::Merge);
+    memory.add_device(name, base, kUnitSize, &registers);
   };
   block("fpb", kFpbBase, kFpb);
   block("tpiu", kTpiuBase, kTpiu);

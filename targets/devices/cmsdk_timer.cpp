@@ -1,19 +1,18 @@
 // The APB timer of Arm's Cortex-M System Design Kit (DDI 0479, section 4.1): a 32-bit counter that goes down,
 // and begins again at its reload value.
-#include <algorithm>
-
+#include "targets/devices/component_id.h"
 #include "targets/devices/down_counter.h"
-#include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 namespace {
 
-constexpr u32 kControl = 0x00, kValue = 0x04, kReload = 0x08, kInterrupt = 0x0c, kIdentification = 0xfd0;
+constexpr u32 kControl = 0x00, kValue = 0x04, kReload = 0x08, kInterrupt = 0x0c;
+constexpr u16 kPart = 0x822;
 constexpr u32 kOn = 1, kInterruptOn = 8, kControlMask = 15;
-constexpr u8 kIds[] = {0x04, 0, 0, 0, 0x22, 0xb8, 0x1b, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
-class CmsdkTimer final : public Device, public MmioHandler {
+class CmsdkTimer final : public Device, public WordRegisters {
  public:
   CmsdkTimer(std::string name, Machine& machine, IrqLine irq, u64 hz)
       : Device(std::move(name)),
@@ -33,21 +32,18 @@ class CmsdkTimer final : public Device, public MmioHandler {
     counter_.state(ar);
   }
 
-  u64 mmio_read(u64 offset, unsigned size) override {
-    u32 value = 0;
-    switch (offset & ~u64{3}) {
-      case kControl: value = control_; break;
-      case kValue: value = counter_.value(); break;
-      case kReload: value = reload_; break;
-      case kInterrupt: value = pending_ ? 1 : 0; break;
-      default:
-        if (offset >= kIdentification) value = kIds[std::min<u64>((offset - kIdentification) / 4, 11)];
+  u32 read_word(u32 at) override {
+    switch (at) {
+      case kControl: return control_;
+      case kValue: return counter_.value();
+      case kReload: return reload_;
+      case kInterrupt: return pending_ ? 1 : 0;
+      default: return component_id(at, kPart);
     }
-    return value >> (8 * (offset & 3)) & low_mask(size);
   }
-  void mmio_write(u64 offset, unsigned, u64 value64) override {
-    const u32 value = static_cast<u32>(value64), now = counter_.value();
-    switch (offset & ~u64{3}) {
+  void write_word(u32 at, u32 value) override {
+    const u32 now = counter_.value();
+    switch (at) {
       case kControl:
         control_ = value & kControlMask;
         start_at(now);

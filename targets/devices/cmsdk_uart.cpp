@@ -4,17 +4,17 @@
 
 #include <algorithm>
 
+#include "targets/devices/component_id.h"
 #include "targets/devices/model_registry.h"
 
 namespace hindcast::devices {
 namespace {
 
-constexpr u32 kData = 0x00, kState = 0x04, kControl = 0x08, kInterrupts = 0x0c, kDivisor = 0x10,
-              kIdentification = 0xfd0;
+constexpr u32 kData = 0x00, kState = 0x04, kControl = 0x08, kInterrupts = 0x0c, kDivisor = 0x10;
+constexpr u16 kPart = 0x821;
 constexpr u32 kReceiverFull = 2;  // in STATE
 constexpr u32 kTransmitEnable = 1, kReceiveEnable = 2, kTransmitInterrupt = 4, kReceiveInterrupt = 8;
 constexpr u32 kTransmitted = 1, kReceived = 2, kAllInterrupts = 15;
-constexpr u8 kIds[] = {0x04, 0, 0, 0, 0x21, 0xb8, 0x1b, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
 }  // namespace
 
@@ -48,10 +48,9 @@ void CmsdkUart::take_into_use() {
   machine_.port().ready(wiring_.channel);
 }
 
-u64 CmsdkUart::mmio_read(u64 offset, unsigned) {
+u32 CmsdkUart::read_word(u32 at) {
   take_into_use();
-  if (offset >= kIdentification) return kIds[std::min<u64>((offset - kIdentification) / 4, 11)];
-  switch (offset & ~u64{3}) {
+  switch (at) {
     case kData: {
       const u8 byte = received_;
       full_ = false;
@@ -62,14 +61,13 @@ u64 CmsdkUart::mmio_read(u64 offset, unsigned) {
     case kControl: return control_;
     case kInterrupts: return interrupts_;
     case kDivisor: return divisor_;
-    default: return 0;
+    default: return component_id(at, kPart);
   }
 }
 
-void CmsdkUart::mmio_write(u64 offset, unsigned, u64 value64) {
+void CmsdkUart::write_word(u32 at, u32 value) {
   take_into_use();
-  const u32 value = static_cast<u32>(value64);
-  switch (offset & ~u64{3}) {
+  switch (at) {
     case kData:
       if ((control_ & kTransmitEnable) == 0) break;
       {

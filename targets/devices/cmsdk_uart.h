@@ -3,10 +3,11 @@
 #include <optional>
 
 #include "engine/machine.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 
-class CmsdkUart final : public Device, public MmioHandler, public InputSink {
+class CmsdkUart final : public Device, public WordRegisters, public InputSink {
  public:
   struct Wiring {
     Channel channel = 0;
@@ -16,12 +17,12 @@ class CmsdkUart final : public Device, public MmioHandler, public InputSink {
 
   void reset() override;
   void state(Archive& ar) override;
-  u64 mmio_read(u64 offset, unsigned size) override;
-  void mmio_write(u64 offset, unsigned size, u64 value) override;
   std::size_t receivable() const override;
   void receive(InputKind kind, ByteView data) override;
 
  private:
+  u32 read_word(u32 at) override;
+  void write_word(u32 at, u32 value) override;
   void update_irq();
   void take_into_use();
   void frame_passed();

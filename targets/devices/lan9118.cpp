@@ -4,8 +4,8 @@
 #include <array>
 
 #include "targets/devices/down_counter.h"
-#include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 namespace {
@@ -34,7 +34,7 @@ constexpr u32 kTxOn = 2, kTxStop = 1, kTxStatusOverrun = 4;
 constexpr std::size_t kTxStatusWords = 128;
 constexpr u64 kTimerHz = 10'000;
 
-class Lan9118 final : public Device, public MmioHandler, public InputSink {
+class Lan9118 final : public Device, public WordRegisters, public InputSink {
  public:
   Lan9118(const DeviceSite& site)
       : Device(site.name),
@@ -82,10 +82,9 @@ class Lan9118 final : public Device, public MmioHandler, public InputSink {
     settle();
   }
 
-  u64 mmio_read(u64 offset, unsigned size) override;
-  void mmio_write(u64 offset, unsigned size, u64 value) override;
-
  private:
+  u32 read_word(u32 at) override;
+  void write_word(u32 at, u32 value) override;
   u32 read_register(u32 at);
   void write_register(u32 at, u32 value);
   void mac_command(u32 command);
@@ -272,11 +271,7 @@ void Lan9118::send(Lan9118Transmitter::Packet packet) {
 
 // ---- Registers -----------------------------------------------------------------------------------------
 
-u64 Lan9118::mmio_read(u64 offset, unsigned size) {
-  const u32 at = static_cast<u32>(offset) & ~u32{3};
-  const u32 value = offset < kRxDataEnd ? read_data() : read_register(at);
-  return value >> (8 * (offset & 3)) & low_mask(size);
-}
+u32 Lan9118::read_word(u32 at) { return at < kRxDataEnd ? read_data() : read_register(at); }
 
 u32 Lan9118::read_register(u32 at) {
   switch (at) {
@@ -309,9 +304,8 @@ u32 Lan9118::read_register(u32 at) {
   }
 }
 
-void Lan9118::mmio_write(u64 offset, unsigned, u64 value64) {
-  const u32 at = static_cast<u32>(offset) & ~u32{3}, value = static_cast<u32>(value64);
-  if (offset >= kEnd || at < kRxDataEnd) return;
+void Lan9118::write_word(u32 at, u32 value) {
+  if (at >= kEnd || at < kRxDataEnd) return;
   if (at < kTxDataEnd)
     write_data(value);
   else

@@ -1,6 +1,5 @@
 #include "targets/devices/nrf51.h"
 
-#include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
 
 namespace hindcast::devices {
@@ -24,8 +23,7 @@ void NrfPeripheral::state(Archive& ar) {
   ar.field("registers", registers_);
 }
 
-u64 NrfPeripheral::mmio_read(u64 offset64, unsigned size) {
-  const u32 offset = static_cast<u32>(offset64) & ~u32{3};
+u32 NrfPeripheral::read_word(u32 offset) {
   u32 value = 0;
   if (offset >= kEvents && offset < kEventsEnd) {
     value = events_ >> ((offset - kEvents) / 4) & 1;
@@ -36,11 +34,10 @@ u64 NrfPeripheral::mmio_read(u64 offset64, unsigned size) {
   } else {
     value = read_register(offset);
   }
-  return value >> (8 * (offset64 & 3)) & low_mask(size);
+  return value;
 }
 
-void NrfPeripheral::mmio_write(u64 offset64, unsigned, u64 value64) {
-  const u32 offset = static_cast<u32>(offset64) & ~u32{3}, value = static_cast<u32>(value64);
+void NrfPeripheral::write_word(u32 offset, u32 value) {
   if (offset < kEvents) {
     if ((value & 1) != 0) task(offset);
   } else if (offset < kEventsEnd) {

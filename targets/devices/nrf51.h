@@ -5,12 +5,13 @@
 #include <array>
 
 #include "engine/machine.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 
 struct DeviceSite;
 
-class NrfPeripheral : public Device, public MmioHandler {
+class NrfPeripheral : public Device, public WordRegisters {
  public:
   static constexpr u64 kSize = 0x1000;
   NrfPeripheral(std::string name, Machine& machine, IrqLine irq)
@@ -18,8 +19,6 @@ class NrfPeripheral : public Device, public MmioHandler {
 
   void reset() override;
   void state(Archive& ar) override;
-  u64 mmio_read(u64 offset, unsigned size) final;
-  void mmio_write(u64 offset, unsigned size, u64 value) final;
 
  protected:
   /// A task (offset below 0x100) was triggered.
@@ -42,6 +41,8 @@ class NrfPeripheral : public Device, public MmioHandler {
   Machine& machine_;
 
  private:
+  u32 read_word(u32 offset) final;
+  void write_word(u32 offset, u32 value) final;
   void update_irq() { irq_.set((events_ & interrupts_) != 0); }
 
   IrqLine irq_;

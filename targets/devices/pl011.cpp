@@ -86,13 +86,13 @@ void Pl011::tell_room(std::size_t before) {
   if (receivable() > before) machine_.port().ready(wiring_.channel);
 }
 
-u64 Pl011::mmio_read(u64 offset, unsigned) {
+u32 Pl011::read_word(u32 at) {
   take_into_use();
-  if (offset >= kIdentification) {
+  if (at >= kIdentification) {
     const u8* id = wiring_.luminary ? kLuminaryId : kPl011Id;
-    return id[(offset - kIdentification) / 4 & 7];
+    return id[(at - kIdentification) / 4 & 7];
   }
-  switch (offset & ~u64{3}) {
+  switch (at) {
     case kData: return read_data();
     case kFlags: return flags();
     case kLowPower: return low_power_;
@@ -109,11 +109,10 @@ u64 Pl011::mmio_read(u64 offset, unsigned) {
   }
 }
 
-void Pl011::mmio_write(u64 offset, unsigned, u64 value64) {
+void Pl011::write_word(u32 at, u32 value) {
   take_into_use();
-  const u32 value = static_cast<u32>(value64);
   const std::size_t room = receivable();
-  switch (offset & ~u64{3}) {
+  switch (at) {
     case kData: write_data(static_cast<u8>(value)); break;
     case kLowPower: low_power_ = value & 0xff; break;
     case kIntegerDivisor: integer_divisor_ = value & 0xffff; break;

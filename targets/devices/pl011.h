@@ -7,10 +7,11 @@
 #include <deque>
 
 #include "engine/machine.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 
-class Pl011 final : public Device, public MmioHandler, public InputSink {
+class Pl011 final : public Device, public WordRegisters, public InputSink {
  public:
   struct Wiring {
     Channel channel = 0;
@@ -21,12 +22,12 @@ class Pl011 final : public Device, public MmioHandler, public InputSink {
 
   void reset() override;
   void state(Archive& ar) override;
-  u64 mmio_read(u64 offset, unsigned size) override;
-  void mmio_write(u64 offset, unsigned size, u64 value) override;
   std::size_t receivable() const override;
   void receive(InputKind kind, ByteView data) override;
 
  private:
+  u32 read_word(u32 at) override;
+  void write_word(u32 at, u32 value) override;
   std::size_t places() const;
   u32 flags() const;
   u32 read_data();

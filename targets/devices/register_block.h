@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/machine.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 
@@ -20,18 +21,19 @@ struct RegisterSpec {
 };
 
 /// A device of such registers. Others read as 0 and take no writes.
-class RegisterBlock final : public Device, public MmioHandler {
+class RegisterBlock final : public Device, public WordRegisters {
  public:
   /// `table` must outlive the device; its offsets ascend.
-  RegisterBlock(std::string name, std::span<const RegisterSpec> table);
+  RegisterBlock(std::string name, std::span<const RegisterSpec> table, NarrowWrites narrow);
 
   void reset() override;
   void state(Archive& ar) override;
-  u64 mmio_read(u64 offset, unsigned size) override;
-  void mmio_write(u64 offset, unsigned size, u64 value) override;
 
  private:
-  const RegisterSpec* find(u64 offset, std::size_t* index) const;
+  u32 read_word(u32 at) override;
+  void write_word(u32 at, u32 value) override;
+  u32 unwritten(u32 at) const override;
+  const RegisterSpec* find(u32 at, std::size_t* index) const;
 
   std::span<const RegisterSpec> table_;
   std::vector<u32> values_;
@@ -39,6 +41,7 @@ class RegisterBlock final : public Device, public MmioHandler {
 
 struct DeviceSite;
 /// Adds one at the site's first register range.
-void add_register_block(const DeviceSite& site, std::span<const RegisterSpec> table);
+void add_register_block(const DeviceSite& site, std::span<const RegisterSpec> table,
+                        NarrowWrites narrow = NarrowWrites::Whole);
 
 }  // namespace hindcast::devices

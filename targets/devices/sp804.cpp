@@ -1,21 +1,22 @@
 // Arm's dual timer (CMSDK, DDI 0479, section 4.2; the SP804 is the same to software).
 #include <algorithm>
 
+#include "targets/devices/component_id.h"
 #include "targets/devices/down_counter.h"
-#include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 namespace {
 
 constexpr u32 kLoad = 0x00, kValue = 0x04, kControl = 0x08, kClear = 0x0c, kRaw = 0x10, kMasked = 0x14,
-              kBackgroundLoad = 0x18, kTimerSize = 0x20, kIdentification = 0xfd0;
+              kBackgroundLoad = 0x18, kTimerSize = 0x20;
+constexpr u16 kPart = 0x823;
 constexpr u32 kOneShot = 1, kWide = 2, kInterrupt = 0x20, kPeriodic = 0x40, kEnable = 0x80,
               kControlMask = 0xef;
 constexpr u32 kControlReset = kInterrupt;
-constexpr u8 kIds[] = {0x04, 0, 0, 0, 0x23, 0xb8, 0x1b, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
-class DualTimer final : public Device, public MmioHandler {
+class DualTimer final : public Device, public WordRegisters {
  public:
   DualTimer(std::string name, Machine& machine, IrqLine irq, u64 hz)
       : Device(std::move(name)),
@@ -42,28 +43,21 @@ class DualTimer final : public Device, public MmioHandler {
     }
   }
 
-  u64 mmio_read(u64 offset, unsigned size) override {
-    u32 value = 0;
-    const u32 at = static_cast<u32>(offset) & ~u32{3};
-    if (at < 2 * kTimerSize) {
-      const Timer& t = timers_[at / kTimerSize];
-      switch (at % kTimerSize) {
-        case kLoad:
-        case kBackgroundLoad: value = t.load; break;
-        case kValue: value = t.counter.value(); break;
-        case kControl: value = t.control; break;
-        case kRaw: value = t.raw ? 1 : 0; break;
-        case kMasked: value = t.raw && (t.control & kInterrupt) != 0 ? 1 : 0; break;
-        default: break;
-      }
-    } else if (at >= kIdentification) {
-      value = kIds[std::min<u32>((at - kIdentification) / 4, 11)];
+  u32 read_word(u32 at) override {
+    if (at >= 2 * kTimerSize) return component_id(at, kPart);
+    const Timer& t = timers_[at / kTimerSize];
+    switch (at % kTimerSize) {
+      case kLoad:
+      case kBackgroundLoad: return t.load;
+      case kValue: return t.counter.value();
+      case kControl: return t.control;
+      case kRaw: return t.raw ? 1 : 0;
+      case kMasked: return t.raw && (t.control & kInterrupt) != 0 ? 1 : 0;
+      default: return 0;
     }
-    return value >> (8 * (offset & 3)) & low_mask(size);
   }
 
-  void mmio_write(u64 offset, unsigned, u64 value64) override {
-    const u32 at = static_cast<u32>(offset) & ~u32{3}, value = static_cast<u32>(value64);
+  void write_word(u32 at, u32 value) override {
     if (at >= 2 * kTimerSize) return;
     Timer& t = timers_[at / kTimerSize];
     switch (at % kTimerSize) {

@@ -3,9 +3,9 @@
 #include <array>
 
 #include "targets/devices/down_counter.h"
-#include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
 #include "targets/devices/register_block.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 namespace {
@@ -59,7 +59,7 @@ constexpr RegisterSpec kFlashControl[] = {{0x00, 0, 0x3ffff}, {0x04, 0, kAll}, {
                                           {0x0c, 0, 0},       {0x10, 0, 3},    {0x14, 0, 0, 3}};
 
 /// A pair of timers (GPTM): one of 32 bits, or two of 16.
-class Gptm final : public Device, public MmioHandler {
+class Gptm final : public Device, public WordRegisters {
  public:
   Gptm(std::string name, Machine& machine, IrqLine a, IrqLine b, u64 hz)
       : Device(std::move(name)),
@@ -81,16 +81,14 @@ class Gptm final : public Device, public MmioHandler {
     for (u32& r : registers_) ar.field("register", r);
     for (DownCounter& c : counters_) c.state(ar);
   }
-  u64 mmio_read(u64 offset, unsigned size) override {
-    const u32 at = static_cast<u32>(offset) & ~u32{3};
+  u32 read_word(u32 at) override {
     u32 value = at < kEnd ? registers_[at / 4] : 0;
     if (at == kMasked) value = registers_[kRaw / 4] & registers_[kMask / 4];
     if (at == kCountA) value = counters_[0].value();
     if (at == kCountB) value = counters_[1].value();
-    return value >> (8 * (offset & 3)) & low_mask(size);
+    return value;
   }
-  void mmio_write(u64 offset, unsigned, u64 value64) override {
-    const u32 at = static_cast<u32>(offset) & ~u32{3}, value = static_cast<u32>(value64);
+  void write_word(u32 at, u32 value) override {
     if (at >= kEnd || at == kRaw || at == kMasked) return;
     if (at == kClear) {
       registers_[kRaw / 4] &= ~value;
@@ -142,7 +140,7 @@ class Gptm final : public Device, public MmioHandler {
 };
 
 /// Pins (PL061): the address says which of the eight an access means.
-class Gpio final : public Device, public MmioHandler {
+class Gpio final : public Device, public WordRegisters {
  public:
   explicit Gpio(std::string name) : Device(std::move(name)) {}
   void reset() override {
@@ -153,17 +151,16 @@ class Gpio final : public Device, public MmioHandler {
     ar.field("data", data_);
     for (u32& r : registers_) ar.field("register", r);
   }
-  u64 mmio_read(u64 offset, unsigned size) override {
-    const u32 at = static_cast<u32>(offset) & ~u32{3};
+  u32 read_word(u32 at) override {
     u32 value = 0;
     if (at < kFirst)
       value = data_ & at >> 2 & registers_[0];
     else if (at < kFirst + 4 * kRegisters)
       value = registers_[(at - kFirst) / 4];
-    return value >> (8 * (offset & 3)) & low_mask(size);
+    return value;
   }
-  void mmio_write(u64 offset, unsigned, u64 value64) override {
-    const u32 at = static_cast<u32>(offset) & ~u32{3}, value = static_cast<u32>(value64) & 0xff;
+  void write_word(u32 at, u32 word) override {
+    const u32 value = word & 0xff;
     if (at < kFirst) {
       const u32 pins = at >> 2 & registers_[0];
       data_ = (data_ & ~pins) | (value & pins);

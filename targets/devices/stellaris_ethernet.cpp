@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "targets/devices/ethernet.h"
-#include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 namespace {
@@ -84,7 +84,7 @@ class Phy {
   u32 control_ = 0, advertised_ = 0, interrupts_ = 0;
 };
 
-class StellarisEthernet final : public Device, public MmioHandler, public InputSink {
+class StellarisEthernet final : public Device, public WordRegisters, public InputSink {
  public:
   explicit StellarisEthernet(const DeviceSite& site)
       : Device(site.name),
@@ -122,11 +122,9 @@ class StellarisEthernet final : public Device, public MmioHandler, public InputS
     settle();
   }
 
-  u64 mmio_read(u64 offset, unsigned size) override;
-  void mmio_write(u64 offset, unsigned size, u64 value) override;
-
  private:
-  u32 read_register(u32 at);
+  u32 read_word(u32 at) override;
+  void write_word(u32 at, u32 value) override;
   u32 read_data();
   void write_data(u32 word);
   void take_frame(ByteView frame);
@@ -222,11 +220,7 @@ void StellarisEthernet::send() {
 
 // ---- Registers -----------------------------------------------------------------------------------------
 
-u64 StellarisEthernet::mmio_read(u64 offset, unsigned size) {
-  return u64{read_register(static_cast<u32>(offset) & ~u32{3})} >> (8 * (offset & 3)) & low_mask(size);
-}
-
-u32 StellarisEthernet::read_register(u32 at) {
+u32 StellarisEthernet::read_word(u32 at) {
   switch (at) {
     case kStatus: return status_;
     case kMask: return mask_;
@@ -245,9 +239,8 @@ u32 StellarisEthernet::read_register(u32 at) {
   }
 }
 
-void StellarisEthernet::mmio_write(u64 offset, unsigned, u64 value64) {
-  const u32 value = static_cast<u32>(value64);
-  switch (static_cast<u32>(offset) & ~u32{3}) {
+void StellarisEthernet::write_word(u32 at, u32 value) {
+  switch (at) {
     case kStatus:
       status_ &= ~value;
       if ((value & kTxError) != 0) tx_.clear();

@@ -1,9 +1,9 @@
 // What an STM32 F2 or F4 has around its ports and timers (RM0090): clock control, power, flash interface,
 // system configuration, external interrupts, pins, converters, SPI and I2C as far as setting them up goes,
 // and the random number generator, which asks through the input port.
-#include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
 #include "targets/devices/register_block.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 namespace {
@@ -71,9 +71,10 @@ constexpr RegisterSpec kI2c[] = {{0x00, 0, 0xbfff}, {0x04, 0, 0x1f3f}, {0x08, 0,
                                  {0x18, 0, 0},      {0x1c, 0, 0xffff}, {0x20, 2, 0x3f}};
 
 /// EXTI (12.3): lines that software can pend, and that interrupt if they are not masked.
-class Exti final : public Device, public MmioHandler {
+class Exti final : public Device, public WordRegisters {
  public:
-  Exti(std::string name, std::vector<IrqLine> lines) : Device(std::move(name)), lines_(std::move(lines)) {}
+  Exti(std::string name, std::vector<IrqLine> lines)
+      : Device(std::move(name)), WordRegisters(NarrowWrites::Repeat), lines_(std::move(lines)) {}
   static constexpr unsigned kRegisters = 6;
   void reset() override {
     for (u32& r : registers_) r = 0;
@@ -82,13 +83,10 @@ class Exti final : public Device, public MmioHandler {
   void state(Archive& ar) override {
     for (u32& r : registers_) ar.field("register", r);
   }
-  u64 mmio_read(u64 offset, unsigned size) override {
-    const u64 n = offset / 4;
-    return n < kRegisters ? registers_[n] >> (8 * (offset & 3)) & low_mask(size) : 0;
-  }
-  void mmio_write(u64 offset, unsigned, u64 value64) override {
-    const u32 value = static_cast<u32>(value64) & 0x7fffff;
-    switch (offset & ~u64{3}) {
+  u32 read_word(u32 at) override { return at / 4 < kRegisters ? registers_[at / 4] : 0; }
+  void write_word(u32 at, u32 word) override {
+    const u32 value = word & 0x7fffff;
+    switch (at) {
       case kSoftware:
         registers_[5] |= value & ~registers_[4] & registers_[0];
         registers_[4] |= value;
@@ -98,7 +96,7 @@ class Exti final : public Device, public MmioHandler {
         registers_[4] &= ~value;
         break;
       default:
-        if (offset / 4 < kRegisters) registers_[offset / 4] = value;
+        if (at / 4 < kRegisters) registers_[at / 4] = value;
     }
     settle();
   }
@@ -118,35 +116,35 @@ class Exti final : public Device, public MmioHandler {
 };
 
 /// Pins (8.4): what is driven out is what is read in; an input that nobody drives is low.
-class Gpio final : public Device, public MmioHandler {
+class Gpio final : public Device, public WordRegisters {
  public:
-  explicit Gpio(std::string name) : Device(std::move(name)) {}
+  explicit Gpio(std::string name) : Device(std::move(name)), WordRegisters(NarrowWrites::Merge) {}
   void reset() override {
     for (u32& r : registers_) r = 0;
   }
   void state(Archive& ar) override {
     for (u32& r : registers_) ar.field("register", r);
   }
-  u64 mmio_read(u64 offset, unsigned size) override {
-    const u64 n = offset / 4;
+  u32 read_word(u32 at) override {
+    const u32 n = at / 4;
     u32 value = n < kRegisters ? registers_[n] : 0;
     if (n == kInput) {
       value = 0;
       for (unsigned pin = 0; pin < 16; ++pin)
         if ((registers_[0] >> (2 * pin) & 3) == 1) value |= registers_[kOutput] & u32{1} << pin;
     }
-    return value >> (8 * (offset & 3)) & low_mask(size);
+    return value;
   }
-  void mmio_write(u64 offset, unsigned size, u64 value64) override {
-    const u64 n = offset / 4;
-    const unsigned shift = 8 * (offset & 3);
-    const u32 mask = static_cast<u32>(low_mask(size)) << shift,
-              value = static_cast<u32>(value64) << shift & mask;
+  void write_word(u32 at, u32 value) override {
+    const u32 n = at / 4;
     if (n == kSetReset) {
       registers_[kOutput] = ((registers_[kOutput] & ~(value >> 16)) | value) & 0xffff;
     } else if (n < kRegisters && n != kInput) {
-      registers_[n] = (registers_[n] & ~mask) | value;
+      registers_[n] = value;
     }
+  }
+  u32 unwritten(u32 at) const override {
+    return at / 4 < kRegisters && at / 4 != kSetReset ? registers_[at / 4] : 0;
   }
 
  private:
@@ -155,26 +153,25 @@ class Gpio final : public Device, public MmioHandler {
 };
 
 /// RNG (24.4): a word for each read while it is on.
-class Rng final : public Device, public MmioHandler {
+class Rng final : public Device, public WordRegisters {
  public:
   Rng(std::string name, Machine& machine, Channel channel)
-      : Device(std::move(name)), machine_(machine), channel_(channel) {}
+      : Device(std::move(name)), WordRegisters(NarrowWrites::Merge), machine_(machine), channel_(channel) {}
   void reset() override { control_ = 0; }
   void state(Archive& ar) override { ar.field("control", control_); }
-  u64 mmio_read(u64 offset, unsigned size) override {
+  u32 read_word(u32 at) override {
     const bool on = (control_ & 4) != 0;
-    u32 value = 0;
-    switch (offset & ~u64{3}) {
-      case 0: value = control_; break;
-      case 4: value = on ? 1 : 0; break;
-      case 8: value = on ? draw() : 0; break;
-      default: break;
+    switch (at) {
+      case 0: return control_;
+      case 4: return on ? 1 : 0;
+      case 8: return on ? draw() : 0;
+      default: return 0;
     }
-    return value >> (8 * (offset & 3)) & low_mask(size);
   }
-  void mmio_write(u64 offset, unsigned, u64 value) override {
-    if (offset / 4 == 0) control_ = static_cast<u32>(value) & 0xc;
+  void write_word(u32 at, u32 value) override {
+    if (at == 0) control_ = value & 0xc;
   }
+  u32 unwritten(u32 at) const override { return at == 0 ? control_ : 0; }
 
  private:
   u32 draw() {
@@ -197,21 +194,21 @@ IrqSink* add(const DeviceSite& site, u64 least, Args&&... args) {
   return nullptr;
 }
 template <const auto& Table>
-IrqSink* add_table(const DeviceSite& site) {
-  add_register_block(site, Table);
+IrqSink* add_table(const DeviceSite& site, NarrowWrites narrow) {
+  add_register_block(site, Table, narrow);
   return nullptr;
 }
 
 }  // namespace
 
-IrqSink* build_stm32_rcc(const DeviceSite& site) { return add_table<kRcc>(site); }
-IrqSink* build_stm32f1_rcc(const DeviceSite& site) { return add_table<kRccF1>(site); }
-IrqSink* build_stm32_pwr(const DeviceSite& site) { return add_table<kPwr>(site); }
-IrqSink* build_stm32_flash(const DeviceSite& site) { return add_table<kFlash>(site); }
-IrqSink* build_stm32_syscfg(const DeviceSite& site) { return add_table<kSyscfg>(site); }
-IrqSink* build_stm32_adc(const DeviceSite& site) { return add_table<kAdc>(site); }
-IrqSink* build_stm32_spi(const DeviceSite& site) { return add_table<kSpi>(site); }
-IrqSink* build_stm32_i2c(const DeviceSite& site) { return add_table<kI2c>(site); }
+IrqSink* build_stm32_rcc(const DeviceSite& site) { return add_table<kRcc>(site, NarrowWrites::Merge); }
+IrqSink* build_stm32f1_rcc(const DeviceSite& site) { return add_table<kRccF1>(site, NarrowWrites::Merge); }
+IrqSink* build_stm32_pwr(const DeviceSite& site) { return add_table<kPwr>(site, NarrowWrites::Repeat); }
+IrqSink* build_stm32_flash(const DeviceSite& site) { return add_table<kFlash>(site, NarrowWrites::Merge); }
+IrqSink* build_stm32_syscfg(const DeviceSite& site) { return add_table<kSyscfg>(site, NarrowWrites::Repeat); }
+IrqSink* build_stm32_adc(const DeviceSite& site) { return add_table<kAdc>(site, NarrowWrites::Repeat); }
+IrqSink* build_stm32_spi(const DeviceSite& site) { return add_table<kSpi>(site, NarrowWrites::Repeat); }
+IrqSink* build_stm32_i2c(const DeviceSite& site) { return add_table<kI2c>(site, NarrowWrites::Repeat); }
 IrqSink* build_stm32_exti(const DeviceSite& site) { return add<Exti>(site, 0x18, site.interrupts); }
 IrqSink* build_stm32_gpio(const DeviceSite& site) { return add<Gpio>(site, 0x28); }
 IrqSink* build_stm32_rng(const DeviceSite& site) { return add<Rng>(site, 12, site.machine, site.channel); }

@@ -4,8 +4,8 @@
 #include <array>
 
 #include "targets/devices/down_counter.h"
-#include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 namespace {
@@ -14,10 +14,11 @@ constexpr u32 kControl1 = 0x00, kInterruptEnable = 0x0c, kStatus = 0x10, kEvent 
               kPrescaler = 0x28, kReload = 0x2c, kEnd = 0x54;
 constexpr u32 kEnable = 1, kNoUpdates = 2, kUpdate = 1;
 
-class Stm32Timer final : public Device, public MmioHandler {
+class Stm32Timer final : public Device, public WordRegisters {
  public:
   Stm32Timer(std::string name, Machine& machine, IrqLine irq, u64 hz, u32 most)
       : Device(std::move(name)),
+        WordRegisters(NarrowWrites::Repeat),
         irq_(irq),
         most_(most),
         counter_(machine, this->name() + ".update", hz, [this] { update_event(); }) {}
@@ -35,8 +36,7 @@ class Stm32Timer final : public Device, public MmioHandler {
     counter_.state(ar);
   }
 
-  u64 mmio_read(u64 offset, unsigned size) override {
-    const u32 at = static_cast<u32>(offset) & ~u32{3};
+  u32 read_word(u32 at) override {
     u32 value = 0;
     if (at == kCount) {
       value = reload_ - std::min(counter_.value(), reload_);
@@ -45,11 +45,10 @@ class Stm32Timer final : public Device, public MmioHandler {
     } else if (at < kEnd && at != kEvent) {
       value = registers_[at / 4];
     }
-    return value >> (8 * (offset & 3)) & low_mask(size);
+    return value;
   }
 
-  void mmio_write(u64 offset, unsigned, u64 value64) override {
-    const u32 at = static_cast<u32>(offset) & ~u32{3}, value = static_cast<u32>(value64);
+  void write_word(u32 at, u32 value) override {
     if (at >= kEnd) return;
     const u32 count = reload_ - std::min(counter_.value(), reload_);
     switch (at) {

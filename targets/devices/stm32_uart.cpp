@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
 
 namespace hindcast::devices {
@@ -16,7 +15,11 @@ constexpr u32 kReceiverOn = 1 << 2, kTransmitterOn = 1 << 3, kOn = 1 << 13, kCon
 }  // namespace
 
 Stm32Uart::Stm32Uart(std::string name, Machine& machine, IrqLine irq, Channel channel)
-    : Device(std::move(name)), machine_(machine), irq_(irq), channel_(channel) {
+    : Device(std::move(name)),
+      WordRegisters(NarrowWrites::Repeat),
+      machine_(machine),
+      irq_(irq),
+      channel_(channel) {
   machine_.port().attach(channel_, InputKind::Serial, this);
 }
 
@@ -35,8 +38,7 @@ void Stm32Uart::state(Archive& ar) {
   ar.field("received", received_);
 }
 
-u64 Stm32Uart::mmio_read(u64 offset64, unsigned size) {
-  const u32 offset = static_cast<u32>(offset64) & ~u32{3};
+u32 Stm32Uart::read_word(u32 offset) {
   u32 value = 0;
   switch (offset) {
     case kStatus: value = status_; break;
@@ -53,11 +55,10 @@ u64 Stm32Uart::mmio_read(u64 offset64, unsigned size) {
     default:
       if (offset >= kControl2 && offset <= kGuardTime) value = settings_[(offset - kControl2) / 4];
   }
-  return value >> (8 * (offset64 & 3)) & low_mask(size);
+  return value;
 }
 
-void Stm32Uart::mmio_write(u64 offset64, unsigned, u64 value64) {
-  const u32 offset = static_cast<u32>(offset64) & ~u32{3}, value = static_cast<u32>(value64);
+void Stm32Uart::write_word(u32 offset, u32 value) {
   switch (offset) {
     case kStatus: status_ &= value | ~(kReceived | kComplete); break;  // zeros clear
     case kData:

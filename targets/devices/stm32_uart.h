@@ -1,21 +1,22 @@
 // The USART of STM32F2 and F4 (RM0090, chapter 30), asynchronous, without DMA. What is sent leaves at once.
 #pragma once
 #include "engine/machine.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 
-class Stm32Uart final : public Device, public MmioHandler, public InputSink {
+class Stm32Uart final : public Device, public WordRegisters, public InputSink {
  public:
   Stm32Uart(std::string name, Machine& machine, IrqLine irq, Channel channel);
 
   void reset() override;
   void state(Archive& ar) override;
-  u64 mmio_read(u64 offset, unsigned size) override;
-  void mmio_write(u64 offset, unsigned size, u64 value) override;
   std::size_t receivable() const override;
   void receive(InputKind kind, ByteView data) override;
 
  private:
+  u32 read_word(u32 at) override;
+  void write_word(u32 at, u32 value) override;
   static constexpr std::size_t kSettings = 4;  // CR2, CR3, GTPR and the baud rate, which change nothing here
   void write_control(u32 value);
   void update_irq();
