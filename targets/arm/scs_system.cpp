@@ -3,6 +3,7 @@
 #include "targets/arm/fp_state.h"
 #include "targets/arm/scs.h"
 #include "targets/arm/scs_bits.h"
+#include "targets/devices/reset_control.h"
 
 namespace hindcast::arm {
 namespace {
@@ -80,7 +81,8 @@ void Scs::write_aircr(u32 value) {
   if ((value & 0xffff0000) != kVectKey) return;
   if (main()) bank().prigroup = value >> 8 & 7;
   const bool may_reset = owner() || (s.aircr & aircr::kSysResetReqS) == 0;
-  if ((value & (arch().has(ext::V8) ? 4 : 5)) != 0 && may_reset) machine_.request_reset();
+  if ((value & (arch().has(ext::V8) ? 4 : 5)) != 0 && may_reset)
+    devices::request_reset(machine_, devices::ResetCause::Processor);
   if (secure_ != kSecure) return;
   constexpr u32 kBits = aircr::kPris | aircr::kBfhfnmins | aircr::kSysResetReqS;
   s.aircr = value & kBits;

@@ -10,13 +10,16 @@
 
 #include "targets/arm/security.h"
 #include "targets/arm/sse.h"
-#include "targets/devices/mmio.h"
+#include "targets/devices/component_id.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::arm {
 namespace {
 
+using devices::component_id;
 using devices::DeviceSite;
-using devices::low_mask;
+using devices::NarrowWrites;
+using devices::WordRegisters;
 
 constexpr u32 kSseRegisters = 0x100;
 
@@ -32,10 +35,15 @@ class Nothing final : public MmioHandler {
 };
 
 /// A memory protection controller: whose each block of a memory is.
-class Gate final : public Device, public MmioHandler {
+class Gate final : public Device, public WordRegisters {
  public:
   Gate(std::string name, Machine& machine, u32 base, u64 size, unsigned bit)
-      : Device(std::move(name)), machine_(machine), base_(base), size_(size), bit_(bit) {
+      : Device(std::move(name)),
+        WordRegisters(NarrowWrites::Merge),
+        machine_(machine),
+        base_(base),
+        size_(size),
+        bit_(bit) {
     lut_.resize((size / kBlock + 31) / 32);
   }
 
@@ -63,13 +71,9 @@ class Gate final : public Device, public MmioHandler {
     if (index_ >= lut_.size()) index_ = 0;
   }
 
-  u64 mmio_read(u64 offset, unsigned size) override {
-    return u64{read(static_cast<u32>(offset) & ~u32{3})} >> (8 * (offset & 3)) & low_mask(size);
-  }
-  void mmio_write(u64 offset, unsigned, u64 value64) override {
-    const u32 value = static_cast<u32>(value64);
+  void write_word(u32 at, u32 value) override {
     const bool locked = (control_ & kLocked) != 0;
-    switch (offset & ~u64{3}) {
+    switch (at) {
       case 0x00:
         if (!locked) control_ = value & (kBusFault | kAutoIncrement | kLocked);
         return;
@@ -119,8 +123,16 @@ class Gate final : public Device, public MmioHandler {
   static constexpr u64 kBlock = 0x400;
   bool non_secure(u64 block) const { return (lut_[block / 32] >> (block % 32) & 1) != 0; }
   static constexpr u32 kBusFault = 1 << 4, kAutoIncrement = 1 << 8, kLocked = u32{1} << 31;
-  u32 read(u32 offset) {
-    switch (offset) {
+  u32 unwritten(u32 at) const override {
+    switch (at) {
+      case 0x00: return control_;
+      case 0x18: return index_;
+      case 0x1c: return lut_[index_];
+      default: return 0;
+    }
+  }
+  u32 read_word(u32 at) override {
+    switch (at) {
       case 0x00: return control_;
       case 0x10: return static_cast<u32>(lut_.size() - 1);
       case 0x14: return 5;  // 2^(5 + 5) bytes a block
@@ -134,7 +146,7 @@ class Gate final : public Device, public MmioHandler {
       case 0x28: return enable_;
       case 0x2c: return refused_address_;
       case 0x30: return refused_;
-      default: return sse_identification(offset, 0x60);
+      default: return component_id(at, 0x860);
     }
   }
 
@@ -149,7 +161,7 @@ class Gate final : public Device, public MmioHandler {
 };
 
 /// The security control block, and what it and the wiring say about addresses.
-class Sse final : public Device, public MmioHandler, public SecurityMap {
+class Sse final : public Device, public WordRegisters, public SecurityMap {
  public:
   struct Shadow {
     u32 base, at, size;  // what is at `at` shows at `base` too
@@ -165,6 +177,7 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
   };
   Sse(std::string name, Machine& machine, std::vector<Shadow> shadows, std::vector<Port> ports, Lines lines)
       : Device(std::move(name)),
+        WordRegisters(NarrowWrites::Ignore),
         machine_(machine),
         shadows_(std::move(shadows)),
         ports_(std::move(ports)),
@@ -208,20 +221,16 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
     ar.field("non_secure_words", non_secure_words_);
   }
 
-  u64 mmio_read(u64 offset, unsigned size) override {
-    return u64{word(offset)} >> (8 * (offset & 3)) & low_mask(size);
-  }
-  void mmio_write(u64 offset, unsigned size, u64 value64) override {
-    if (offset / 4 >= words_.size() || size != 4) return;
-    const u32 value = static_cast<u32>(value64);
-    switch (offset) {
+  void write_word(u32 at, u32 value) override {
+    if (at / 4 >= words_.size()) return;
+    switch (at) {
       case kResponse: words_[kResponse / 4] = value & 1; return;
       case kCallable: words_[kCallable / 4] = value & 3; break;
       case kPortsClear: words_[kPortsStatus / 4] &= ~value; return update_ports_line();
       case kPortsEnable: words_[kPortsEnable / 4] = value; return update_ports_line();
       default:
-        if (offset < kFirstPort) return;
-        words_[offset / 4] = value;
+        if (at < kFirstPort) return;
+        words_[at / 4] = value;
     }
     machine_.flush_translations();
   }
@@ -296,17 +305,16 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
   };
 
   /// What the Non-secure state says about its unprivileged code: the same registers as the Secure half's.
-  class NonSecureHalf final : public MmioHandler {
+  class NonSecureHalf final : public WordRegisters {
    public:
-    explicit NonSecureHalf(Sse& sse) : sse_(sse) {}
-    u64 mmio_read(u64 offset, unsigned size) override {
+    explicit NonSecureHalf(Sse& sse) : WordRegisters(NarrowWrites::Ignore), sse_(sse) {}
+    u32 read_word(u32 at) override {
       const auto& words = sse_.non_secure_words_;
-      const u32 value = offset / 4 < words.size() ? words[offset / 4] : sse_identification(offset, 0x53);
-      return u64{value} >> (8 * (offset & 3)) & low_mask(size);
+      return at / 4 < words.size() ? words[at / 4] : component_id(at, 0x853);
     }
-    void mmio_write(u64 offset, unsigned size, u64 value) override {
-      if (size != 4 || offset < kFirstUnprivileged || offset > kLastUnprivileged) return;
-      sse_.non_secure_words_[offset / 4] = static_cast<u32>(value);
+    void write_word(u32 at, u32 value) override {
+      if (at < kFirstUnprivileged || at > kLastUnprivileged) return;
+      sse_.non_secure_words_[at / 4] = value;
       sse_.machine_.flush_translations();
     }
 
@@ -320,9 +328,9 @@ class Sse final : public Device, public MmioHandler, public SecurityMap {
   static constexpr u32 kUnprivileged =
       0x40;  // from a register of ports to what opens them to unprivileged code
 
-  u32 word(u64 offset) const {
-    if ((offset & ~u64{3}) == kGatesStatus) return gates_status();
-    return offset / 4 < words_.size() ? words_[offset / 4] : sse_identification(offset, 0x52);
+  u32 read_word(u32 at) override {
+    if (at == kGatesStatus) return gates_status();
+    return at / 4 < words_.size() ? words_[at / 4] : component_id(at, 0x852);
   }
   u32 gates_status() const {
     u32 status = 0;

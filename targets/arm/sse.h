@@ -15,16 +15,14 @@ IrqSink* build_mpc(const devices::DeviceSite& site);
 /// The Non-secure state's half of the security controller.
 IrqSink* build_sse_non_secure(const devices::DeviceSite& site);
 /// `hindcast,values`: the first words, version and configuration of the subsystem or a CPU's number.
-/// `hindcast,part`: the low byte of the part number.
+/// `hindcast,part`, `hindcast,revision`, `hindcast,implementer`: of the identification registers.
 IrqSink* build_sse_information(const devices::DeviceSite& site);
-/// System control: clocks, power, reset.
+/// System control: clocks, power, reset. `hindcast,generation`: 200, 300; without it the IoT Kit.
+/// `hindcast,resets`: pairs of a register and its value after a reset.
 IrqSink* build_sse_system(const devices::DeviceSite& site);
 /// The SSE-300's counter, before its timers in the tree. Registers: control frame, status frame.
 IrqSink* build_sse_counter(const devices::DeviceSite& site);
 /// A timer that compares itself with the counter.
 IrqSink* build_sse_timer(const devices::DeviceSite& site);
-
-/// The identification registers at the end of a block (CoreSight's layout) of the part `part`; 0 before them.
-u32 sse_identification(u64 offset, u8 part);
 
 }  // namespace hindcast::arm

@@ -1,104 +1,183 @@
-// Control and identification of Arm's SSE subsystems (DDI 0574, chapters 3 and 5; DDI 0571 of the IoT Kit).
+// Control and identification of Arm's SSE subsystems (DDI 0574, chapters 3 and 5; DDI 0571 of the
+// IoT Kit; 102803, "System Control Register Block").
 #include <array>
+#include <optional>
+#include <utility>
 
 #include "targets/arm/sse.h"
-#include "targets/devices/mmio.h"
+#include "targets/devices/component_id.h"
+#include "targets/devices/reset_control.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::arm {
 namespace {
 
+using devices::component_id;
 using devices::DeviceSite;
-using devices::low_mask;
+using devices::NarrowWrites;
+using devices::ResetCause;
+using devices::ResetControl;
+using devices::WordRegisters;
+
+constexpr std::size_t kSystemWords = 0x220 / 4;
 
 /// Words that never change.
-class Information final : public Device, public MmioHandler {
+class Information final : public Device, public WordRegisters {
  public:
-  Information(std::string name, std::vector<u32> values, u8 part)
-      : Device(std::move(name)), values_(std::move(values)), part_(part) {}
+  struct Words {
+    std::vector<u32> first;
+    u32 implementer = 0;  // IIDR; 0: the subsystem has none
+    u16 part = 0;
+    u8 revision = 0;
+  };
+  Information(std::string name, Words words)
+      : Device(std::move(name)), WordRegisters(NarrowWrites::Ignore), words_(std::move(words)) {}
   void reset() override {}
   void state(Archive&) override {}
-  u64 mmio_read(u64 offset, unsigned size) override {
-    const u32 value = offset / 4 < values_.size() ? values_[offset / 4] : sse_identification(offset, part_);
-    return u64{value} >> (8 * (offset & 3)) & low_mask(size);
-  }
-  void mmio_write(u64, unsigned, u64) override {}
 
  private:
-  std::vector<u32> values_;
-  u8 part_;
+  static constexpr u32 kImplementer = 0xfc8;
+  u32 read_word(u32 at) override {
+    if (at / 4 < words_.first.size()) return words_.first[at / 4];
+    return at == kImplementer ? words_.implementer : component_id(at, words_.part, words_.revision);
+  }
+  void write_word(u32, u32) override {}
+
+  Words words_;
 };
 
-/// Clocks and power domains are as they are told to be; a reset resets the machine.
-class SystemControl final : public Device, public MmioHandler {
+/// What the generations have at different places.
+struct Generation {
+  u32 software, processor, outside;  // bits of RESET_SYNDROME
+  u32 mask;                          // RESET_MASK after a reset
+  u8 revision;
+};
+constexpr Generation kIotKit = {1 << 9, 1 << 4, 1 << 8, 0x30, 0};
+constexpr Generation kSse200 = {1 << 9, 1 << 4, 1 << 8, 0x30, 1};
+constexpr Generation kSse300 = {1 << 5, 1 << 8, 1 << 4, 0x100, 1};
+
+/// Clocks and power domains are as they are told to be; resets are asked for, masked and remembered. A reset
+/// by the processor (AIRCR) is a warm one, the others are cold.
+class SystemControl final : public Device, public WordRegisters, public ResetControl {
  public:
-  SystemControl(std::string name, Machine& machine) : Device(std::move(name)), machine_(machine) {}
+  struct Reset {
+    u32 offset, value;  // of a register that is not 0 after a reset
+  };
+  SystemControl(std::string name, Machine& machine, const Generation& generation, std::vector<Reset> resets)
+      : Device(std::move(name)),
+        WordRegisters(NarrowWrites::Ignore),
+        machine_(machine),
+        generation_(generation),
+        resets_(std::move(resets)) {}
+
   void reset() override {
-    // The cause of a reset is what survives it.
-    const u32 syndrome = asked_ ? kSoftware : kPowerOn;
-    asked_ = false;
+    const ResetCause cause = std::exchange(cause_, ResetCause::Outside);
+    const u32 syndrome = words_[kSyndrome / 4], retained = words_[kRetention / 4],
+              vectors = words_[kVectors / 4];
     words_.fill(0);
-    words_[kSyndrome / 4] = syndrome;
-    words_[kResetMask / 4] = 0x30;
+    words_[kResetMask / 4] = generation_.mask;
+    for (const Reset& r : resets_) words_[r.offset / 4] = r.value;
+    if (cause == ResetCause::PowerOn) {
+      words_[kSyndrome / 4] = bit(cause);
+      return;
+    }
+    words_[kSyndrome / 4] = syndrome | bit(cause);
+    if (cause == ResetCause::Processor) words_[kRetention / 4] = retained;
+    // The document has cold resets put the default back; QEMU begins at the new vectors, and so do we.
+    if (cause != ResetCause::Outside) words_[kVectors / 4] = vectors & ~kLocked;
   }
   void state(Archive& ar) override {
     ar.field("words", words_);
-    ar.field("asked", asked_);
+    ar.field("cause", cause_);
+    if (ar.loading() && cause_ > ResetCause::Outside) throw Fatal("saved state: a reset without a cause");
   }
-  u64 mmio_read(u64 offset, unsigned size) override {
-    const u32 value = offset / 4 < words_.size() ? words_[offset / 4] : sse_identification(offset, 0x54);
-    return u64{value} >> (8 * (offset & 3)) & low_mask(size);
+
+  bool asked(ResetCause cause) override {
+    // Only these can be masked; of the others the mask has no bits.
+    if (cause == ResetCause::NonSecureWatchdog || cause == ResetCause::Processor)
+      if ((words_[kResetMask / 4] & bit(cause)) == 0) return false;
+    cause_ = cause;
+    return true;
   }
-  void mmio_write(u64 offset, unsigned size, u64 value64) override {
-    const u32 value = static_cast<u32>(value64);
-    if (size != 4 || offset / 4 >= words_.size()) return;
-    switch (offset & ~u64{3}) {
+  std::optional<GuestAddr> vectors() const override {
+    const u32 at = words_[kVectors / 4] & ~u32{0x7f};
+    return at != 0 ? std::optional<GuestAddr>(at) : std::nullopt;
+  }
+
+ private:
+  static constexpr u32 kDebugStatus = 0x00, kDebugSet = 0x04, kDebugClear = 0x08, kSyndrome = 0x100,
+                       kResetMask = 0x104, kReset = 0x108, kRetention = 0x10c, kVectors = 0x110;
+  static constexpr u32 kResetRequest = 1 << 9, kLocked = 1;
+
+  u32 bit(ResetCause cause) const {
+    switch (cause) {
+      case ResetCause::Software: return generation_.software;
+      case ResetCause::Processor: return generation_.processor;
+      case ResetCause::Outside: return generation_.outside;
+      default: return 1u << static_cast<unsigned>(cause);
+    }
+  }
+  u32 read_word(u32 at) override {
+    return at / 4 < words_.size() ? words_[at / 4] : component_id(at, kPart, generation_.revision);
+  }
+  void write_word(u32 at, u32 value) override {
+    if (at / 4 >= words_.size()) return;
+    switch (at) {
       case kDebugStatus: break;
       case kDebugSet: words_[kDebugStatus / 4] |= value; break;
       case kDebugClear: words_[kDebugStatus / 4] &= ~value; break;
       case kSyndrome: words_[kSyndrome / 4] &= value; break;  // bits are written to 0
       case kReset:
-        if ((value & kResetRequest) == 0) break;
-        asked_ = true;
-        machine_.request_reset();
+        if ((value & kResetRequest) != 0) devices::request_reset(machine_, ResetCause::Software);
         break;
-      default: words_[offset / 4] = value;
+      case kRetention: words_[at / 4] = value & 0xffff; break;
+      case kVectors:
+        if ((words_[at / 4] & kLocked) == 0) words_[at / 4] = value & (~u32{0x7f} | kLocked);
+        break;
+      default: words_[at / 4] = value;
     }
   }
 
- private:
-  static constexpr u32 kDebugStatus = 0x00, kDebugSet = 0x04, kDebugClear = 0x08, kSyndrome = 0x100,
-                       kResetMask = 0x104, kReset = 0x108;
-  static constexpr u32 kResetRequest = 1 << 9, kPowerOn = 1, kSoftware = 1 << 9;
-
+  static constexpr u16 kPart = 0x854;
   Machine& machine_;
-  std::array<u32, 0x210 / 4> words_{};
-  bool asked_ = false;
+  const Generation& generation_;
+  std::vector<Reset> resets_;
+  std::array<u32, kSystemWords> words_{};
+  ResetCause cause_ = ResetCause::PowerOn;  // of the next reset
 };
 
 }  // namespace
 
-u32 sse_identification(u64 offset, u8 part) {
-  constexpr u64 kFirst = 0xfd0, kEnd = 0x1000, kPart = 4;
-  constexpr u8 kIds[] = {0x04, 0, 0, 0, 0, 0xb8, 0x1b, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
-  if (offset < kFirst || offset >= kEnd) return 0;
-  const u64 n = (offset - kFirst) / 4;
-  return n == kPart ? part : kIds[n];
-}
-
 IrqSink* build_sse_information(const DeviceSite& site) {
   const loader::DtRange& reg = site.reg(0, 4);
-  std::vector<u32> values = site.node.cells("hindcast,values");
-  if (values.size() > 16) site.fail("has more than 16 hindcast,values");
-  auto& device = site.machine.add_device<Information>(site.name, std::move(values),
-                                                      static_cast<u8>(site.cell("hindcast,part", 0)));
+  Information::Words words;
+  words.first = site.node.cells("hindcast,values");
+  if (words.first.size() > 16) site.fail("has more than 16 hindcast,values");
+  words.implementer = site.cell("hindcast,implementer", 0);
+  words.part = static_cast<u16>(site.cell("hindcast,part", 0) & 0xfff);
+  words.revision = static_cast<u8>(site.cell("hindcast,revision", 0) & 15);
+  auto& device = site.machine.add_device<Information>(site.name, std::move(words));
   site.machine.memory().add_device(site.name, reg.base, reg.size, &device);
   return nullptr;
 }
 
 IrqSink* build_sse_system(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, 0x210);
-  auto& device = site.machine.add_device<SystemControl>(site.name, site.machine);
+  const loader::DtRange& reg = site.reg(0, 4 * kSystemWords);
+  const u32 number = site.cell("hindcast,generation", 0);
+  const Generation& generation = number == 300 ? kSse300 : number == 200 ? kSse200 : kIotKit;
+  const std::vector<u32> cells = site.node.cells("hindcast,resets");
+  if (cells.size() % 2 != 0) site.fail("has hindcast,resets that are no pairs of offset and value");
+  std::vector<SystemControl::Reset> resets;
+  for (std::size_t i = 0; i < cells.size(); i += 2) {
+    if (cells[i] / 4 >= kSystemWords) site.fail("has hindcast,resets of a register that is not there");
+    resets.push_back({cells[i], cells[i + 1]});
+  }
+  auto& device =
+      site.machine.add_device<SystemControl>(site.name, site.machine, generation, std::move(resets));
   site.machine.memory().add_device(site.name, reg.base, reg.size, &device);
+  site.machine.set_extension(
+      ResetControl::kExtension,
+      std::shared_ptr<void>(std::shared_ptr<void>(), static_cast<ResetControl*>(&device)));
   return nullptr;
 }
 

@@ -5,26 +5,20 @@
 #include <vector>
 
 #include "targets/arm/sse.h"
-#include "targets/devices/mmio.h"
+#include "targets/devices/component_id.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::arm {
 namespace {
 
+using devices::component_id;
 using devices::DeviceSite;
-using devices::low_mask;
+using devices::NarrowWrites;
+using devices::WordRegisters;
 
 constexpr u64 kSecond = 1'000'000'000;
 constexpr unsigned kScaleBits = 24;  // of the counter's fraction
 constexpr const char* kCounter = "arm.sse-counter";
-
-/// The identification registers of Arm's own peripherals before the subsystems: their part numbers begin with
-/// 0xb0.
-u32 identification(u64 offset, u8 part) {
-  constexpr u64 kPart1 = 0xfe4, kPart2 = 0xfe8;
-  if (offset == kPart1) return 0xb0;
-  if (offset == kPart2) return 0x0b;
-  return sse_identification(offset, part);
-}
 
 /// What registers of half a 64-bit value show, and how one is written.
 u32 half_of(u64 value, bool high) { return static_cast<u32>(value >> (high ? 32 : 0)); }
@@ -34,10 +28,14 @@ u64 with_half(u64 value, bool high, u32 half) {
 
 /// Counts its clock by a scale of 8.24 bits. Only changes of its registers are kept: the value follows from
 /// time.
-class Counter final : public Device, public MmioHandler {
+class Counter final : public Device, public WordRegisters {
  public:
   Counter(std::string name, Machine& machine, u64 hz)
-      : Device(std::move(name)), machine_(machine), hz_(hz), status_(*this) {}
+      : Device(std::move(name)),
+        WordRegisters(NarrowWrites::Ignore),
+        machine_(machine),
+        hz_(hz),
+        status_(*this) {}
 
   void reset() override {
     control_ = 0;
@@ -68,14 +66,9 @@ class Counter final : public Device, public MmioHandler {
     return ns < kNever ? std::max(static_cast<VirtualNs>(ns), machine_.clock().now() + 1) : kNever;
   }
 
-  u64 mmio_read(u64 offset, unsigned size) override {
-    return u64{read(offset & ~u64{3})} >> (8 * (offset & 3)) & low_mask(size);
-  }
-  void mmio_write(u64 offset, unsigned size, u64 value64) override {
-    if (size != 4) return;
-    const u32 value = static_cast<u32>(value64);
+  void write_word(u32 at, u32 value) override {
     const u64 now = this->value();
-    switch (offset) {
+    switch (at) {
       case kControl: control_ = value & kControlMask; return restart(now);
       case kValueLow: return restart(with_half(now, false, value));
       case kValueHigh: return restart(with_half(now, true, value));
@@ -88,15 +81,13 @@ class Counter final : public Device, public MmioHandler {
 
  private:
   /// What the Non-secure state sees.
-  class Status final : public MmioHandler {
+  class Status final : public WordRegisters {
    public:
     explicit Status(const Counter& counter) : counter_(counter) {}
-    u64 mmio_read(u64 offset, unsigned size) override {
-      const u64 at = offset & ~u64{3};
-      const u32 value = at < 8 ? half_of(counter_.value(), at == 4) : identification(at, 0xbb);
-      return u64{value} >> (8 * (offset & 3)) & low_mask(size);
+    u32 read_word(u32 at) override {
+      return at < 8 ? half_of(counter_.value(), at == 4) : component_id(at, 0x0bb, 0);
     }
-    void mmio_write(u64, unsigned, u64) override {}
+    void write_word(u32, u32) override {}
 
    private:
     const Counter& counter_;
@@ -110,15 +101,15 @@ class Counter final : public Device, public MmioHandler {
   bool enabled() const { return (control_ & kEnable) != 0; }
   u32 scale() const { return (control_ & kScaled) != 0 ? scale_ : 1 << kScaleBits; }
   u64 clocks() const { return static_cast<u64>(u128{machine_.clock().now()} * hz_ / kSecond); }
-  u32 read(u64 offset) const {
-    switch (offset) {
+  u32 read_word(u32 at) override {
+    switch (at) {
       case kControl: return control_;
       case kValueLow:
-      case kValueHigh: return half_of(value(), offset == kValueHigh);
+      case kValueHigh: return half_of(value(), at == kValueHigh);
       case kFeatures: return kCanScale | kFirstClock;
       case kScale:
       case kScale0: return scale_;
-      default: return identification(offset, 0xba);
+      default: return component_id(at, 0x0ba, 0);
     }
   }
   void restart(u64 value) {
@@ -140,10 +131,14 @@ class Counter final : public Device, public MmioHandler {
 
 /// Due when the counter has reached the compare value; or, incrementing by itself, each time that it has gone
 /// on by the reload value.
-class SystemTimer final : public Device, public MmioHandler {
+class SystemTimer final : public Device, public WordRegisters {
  public:
   SystemTimer(std::string name, Machine& machine, Counter& counter, IrqLine irq)
-      : Device(std::move(name)), machine_(machine), counter_(counter), irq_(irq) {
+      : Device(std::move(name)),
+        WordRegisters(NarrowWrites::Ignore),
+        machine_(machine),
+        counter_(counter),
+        irq_(irq) {
     timer_ = machine.clock().add_timer(this->name() + ".due", [this] { fired(); });
     counter.on_change([this] { update(); });
   }
@@ -162,14 +157,9 @@ class SystemTimer final : public Device, public MmioHandler {
     ar.field("reload", reload_);
   }
 
-  u64 mmio_read(u64 offset, unsigned size) override {
-    return u64{read(offset & ~u64{3})} >> (8 * (offset & 3)) & low_mask(size);
-  }
-  void mmio_write(u64 offset, unsigned size, u64 value64) override {
-    if (size != 4) return;
-    const u32 value = static_cast<u32>(value64);
+  void write_word(u32 at, u32 value) override {
     const bool was_incrementing = enabled() && increments();
-    switch (offset) {
+    switch (at) {
       case kFrequency: frequency_ = value; return;  // what software finds out, for software
       case kCompareLow: compare_ = with_half(compare_, false, value); break;
       case kCompareHigh: compare_ = with_half(compare_, true, value); break;
@@ -198,21 +188,21 @@ class SystemTimer final : public Device, public MmioHandler {
     if (!enabled()) return false;
     return increments() ? (increment_control_ & kIncrementDue) != 0 : counter_.value() >= compare_;
   }
-  u32 read(u64 offset) const {
-    switch (offset) {
+  u32 read_word(u32 at) override {
+    switch (at) {
       case kCountLow:
-      case kCountHigh: return half_of(counter_.value(), offset == kCountHigh);
+      case kCountHigh: return half_of(counter_.value(), at == kCountHigh);
       case kFrequency: return frequency_;
       case kCompareLow:
-      case kCompareHigh: return half_of(compare_, offset == kCompareHigh);
+      case kCompareHigh: return half_of(compare_, at == kCompareHigh);
       case kTimer: return half_of(compare_ - counter_.value(), false);
       case kControl: return control_ | (due() ? kDue : 0);
       case kNextLow:
-      case kNextHigh: return half_of(next_, offset == kNextHigh);
+      case kNextHigh: return half_of(next_, at == kNextHigh);
       case kReload: return reload_;
       case kIncrement: return increment_control_;
       case kFeatures: return 1;  // it increments by itself
-      default: return identification(offset, 0xb7);
+      default: return component_id(at, 0x0b7, 0);
     }
   }
   void fired() {

@@ -8,7 +8,7 @@ namespace hindcast::devices {
 IrqSink* build_sp804(const DeviceSite& site);
 IrqSink* build_sp805(const DeviceSite& site);
 IrqSink* build_lan9118(const DeviceSite& site);
-// mps2.cpp
+// mps2.cpp, mps2_scc.cpp
 IrqSink* build_mps2_scc(const DeviceSite& site);
 IrqSink* build_mps2_fpgaio(const DeviceSite& site);
 IrqSink* build_cmsdk_gpio(const DeviceSite& site);

@@ -1,37 +1,13 @@
 // What the MPS2 boards have beside the parts of the Cortex-M System Design Kit (DAI 0385 and its kin; DDI
-// 0479, section 4.5 for the pins): board I/O and its counters, the serial configuration controller, I2C and
-// SPI without partners.
-#include <array>
-
-#include "targets/devices/mmio.h"
+// 0479, section 4.5 for the pins): board I/O and its counters, pins, I2C and SPI without partners.
+#include "targets/devices/component_id.h"
 #include "targets/devices/model_registry.h"
 #include "targets/devices/register_block.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 namespace {
 
-constexpr u32 kAll = ~u32{0};
-
-// Configuration, of which the identification says what image is loaded.
-using SccTable = std::array<RegisterSpec, 13>;
-constexpr SccTable scc(u32 identification) {
-  return {{{0x000, 0, 1},
-           {0x004, 0, 0xff},
-           {0x008, 0, kAll},
-           {0x00c, 0, 0},
-           {0x010, 0, 0},
-           {0x0a0, 0, kAll},
-           {0x0a4, 0, kAll},
-           {0x0a8, 0, kAll},
-           {0x0ac, 0x1, 0},
-           {0x100, 0, kAll},
-           {0x104, 0, kAll},
-           {0xff8, 0x00ffa200, 0},
-           {0xffc, identification, 0}}};
-}
-// AN385, AN386, AN500, AN505, AN521, AN547.
-constexpr SccTable kScc[] = {scc(0x41043850), scc(0x41043860), scc(0x41045000),
-                             scc(0x41045050), scc(0x41045210), scc(0x41055470)};
 // Two wires, both pulled up: reads show them high.
 constexpr RegisterSpec kI2c[] = {{0x00, 3, 0}, {0x04, 0, 0}};
 // PL022: always room to send, nothing received.
@@ -41,37 +17,41 @@ constexpr RegisterSpec kSpi[] = {
     {0xfe8, 4},        {0xfec, 0},     {0xff0, 0x0d}, {0xff4, 0xf0}, {0xff8, 5},      {0xffc, 0xb1}};
 
 /// FPGAIO: lights, buttons (none pressed), and counters of virtual time.
-class FpgaIo final : public Device, public MmioHandler {
+class FpgaIo final : public Device, public WordRegisters {
  public:
-  FpgaIo(std::string name, Machine& machine, u64 hz) : Device(std::move(name)), machine_(machine), hz_(hz) {}
+  /// `leds`: how many lights there are; AN547 has ten, and a register for its debug signals.
+  FpgaIo(std::string name, Machine& machine, u64 hz, u32 leds)
+      : Device(std::move(name)), machine_(machine), hz_(hz), light_bits_((u32{1} << leds) - 1) {}
   void reset() override {
-    leds_ = misc_ = prescale_ = 0;
+    leds_ = debug_ = misc_ = prescale_ = 0;
     for (u64& begin : began_) begin = machine_.clock().now();
   }
   void state(Archive& ar) override {
     ar.field("leds", leds_);
+    ar.field("debug", debug_);
     ar.field("misc", misc_);
     ar.field("prescale", prescale_);
     for (u64& begin : began_) ar.field("began", begin);
   }
-  u64 mmio_read(u64 offset, unsigned size) override {
-    u32 value = 0;
-    switch (offset & ~u64{3}) {
-      case 0x00: value = leds_; break;
-      case 0x10: value = ticks(0, 1); break;
-      case 0x14: value = ticks(1, 100); break;
-      case 0x18: value = ticks(2, hz_ / (u64{prescale_} + 1)); break;
-      case 0x1c: value = prescale_; break;
-      case 0x20: value = prescale_ - static_cast<u32>(clocks(3, hz_) % (u64{prescale_} + 1)); break;
-      case 0x4c: value = misc_; break;
-      default: break;
+  u32 read_word(u32 at) override {
+    switch (at) {
+      case 0x00: return leds_;
+      case 0x04: return debug_;
+      case 0x10: return ticks(0, 1);
+      case 0x14: return ticks(1, 100);
+      case 0x18: return ticks(2, hz_ / (u64{prescale_} + 1));
+      case 0x1c: return prescale_;
+      case 0x20: return prescale_ - static_cast<u32>(clocks(3, hz_) % (u64{prescale_} + 1));
+      case 0x4c: return misc_;
+      default: return 0;
     }
-    return value >> (8 * (offset & 3)) & low_mask(size);
   }
-  void mmio_write(u64 offset, unsigned, u64 value64) override {
-    const u32 value = static_cast<u32>(value64);
-    switch (offset & ~u64{3}) {
-      case 0x00: leds_ = value & 0xff; break;
+  void write_word(u32 at, u32 value) override {
+    switch (at) {
+      case 0x00: leds_ = value & light_bits_; break;
+      case 0x04:
+        if (light_bits_ > kOldLights) debug_ = value & 0xf;
+        break;
       case 0x10: set(0, 1, value); break;
       case 0x14: set(1, 100, value); break;
       case 0x18: set(2, hz_ / (u64{prescale_} + 1), value); break;
@@ -85,6 +65,7 @@ class FpgaIo final : public Device, public MmioHandler {
   }
 
  private:
+  static constexpr u32 kOldLights = 3;
   static constexpr u64 kSecond = 1'000'000'000;
   u64 clocks(unsigned n, u64 hz) const {
     return static_cast<u64>(u128{machine_.clock().now() - began_[n]} * hz / kSecond);
@@ -96,14 +77,16 @@ class FpgaIo final : public Device, public MmioHandler {
   }
   Machine& machine_;
   u64 hz_;
-  u32 leds_ = 0, misc_ = 0, prescale_ = 0;
+  u32 light_bits_;
+  u32 leds_ = 0, debug_ = 0, misc_ = 0, prescale_ = 0;
   u64 began_[4] = {};
 };
 
 /// CMSDK pins: sixteen, with registers that set and clear. An output is read back; nobody drives the inputs.
-class CmsdkGpio final : public Device, public MmioHandler {
+class CmsdkGpio final : public Device, public WordRegisters {
  public:
-  CmsdkGpio(std::string name, IrqLine irq) : Device(std::move(name)), irq_(irq) {}
+  CmsdkGpio(std::string name, IrqLine irq)
+      : Device(std::move(name)), WordRegisters(NarrowWrites::Merge), irq_(irq) {}
   void reset() override {
     out_ = enabled_ = alternate_ = interrupt_ = edge_ = polarity_ = status_ = 0;
     settle();
@@ -112,35 +95,25 @@ class CmsdkGpio final : public Device, public MmioHandler {
     for (u32* r : {&out_, &enabled_, &alternate_, &interrupt_, &edge_, &polarity_, &status_})
       ar.field("register", *r);
   }
-  u64 mmio_read(u64 offset, unsigned size) override {
-    const u32 at = static_cast<u32>(offset) & ~u32{3};
-    u32 value = 0;
-    if (const u32* pair = find_pair(at)) {
-      value = *pair;
-    } else if (at == 0x00) {
-      value = pins();
-    } else if (at == 0x04) {
-      value = out_;
-    } else if (at == 0x38) {
-      value = status_;
-    } else if (at >= 0x400 && at < 0x800) {
-      value = pins() & (at & 0x3fc) >> 2;
-    } else if (at >= 0x800 && at < 0xc00) {
-      value = pins() & ((at & 0x3fc) >> 2) << 8;
-    }
-    return value >> (8 * (offset & 3)) & low_mask(size);
+  u32 read_word(u32 at) override {
+    if (const u32* pair = find_pair(at)) return *pair;
+    if (at == 0x00) return pins();
+    if (at == 0x04) return out_;
+    if (at == 0x38) return status_;
+    if (at >= kMaskedLow && at < kMaskedHigh) return pins() & (at & 0x3fc) >> 2;
+    if (at >= kMaskedHigh && at < kMaskedEnd) return pins() & ((at & 0x3fc) >> 2) << 8;
+    return component_id(at, kPart);
   }
-  void mmio_write(u64 offset, unsigned, u64 value64) override {
-    const u32 at = static_cast<u32>(offset) & ~u32{3}, value = static_cast<u32>(value64) & 0xffff,
-              before = pins();
+  void write_word(u32 at, u32 word) override {
+    const u32 value = word & 0xffff, before = pins();
     if (u32* pair = find_pair(at)) {
       *pair = (at & 4) == 0 ? *pair | value : *pair & ~value;
     } else if (at <= 0x04) {
       out_ = value;
     } else if (at == 0x38) {
       status_ &= ~value;
-    } else if (at >= 0x400 && at < 0xc00) {
-      const u32 mask = (at & 0x3fc) >> 2 << (at >= 0x800 ? 8 : 0);
+    } else if (at >= kMaskedLow && at < kMaskedEnd) {
+      const u32 mask = (at & 0x3fc) >> 2 << (at >= kMaskedHigh ? 8 : 0);
       out_ = (out_ & ~mask) | (value & mask);
     }
     // Lines that our own outputs move count like any other.
@@ -151,6 +124,12 @@ class CmsdkGpio final : public Device, public MmioHandler {
   }
 
  private:
+  static constexpr u32 kMaskedLow = 0x400, kMaskedHigh = 0x800, kMaskedEnd = 0xc00;
+  static constexpr u16 kPart = 0x820;
+  /// Zeros change nothing in the registers that set and clear.
+  u32 unwritten(u32 at) const override {
+    return at <= 0x04 || (at >= kMaskedLow && at < kMaskedEnd) ? out_ : 0;
+  }
   u32 pins() const { return out_ & enabled_; }
   void settle() { irq_.set(status_ != 0); }
   u32* find_pair(u32 at) {
@@ -182,19 +161,12 @@ IrqSink* add(const DeviceSite& site, u64 least, Args&&... args) {
 
 }  // namespace
 
-IrqSink* build_mps2_scc(const DeviceSite& site) {
-  const u32 wanted = site.cell("hindcast,identification", kScc[0].back().reset);
-  for (const SccTable& table : kScc) {
-    if (table.back().reset != wanted) continue;
-    add_register_block(site, table);
-    return nullptr;
-  }
-  site.fail("has a hindcast,identification that is no known image's");
-}
 IrqSink* build_sbcon_i2c(const DeviceSite& site) { return add_table<kI2c>(site); }
 IrqSink* build_pl022(const DeviceSite& site) { return add_table<kSpi>(site); }
 IrqSink* build_mps2_fpgaio(const DeviceSite& site) {
-  return add<FpgaIo>(site, 0x50, site.machine, site.cell("clock-frequency", 25'000'000));
+  const u32 leds = site.cell("hindcast,leds", 2);
+  if (leds == 0 || leds > 31) site.fail("has no lights, or more than a register");
+  return add<FpgaIo>(site, 0x50, site.machine, site.cell("clock-frequency", 25'000'000), leds);
 }
 IrqSink* build_cmsdk_gpio(const DeviceSite& site) { return add<CmsdkGpio>(site, 0xc00, site.irq()); }
 

@@ -1,26 +1,27 @@
 // Arm's watchdog (CMSDK, DDI 0479, section 4.3; the SP805, and the one of the Stellaris parts, are the same
 // to software): the first time that the counter comes to 0 it interrupts, the second time it resets the
 // machine.
-#include <algorithm>
-
+#include "targets/devices/component_id.h"
 #include "targets/devices/down_counter.h"
-#include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
+#include "targets/devices/reset_control.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 namespace {
 
 constexpr u32 kLoad = 0x00, kValue = 0x04, kControl = 0x08, kClear = 0x0c, kRaw = 0x10, kMasked = 0x14,
-              kLock = 0xc00, kIdentification = 0xfd0;
+              kLock = 0xc00;
 constexpr u32 kInterrupt = 1, kReset = 2, kKey = 0x1acce551;
-constexpr u8 kIds[] = {0x04, 0, 0, 0, 0x24, 0xb8, 0x1b, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
+constexpr u16 kPart = 0x824;
 
-class Watchdog final : public Device, public MmioHandler {
+class Watchdog final : public Device, public WordRegisters {
  public:
-  Watchdog(std::string name, Machine& machine, IrqLine irq, u64 hz)
+  Watchdog(std::string name, Machine& machine, IrqLine irq, u64 hz, ResetCause cause)
       : Device(std::move(name)),
         machine_(machine),
         irq_(irq),
+        cause_(cause),
         counter_(machine, this->name() + ".zero", hz, [this] { fired(); }) {}
 
   void reset() override {
@@ -38,24 +39,19 @@ class Watchdog final : public Device, public MmioHandler {
     counter_.state(ar);
   }
 
-  u64 mmio_read(u64 offset, unsigned size) override {
-    u32 value = 0;
-    const u32 at = static_cast<u32>(offset) & ~u32{3};
+  u32 read_word(u32 at) override {
     switch (at) {
-      case kLoad: value = load_; break;
-      case kValue: value = counter_.value(); break;
-      case kControl: value = control_; break;
-      case kRaw: value = raw_ ? 1 : 0; break;
-      case kMasked: value = raw_ && (control_ & kInterrupt) != 0 ? 1 : 0; break;
-      case kLock: value = locked_ ? 1 : 0; break;
-      default:
-        if (at >= kIdentification) value = kIds[std::min<u32>((at - kIdentification) / 4, 11)];
+      case kLoad: return load_;
+      case kValue: return counter_.value();
+      case kControl: return control_;
+      case kRaw: return raw_ ? 1 : 0;
+      case kMasked: return raw_ && (control_ & kInterrupt) != 0 ? 1 : 0;
+      case kLock: return locked_ ? 1 : 0;
+      default: return component_id(at, kPart);
     }
-    return value >> (8 * (offset & 3)) & low_mask(size);
   }
 
-  void mmio_write(u64 offset, unsigned, u64 value64) override {
-    const u32 at = static_cast<u32>(offset) & ~u32{3}, value = static_cast<u32>(value64);
+  void write_word(u32 at, u32 value) override {
     if (at == kLock) {
       locked_ = value != kKey;
       return;
@@ -86,7 +82,7 @@ class Watchdog final : public Device, public MmioHandler {
 
  private:
   void fired() {
-    if (raw_ && (control_ & kReset) != 0) machine_.request_reset();
+    if (raw_ && (control_ & kReset) != 0) request_reset(machine_, cause_);
     raw_ = true;
     update();
   }
@@ -94,6 +90,7 @@ class Watchdog final : public Device, public MmioHandler {
 
   Machine& machine_;
   IrqLine irq_;
+  ResetCause cause_;
   DownCounter counter_;
   u32 load_ = ~u32{0}, control_ = 0;
   bool raw_ = false, locked_ = false;
@@ -105,7 +102,12 @@ IrqSink* build_sp805(const DeviceSite& site) {
   const loader::DtRange& reg = site.reg(0, kLock + 4);
   const u32 hz = site.cell("clock-frequency", 25'000'000);
   if (hz == 0) site.fail("has a clock that stands still");
-  auto& dog = site.machine.add_device<Watchdog>(site.name, site.machine, site.irq(), hz);
+  const u32 cause = site.cell("hindcast,reset-cause", static_cast<u32>(ResetCause::SecureWatchdog));
+  if (cause < static_cast<u32>(ResetCause::NonSecureWatchdog) ||
+      cause > static_cast<u32>(ResetCause::SlowWatchdog))
+    site.fail("has a hindcast,reset-cause that is no watchdog");
+  auto& dog = site.machine.add_device<Watchdog>(site.name, site.machine, site.irq(), hz,
+                                                static_cast<ResetCause>(cause));
   site.machine.memory().add_device(site.name, reg.base, reg.size, &dog);
   return nullptr;
 }

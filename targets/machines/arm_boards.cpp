@@ -12,6 +12,7 @@
 #include "targets/arm/bit_band.h"
 #include "targets/arm/security.h"
 #include "targets/arm/trace_units.h"
+#include "targets/devices/reset_control.h"
 #include "targets/devices/stub.h"
 #include "targets/loader/device_tree.h"
 #include "targets/loader/svd.h"
@@ -77,9 +78,12 @@ void adjust_an521(loader::DeviceTree& tree) {
   identity.set_string("compatible", "arm,sse-information");
   identity.set_cells("reg", {0x4001f000, kPage});
   identity.set_cells("hindcast,values", {0});
-  identity.set_cells("hindcast,part", {0x55});
+  identity.set_cells("hindcast,part", {0x855});
   for (const char* path : {"/soc/system-information@40020000", "/soc/system-information@50020000"})
-    tree.find(path)->set_cells("hindcast,values", {0x22041743, 0x22300434});
+    tree.find(path)->set_cells("hindcast,values", {0x22041743, 0x223004f4});
+  loader::DtNode& control = *tree.find("/soc/system-control@50021000");
+  control.set_cells("hindcast,generation", {200});
+  control.set_cells("hindcast,resets", {0x110, kSecureCode, 0x114, kSecureCode, 0x118, 2, 0x200, 0x7f});
   identify(tree, "/soc/scc@40300000", 0x41045210);
 }
 
@@ -311,7 +315,8 @@ std::unique_ptr<Machine> build_arm_board(MachineConfig& config, const EngineOpti
   machine->on_reset([plan, vectors, power_on = true](Machine& m) mutable {
     load_images(m, *plan, nullptr, power_on);
     power_on = false;
-    m.arch().reset(m.vcpu(0), vectors);
+    const auto* control = m.extension<devices::ResetControl>(devices::ResetControl::kExtension);
+    m.arch().reset(m.vcpu(0), control != nullptr ? control->vectors().value_or(vectors) : vectors);
   });
   machine->reset();
   return machine;

@@ -3,58 +3,15 @@
 
 #include <random>
 
-#include "engine/registry.h"
 #include "targets/devices/ethernet.h"
-#include "targets/devices/model_registry.h"
-#include "targets/targets.h"
+#include "tests/devices/arm_board.h"
 #include "tests/devices/virt_fixture.h"
 
 namespace hindcast::test {
 namespace {
 
-constexpr Channel kWire = devices::kNetworkChannels;
 const Bytes kOwn = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56}, kOther = {0x52, 0x54, 0x00, 0x12, 0x34, 0x57},
             kAll = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, kGroup = {0x01, 0x00, 0x5e, 0x00, 0x00, 0xfb};
-
-MachineConfig config_of(const char* name, unsigned cables) {
-  targets::register_all();
-  MachineConfig config;
-  config.machine = name;
-  config.files.push_back({"load", "program", 0, Bytes(0x100)});
-  for (unsigned i = 0; i < cables; ++i) config.networks.push_back({{0x52, 0x54, 0x00, 0x12, 0x34, 0x56}});
-  return config;
-}
-
-class Board {
- public:
-  explicit Board(const char* name, bool cable = true) {
-    MachineConfig config = config_of(name, cable ? 1 : 0);
-    EngineOptions engine;
-    engine.jit = false;
-    machine = Registry::instance().build(config, engine, port);
-  }
-  u32 read(GuestAddr at, unsigned size = 4) {
-    u64 value = 0;
-    EXPECT_TRUE(machine->memory().read(at, size, &value)) << std::hex << at;
-    return static_cast<u32>(value);
-  }
-  void write(GuestAddr at, u32 value, unsigned size = 4) {
-    EXPECT_TRUE(machine->memory().write(at, size, value)) << std::hex << at;
-  }
-  bool pending(unsigned irq) { return (read(0xe000e200 + irq / 32 * 4) >> irq % 32 & 1) != 0; }
-  void take_back(unsigned irq) { write(0xe000e280 + irq / 32 * 4, 1u << irq % 32); }
-  /// True: it fitted.
-  bool arrive(const Bytes& frame) {
-    InputSink* sink = port.sinks.at(kWire).second;
-    if (frame.size() > sink->receivable()) return false;
-    sink->receive(InputKind::Network, frame);
-    return true;
-  }
-  std::string sent() { return std::exchange(port.outputs[kWire], {}); }
-
-  FakePort port;
-  std::unique_ptr<Machine> machine;
-};
 
 Bytes frame_to(const Bytes& to, std::size_t size = 60) {
   Bytes frame = to;
@@ -76,7 +33,7 @@ TEST(Ethernet, ChecksumAndHashAreTheStandards) {
 TEST(Ethernet, MoreCablesThanAdaptersAreRefused) {
   FakePort port;
   const auto message = [&](const char* board, unsigned cables) {
-    MachineConfig config = config_of(board, cables);
+    MachineConfig config = arm_config(board, cables);
     return fatal_message([&] { Registry::instance().build(config, {}, port); });
   };
   EXPECT_NE(message("microbit", 1).find("no network adapter"), std::string::npos);
@@ -91,19 +48,20 @@ constexpr unsigned kLanIrq = 13;
 
 class Lan : public Board {
  public:
-  explicit Lan(bool cable = true) : Board("mps2-an385", cable) {
-    write(kLan + 0x70, 2);
+  explicit Lan(bool cable = true, const char* board = "mps2-an385", GuestAddr at = kLan)
+      : Board(board, {}, cable ? 1 : 0), base(at) {
+    write(base + 0x70, 2);
     mac_write(1, 1 << 20 | 1 << 3 | 1 << 2);
-    write(kLan + 0x5c, 1 << 3);
-    write(kLan + 0x54, 0x111);
+    write(base + 0x5c, 1 << 3);
+    write(base + 0x54, 0x111);
   }
   u32 mac_read(u32 n) {
-    write(kLan + 0xa4, 0xc0000000 | n);
-    return read(kLan + 0xa8);
+    write(base + 0xa4, 0xc0000000 | n);
+    return read(base + 0xa8);
   }
   void mac_write(u32 n, u32 value) {
-    write(kLan + 0xa8, value);
-    write(kLan + 0xa4, 0x80000000 | n);
+    write(base + 0xa8, value);
+    write(base + 0xa4, 0x80000000 | n);
   }
   u32 phy_read(u32 n) {
     mac_write(6, 1 << 11 | n << 6);
@@ -113,20 +71,21 @@ class Lan : public Board {
     mac_write(7, value);
     mac_write(6, 1 << 11 | n << 6 | 2);
   }
-  u32 waiting() { return read(kLan + 0x7c) >> 16; }
-  u32 status() { return read(kLan + 0x58); }
+  u32 waiting() { return read(base + 0x7c) >> 16; }
+  u32 status() { return read(base + 0x58); }
   u32 take_words(u32 words, Bytes* out = nullptr) {
     for (u32 i = 0; i < words; ++i) {
-      const u32 word = read(kLan);
+      const u32 word = read(base);
       for (unsigned k = 0; out != nullptr && k < 4; ++k) out->push_back(static_cast<u8>(word >> (8 * k)));
     }
-    return read(kLan + 0x7c) & 0xffff;
+    return read(base + 0x7c) & 0xffff;
   }
+  const GuestAddr base;
   /// One buffer of a packet.
   void load(u32 a, u32 b, u32 words) {
-    write(kLan + 0x20, a);
-    write(kLan + 0x20, b);
-    for (u32 i = 0; i < words; ++i) write(kLan + 0x20, 0x03020100 + 0x04040404 * i);
+    write(base + 0x20, a);
+    write(base + 0x20, b);
+    for (u32 i = 0; i < words; ++i) write(base + 0x20, 0x03020100 + 0x04040404 * i);
   }
 };
 
@@ -142,6 +101,27 @@ TEST(Lan9118, IsFoundWithItsAddressAndALink) {
   // Another PHY address: nobody.
   lan.mac_write(6, 2 << 11 | 1 << 6);
   EXPECT_EQ(lan.mac_read(7), 0xffffu);
+}
+
+TEST(Lan9118, IsOnEveryMpsBoard) {
+  struct {
+    const char* board;
+    GuestAddr at;
+    unsigned irq;
+  } const boards[] = {{"mps2-an385", kLan, 13},       {"mps2-an386", kLan, 13},
+                      {"mps2-an500", 0xa0000000, 13}, {"mps2-an505", 0x42000000, 48},
+                      {"mps2-an505", 0x52000000, 48}, {"mps2-an521", 0x42000000, 48},
+                      {"mps3-an547", 0x41400000, 49}, {"mps3-an547", 0x51400000, 49}};
+  for (const auto& [board, at, irq] : boards) {
+    SCOPED_TRACE(board);
+    Lan lan(true, board, at);
+    EXPECT_EQ(lan.read(at + 0x50), 0x01180001u);
+    ASSERT_TRUE(lan.arrive(frame_to(kOwn)));
+    EXPECT_TRUE(lan.pending(irq));
+    EXPECT_EQ(lan.read(at), 0x12005452u);
+    lan.load(1 << 13 | 1 << 12 | 16, 1 << 12 | 16, 4);
+    EXPECT_EQ(lan.sent(), text({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}));
+  }
 }
 
 TEST(Lan9118, TheAddressComesFromTheEeprom) {
@@ -343,7 +323,7 @@ constexpr unsigned kMacIrq = 42;
 
 class Stellaris : public Board {
  public:
-  explicit Stellaris(bool cable = true) : Board("lm3s6965evb", cable) {
+  explicit Stellaris(bool cable = true) : Board("lm3s6965evb", {}, cable ? 1 : 0) {
     write(kMac + 0x04, 0x7f);
     write(kMac + 0x08, 1);
     write(kMac + 0x0c, 1 | 2 | 4);
