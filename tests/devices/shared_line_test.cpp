@@ -48,21 +48,21 @@ TEST_F(SharedInterrupt, TwoDevicesOnOneSourceAreORed) {
     text.insert(at, what);
   };
   put_in("serial@10010000 {", R"(plic: plic@c000000 {
-			compatible = "sifive,plic-1.0.0";
-			reg = <0xc000000 0x600000>;
-			interrupts-extended = <&hart0 11>, <&hart0 9>;
-			interrupt-controller;
-			#interrupt-cells = <1>;
-			riscv,ndev = <31>;
-		};
-		serial@10011000 {
-			compatible = "ns16550a";
-			reg = <0x10011000 0x1000>;
-			reg-shift = <2>;
-			clock-frequency = <16000000>;
-			interrupts-extended = <&plic 10>;
-		};
-		)");
+      compatible = "sifive,plic-1.0.0";
+      reg = <0xc000000 0x600000>;
+      interrupts-extended = <&hart0 11>, <&hart0 9>;
+      interrupt-controller;
+      #interrupt-cells = <1>;
+      riscv,ndev = <31>;
+    };
+    serial@10011000 {
+      compatible = "ns16550a";
+      reg = <0x10011000 0x1000>;
+      reg-shift = <2>;
+      clock-frequency = <16000000>;
+      interrupts-extended = <&plic 10>;
+    };
+    )");
   put_in("reg = <0x10010000 0x1000>;", "interrupts-extended = <&plic 10>;\n");
   MachineConfig c = config();
   c.machine = "board";
