@@ -198,5 +198,19 @@ TEST_P(Traps, StateSavedAndLoadedRunsOnTheSame) {
   EXPECT_EQ(m.x(a0), again.x(a0));
 }
 
+// Who waits for another hart gives it the rest of its turn; a halt would do so too, hence the pending one.
+TEST(WaitingHarts, GiveTurns) {
+  constexpr u32 kPause = 0x0100000f, kNto = 0x00d00073, kSto = 0x01d00073;
+  for (const bool jit : {false, true}) {
+    for (const u32 insn : {kPause, kNto, kSto, kWfi, kNop}) {
+      TestMachine m("rv64,pmp=off", jit, 2);
+      m.put(kCode, {insn, kNop, kNop});
+      m.state(0).mie = m.state(0).mip = u64{1} << riscv::irq::kSoftware;
+      m.run(3);
+      EXPECT_EQ(m.vcpu(1).executed(), insn == kNop ? 0u : 1u) << std::hex << insn;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace hindcast::test
