@@ -134,7 +134,7 @@ u64 ArmArch::context(const Vcpu& vcpu) const {
   if (mpu_active(s, s.secure)) c |= context::kMpuActive | context::kChecked;
   if (s.secure == kSecure) {
     // With the SAU on, Secure code may make Non-secure transactions.
-    c |= context::kSecure | ((s.gated | s.sau_ctrl) != 0 ? context::kChecked : 0);
+    c |= context::kSecure | ((s.gated | s.shadowed | s.sau_ctrl) != 0 ? context::kChecked : 0);
   } else if (s.has_security != 0) {
     c |= context::kChecked;
   }
@@ -247,7 +247,7 @@ void ArmArch::reset(Vcpu& vcpu, GuestAddr entry) const {
     if (has(ext::Sec)) s.enabled.set(kSecureSlots + n, true);
   }
   const SecurityMap* map = has(ext::Sec) ? security_map(vcpu) : nullptr;
-  s.gated = map != nullptr ? 1 : 0;
+  s.gated = map != nullptr && map->watches_secure() ? 1 : 0;
   u32 vectors[2] = {};
   for (u32 i = 0; i < 2; ++i) {
     const GuestAddr at = map != nullptr ? map->physical(vectors_at + 4 * i) : vectors_at + 4 * i;
@@ -256,6 +256,8 @@ void ArmArch::reset(Vcpu& vcpu, GuestAddr entry) const {
   s.r[kSp] = vectors[0] & ~u32{3};
   s.pc = vectors[1] & ~u32{1};
   s.thumb = vectors[1] & 1;
+  const auto shadowed = [map](u32 address) { return map != nullptr && map->physical(address) != address; };
+  s.shadowed = shadowed(s.pc) || shadowed(s.r[kSp]) ? 1 : 0;
   update_exceptions(s);
   vcpu.machine().flush_translations();
 }

@@ -26,6 +26,10 @@ class SecurityMap {
   virtual void add_shadows() = 0;
   /// Whether the board lets a transaction of that security state through.
   virtual bool allows(u32 address, u32 secure, bool privileged) const = 0;
+  /// Whether there is anything that it does not let through for privileged Secure code that makes Secure
+  /// transactions. Otherwise such code's accesses need no look. When that changes the board tells the CPUs
+  /// (ArmState::gated).
+  virtual bool watches_secure() const = 0;
   /// A load or store was not let through: raises the interrupts that this raises. Where it goes instead: to
   /// what reads as 0 and forgets what is written; nowhere: it ends in a bus fault.
   virtual std::optional<GuestAddr> refuse(u32 address, u32 secure, bool privileged) = 0;

@@ -49,6 +49,8 @@ class Gate final : public Device, public WordRegisters {
 
   /// Called when interrupting() may have changed.
   void on_interrupt(std::function<void()> callback) { changed_ = std::move(callback); }
+  /// Called when allows() may have changed.
+  void on_owner(std::function<void()> callback) { owner_changed_ = std::move(callback); }
   bool interrupting() const { return (status_ & enable_) != 0; }
   /// Its bit in the security controller's status.
   unsigned bit() const { return bit_; }
@@ -59,6 +61,7 @@ class Gate final : public Device, public WordRegisters {
     enable_ = 1;
     std::fill(lut_.begin(), lut_.end(), 0);
     if (changed_) changed_();
+    if (owner_changed_) owner_changed_();
   }
   void state(Archive& ar) override {
     ar.field("control", control_);
@@ -69,6 +72,7 @@ class Gate final : public Device, public WordRegisters {
     ar.field("refused", refused_);
     for (std::size_t i = 0; i < lut_.size(); ++i) ar.field(("lut" + std::to_string(i)).c_str(), lut_[i]);
     if (index_ >= lut_.size()) index_ = 0;
+    if (owner_changed_) owner_changed_();
   }
 
   void write_word(u32 at, u32 value) override {
@@ -83,6 +87,7 @@ class Gate final : public Device, public WordRegisters {
         lut_[index_] = value;
         if ((control_ & kAutoIncrement) != 0) index_ = (index_ + 1) % static_cast<u32>(lut_.size());
         machine_.flush_translations();
+        if (owner_changed_) owner_changed_();
         return;
       case 0x24: status_ &= ~value; break;
       case 0x28:
@@ -102,6 +107,9 @@ class Gate final : public Device, public WordRegisters {
     for (u64 block = first + 1; block < first + kPage / kBlock && block < size_ / kBlock; ++block)
       if (non_secure(block) != non_secure(first)) return kBlock;
     return kPage;
+  }
+  bool all_secure() const {
+    return std::all_of(lut_.begin(), lut_.end(), [](u32 word) { return word == 0; });
   }
   bool allows(GuestAddr physical, u32 secure) const {
     if (!holds(physical)) return true;
@@ -154,7 +162,7 @@ class Gate final : public Device, public WordRegisters {
   u32 base_;
   u64 size_;
   unsigned bit_;
-  std::function<void()> changed_;
+  std::function<void()> changed_, owner_changed_;
   u32 control_ = kAutoIncrement, index_ = 0, enable_ = 1;
   u32 status_ = 0, refused_address_ = 0, refused_ = 0;  // 1: something was refused; the first
   std::vector<u32> lut_;
@@ -187,6 +195,7 @@ class Sse final : public Device, public WordRegisters, public SecurityMap {
   void add_gate(Gate* gate) {
     gates_.push_back(gate);
     gate->on_interrupt([this] { lines_.gates.set(gates_status() != 0); });
+    gate->on_owner([this] { tell_cpus(); });
   }
   MmioHandler* nothing() { return &nothing_; }
   MmioHandler* non_secure_half() { return &non_secure_; }
@@ -215,10 +224,12 @@ class Sse final : public Device, public WordRegisters, public SecurityMap {
     words_.fill(0);
     non_secure_words_.fill(0);
     update_ports_line();
+    tell_cpus();
   }
   void state(Archive& ar) override {
     ar.field("words", words_);
     ar.field("non_secure_words", non_secure_words_);
+    tell_cpus();
   }
 
   void write_word(u32 at, u32 value) override {
@@ -233,6 +244,7 @@ class Sse final : public Device, public WordRegisters, public SecurityMap {
         words_[at / 4] = value;
     }
     machine_.flush_translations();
+    tell_cpus();
   }
 
   Attributes attributes(u32 address) const override {
@@ -258,11 +270,15 @@ class Sse final : public Device, public WordRegisters, public SecurityMap {
       if (!gate->allows(at, secure)) return false;
     const Port* port = port_at(at);
     if (port == nullptr) return true;
-    const bool non_secure = (words_[port->offset / 4] >> port->bit & 1) != 0;
+    const bool non_secure = this->non_secure(*port);
     if (non_secure != (secure == kNonSecure)) return false;
     if (privileged || port->offset == 0) return true;
     const auto& words = non_secure ? non_secure_words_ : words_;
     return (words[(port->offset + kUnprivileged) / 4] >> port->bit & 1) != 0;
+  }
+  bool watches_secure() const override {
+    return std::any_of(gates_.begin(), gates_.end(), [](const Gate* gate) { return !gate->all_secure(); }) ||
+           std::any_of(ports_.begin(), ports_.end(), [this](const Port& port) { return non_secure(port); });
   }
   std::optional<GuestAddr> refuse(u32 address, u32 secure, bool) override {
     const GuestAddr at = physical(address);
@@ -336,6 +352,17 @@ class Sse final : public Device, public WordRegisters, public SecurityMap {
     u32 status = 0;
     for (const Gate* gate : gates_) status |= u32{gate->interrupting()} << gate->bit();
     return status;
+  }
+  bool non_secure(const Port& port) const { return (words_[port.offset / 4] >> port.bit & 1) != 0; }
+  void tell_cpus() {
+    const u32 gated = watches_secure() ? 1 : 0;
+    for (unsigned i = 0; i < machine_.vcpu_count(); ++i) {
+      Vcpu& vcpu = machine_.vcpu(i);
+      ArmState& s = vcpu.state<ArmState>();
+      if (s.gated == gated) continue;
+      s.gated = gated;
+      vcpu.request_exit();  // its code is translated for the other case
+    }
   }
   const Port* port_at(GuestAddr at) const {
     for (const Port& port : ports_)

@@ -77,7 +77,8 @@ struct ArmState : CpuHeader {
   u32 lockup;           // 0 or 1
   u32 has_security;     // the CPU has the security extension
   u32 fpscr_mask;       // FPSCR's control bits that the CPU has
-  u32 gated;            // the board has its say about Secure accesses too: none is flat
+  u32 gated;            // the board refuses some of Secure code's accesses (SecurityMap::watches_secure())
+  u32 shadowed;         // it was reset into memory's second addresses: flat accesses are slow there
   u32 priority_mask;    // the implemented bits of priorities
   Bank banks[2];
   // The system control block, as far as it is not banked.

@@ -128,6 +128,33 @@ static void timers(void) {
 }
 #endif
 
+// With the SAU off all of Secure code's transactions are Secure, and kept back from what is the other state's.
+static void before_attribution(void) {
+  const u32 memory = kMemory + 0x10001008;
+  store(memory, 55);
+  say("mine ", load(memory));
+  REG(kGate) |= 1 << 4;
+  REG(kGate + 0x18) = 0;
+  REG(kGate + 0x1c) = ~0u;
+  say("given away ", load(memory));
+  store(memory, 56);
+  REG(kGate + 0x18) = 0;
+  REG(kGate + 0x1c) = 0;
+  REG(kGate) &= ~(1u << 4);
+  say("faults ", faults);
+  faults = 0;
+  say("back ", load(memory));
+  store(kTextSecure + 0x10, 161);
+  REG(kControl + kPorts) = 1 << kTextBit;
+  say("port given away ", load(kTextSecure + 0x10));
+  REG(kControl + kPorts) = 0;
+  say("back ", load(kTextSecure + 0x10));
+  say("second address ", load(kMemory + 0x1008));
+  REG(kGate + 0x24) = 1;
+  REG(kControl + 0x24) = ~0u;
+  REG(0xe000e280) = ~0u;
+}
+
 // Secure code makes Non-secure transactions where the SAU says that the memory is the Non-secure state's.
 static void refusals(void) {
   REG(0xe000edd8) = 0;
@@ -173,6 +200,7 @@ void reset(void) {
   for (u32 i = 0; i < 64; ++i) seen[i] = 0;
   faults = 0;
   REG(0xe000ed24) |= 1 << 17;
+  before_attribution();
   REG(0xe000e100) = 1u << 3 | 1u << 4 | 1u << 5 | 1u << 9 | 1u << 10 | 1u << 27;
 #ifdef SSE300
   timers();
