@@ -38,6 +38,7 @@ std::vector<std::string> part_command(const AnalyzeText& text) {
   if (!text.engine.engine.empty()) words.insert(words.end(), {"--engine", text.engine.engine});
   if (!text.engine.code_cache.empty()) words.insert(words.end(), {"--code-cache", text.engine.code_cache});
   if (!text.engine.cpu_host.empty()) words.insert(words.end(), {"--cpu-host", text.engine.cpu_host});
+  if (!text.engine.chaos_seed.empty()) words.insert(words.end(), {"--chaos-seed", text.engine.chaos_seed});
   return words;
 }
 
@@ -64,7 +65,8 @@ int run_analyze(const AnalyzeText& text) {
   if (jobs > 1 && alone == nullptr)
     result = plugins::analyze_in_parts(text.path, *host,
                                        {options, static_cast<unsigned>(jobs), part_command(text), log.fd(),
-                                        [&log](int problem) { log.note_lost(problem); }});
+                                        [&log](int problem) { log.note_lost(problem); },
+                                        [&log](const std::string& line) { log.line(line); }});
   else
     result = plugins::analyze(text.path, *host, options);
   status.clear();

@@ -125,8 +125,10 @@ Bytes PartRunner::run(const Part& part) {
   last_to_ = part.to;
   // Empty if the next beginning of a block after its own beginning lies behind its end.
   const bool empty = player_->icount() > part.to;
-  if (!empty && run_to(*player_, std::min(part.to, player_->end_icount()), &host_, options_) && !part.last)
-    go_to_block(*player_, &host_);
+  const Icount end = player_->end_icount();
+  const bool went = !empty && run_to(*player_, std::min(part.to, end), &host_, options_);
+  if (went && !part.last) go_to_block(*player_, &host_);
+  if (part.last && part.to >= end && !host_.ended() && player_->reader().end()) player_->check_end();
   return host_.save();
 }
 

@@ -72,7 +72,7 @@ void on_crash(int signal, siginfo_t* info, void* context) {
   if (host != nullptr) {
     if (const Plugin* plugin = plugin_of(*host, *static_cast<const ucontext_t*>(context))) {
       say({"hindcast: plugin '", plugin->name().c_str(), "' crashed: ", signal_name(signal),
-           "; a recording ends at what had reached the disk, as if its recorder had been killed"});
+           "; what is being recorded ends at what had reached the disk, as if the recorder had been killed"});
       if (host->on_machine_thread()) host->flush_output();
       ::_exit(kFailed);
     }

@@ -22,6 +22,15 @@ PluginHost::PluginHost(HostSetup setup)
   for (const PluginSpec& spec : setup_.plugins) plugins_.push_back(std::make_unique<Plugin>(spec, ++made_));
   current_ = this;
   watch_for_crashes();
+  try {
+    for (const auto& plugin : plugins_) {
+      call(*plugin, nullptr, Permission::None, [&] { plugin->ask_segments(); });
+      refuse_ended(*plugin);
+    }
+  } catch (...) {
+    current_ = nullptr;
+    throw;
+  }
 }
 
 PluginHost::~PluginHost() {
@@ -110,6 +119,13 @@ void PluginHost::output(std::string_view text) {
     setup_.output(text);
 }
 
+void PluginHost::refuse_ended(const Plugin& plugin) {
+  if (!message_.empty()) throw Fatal(std::exchange(message_, {}));
+  if (ended())
+    throw Fatal(fmt::format("plugin '{}' ended the command while it was loaded, with status {}",
+                            plugin.name(), *exit_status_));
+}
+
 void PluginHost::install(Plugin& plugin) {
   const RunFacts facts{machine_->arch().name(), vcpu_count_};
   int result = 0;
@@ -117,10 +133,7 @@ void PluginHost::install(Plugin& plugin) {
   said_ = &said;
   call(plugin, &machine_->vcpu(0), Permission::None, [&] { result = plugin.install(facts); });
   said_ = nullptr;
-  if (!message_.empty()) throw Fatal(std::exchange(message_, {}));
-  if (ended())
-    throw Fatal(fmt::format("plugin '{}' ended the command while it was loaded, with status {}",
-                            plugin.name(), *exit_status_));
+  refuse_ended(plugin);
   if (result == 0) {
     if (!said.empty() && !part_) setup_.output(said);
     return;

@@ -159,6 +159,8 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   void for_all(Event event, Vcpu& vcpu);
   Foresight::Interface interface();
   void install(Plugin& plugin);
+  /// Fatal if it has ended the command, or asked for nonsense, while it was loaded.
+  void refuse_ended(const Plugin& plugin);
   void observe();
   void stop_observing();
   void announce_begin();

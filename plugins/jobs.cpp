@@ -86,7 +86,7 @@ class Parts {
       start_some();
       parts_.front().process->give_turn();
       wait();
-      while (!parts_.empty() && is_over(parts_.front())) finish_first();
+      while (!over_ && !parts_.empty() && is_over(parts_.front())) finish_first();
       report_progress();
     }
     if (!over_) end_processes();
@@ -179,7 +179,7 @@ class Parts {
     text_ += state.text;
     if (state.ended) {
       host_.set_ended(*state.ended);
-      over_ = true;  // what comes behind it has never been run
+      over_ = true;  // what comes behind it counts for nothing
     }
     parts_.pop_front();
     if (process->ended()) {
@@ -233,7 +233,10 @@ AnalyzeResult analyze_in_parts(const std::string& path, PluginHost& host, const 
   const Icount from = player.empty() ? 0 : std::max(options.analyze.from, player.icount());
   const Icount to = player.empty() ? 0 : std::min(options.analyze.to, player.end_icount());
   // With several vCPUs no place is one where all of them begin a block.
-  if (player.empty() || to <= from || to - from < 2 * kLeast || player.machine().vcpu_count() > 1)
+  const bool several = player.machine().vcpu_count() > 1;
+  if (several && options.say)
+    options.say("a machine with several vCPUs is not divided: one job runs everything");
+  if (player.empty() || to <= from || to - from < 2 * kLeast || several)
     return analyze(path, host, options.analyze);
   host.set_limited(options.analyze.to < player.end_icount());
   AnalyzeResult result;

@@ -15,6 +15,8 @@ struct JobsOptions {
   int output = 2;
   /// Some of it could not be written: the errno.
   std::function<void(int)> lost;
+  /// A line for the user.
+  std::function<void(const std::string&)> say;
 };
 
 /// The same result, and the same text, as analyze(). All plugins must be able to take part

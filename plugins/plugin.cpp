@@ -110,9 +110,12 @@ Plugin::Plugin(PluginSpec spec, unsigned number)
   find_changes();
   for (std::string& option : spec_.options) argv_.push_back(option.data());
   argv_.push_back(nullptr);
-  const bool possible = segments_ == nullptr || segments_->possible == nullptr ||
-                        segments_->possible(static_cast<int>(argv_.size()) - 1, argv_.data());
-  if (!possible) segments_ = nullptr;
+}
+
+void Plugin::ask_segments() {
+  if (segments_ != nullptr && segments_->possible != nullptr &&
+      !segments_->possible(static_cast<int>(argv_.size()) - 1, argv_.data()))
+    segments_ = nullptr;
 }
 
 bool Plugin::can_begin_again() const {

@@ -76,6 +76,8 @@ class Plugin {
 
   /// What it exports for analyses in parts (hindcast-plugin.h); null: it cannot take part with its options.
   const hindcast_plugin_segments* segments() const { return segments_; }
+  /// Asks the plugin whether it can share an analysis with these options; if not, it has no segments().
+  void ask_segments();
   /// Whether it can run several parts in one process, one after the other.
   bool can_begin_again() const;
   void begin_again() const;

@@ -61,6 +61,59 @@ class Processes : public Plugins {
   std::string image_;
 };
 
+/// The run is over where a plugin ends it in one process too: parts behind that place count for nothing,
+/// however far they are.
+TEST_F(Processes, WhereAPluginEndsTheRunItIsOver) {
+  const std::string rec = recorded("9000000"), plugin = loaded("ends");
+  const Outcome one = hindcast({"analyze", "-p", plugin, rec});
+  EXPECT_EQ(one.status, 7) << one.describe();
+  for (int round = 0; round < 5; ++round) {
+    const Outcome several = hindcast({"analyze", "-p", plugin, "--jobs", "5", rec});
+    EXPECT_EQ(several.status, 7) << several.describe();
+    EXPECT_EQ(several.err, one.err);
+  }
+}
+
+TEST_F(Processes, APluginMayGoWrongWhenAskedWhetherItCanShare) {
+  const std::string rec = recorded("1000"), plugin = loaded("ends");
+  const std::pair<const char*, const char*> cases[] = {
+      {"crash", "crashed: a memory fault (SIGSEGV)"},
+      {"exit", "ended the command while it was loaded, with status 3"},
+  };
+  for (const auto& [how, says] : cases) {
+    const Outcome outcome = hindcast({"analyze", "-p", plugin + ",possible=" + how, rec});
+    EXPECT_EQ(outcome.status, 125) << outcome.describe();
+    EXPECT_NE(outcome.err.find(says), std::string::npos) << outcome.describe();
+  }
+}
+
+TEST_F(Processes, SeveralVcpusAreNotDivided) {
+  recorded("1000");
+  const std::string rec = folder / "two";
+  EXPECT_EQ(hindcast({"record", "--max-icount", "3000000", "--smp", "2", "-o", rec, image_}).status, 124);
+  const std::string one = hindcast({"analyze", "-p", "insn", rec}).err;
+  EXPECT_EQ(hindcast({"analyze", "-p", "insn", "--jobs", "2", rec}).err,
+            "hindcast: a machine with several vCPUs is not divided: one job runs everything\n" + one);
+}
+
+/// A command that was ended while it waited has left its socket.
+TEST_F(Processes, ADeadSocketIsTakenOver) {
+  recorded("1000");
+  const std::string plugin = "lockstep,sockpath=" + (folder / "socket");
+  Process first({"run", "-p", plugin, "--max-icount", "1000", image_});
+  ASSERT_TRUE(soon([&] { return std::filesystem::exists(folder / "socket"); }));
+  ::usleep(100'000);
+  first.signal(SIGKILL);
+  first.finish();
+  EXPECT_TRUE(std::filesystem::exists(folder / "socket"));
+  Process second({"run", "-p", plugin, "--max-icount", "1000", image_}),
+      third({"run", "-p", plugin, "--max-icount", "1000", image_});
+  for (Process* process : {&second, &third}) {
+    const Outcome outcome = process->finish();
+    EXPECT_NE(outcome.err.find("No divergence :-)"), std::string::npos) << outcome.describe();
+  }
+}
+
 /// Nobody reads the text: the first part cannot write on, the second is done and waits for its turn.
 TEST_F(Processes, APartThatIsKilledIsReported) {
   const std::string rec = recorded("2500000");
