@@ -169,6 +169,13 @@ class Architecture {
     *physical = translation.physical;
     return translation.ok;
   }
+  /// For a user: how the vCPU's page tables translate `va`, a line for each entry on the way. Empty: this
+  /// architecture has none.
+  virtual std::string describe_translation(Vcpu& vcpu, GuestAddr va) const {
+    (void)vcpu;
+    (void)va;
+    return {};
+  }
 };
 
 }  // namespace hindcast

@@ -24,6 +24,7 @@ constexpr const char* kHelp =
     "checkpoint               remember this position;  checkpoint list: those remembered\n"
     "branch [FOLDER]          go on from here in a live run, recorded into FOLDER; what is recorded stays\n"
     "device [NAME]            the memory and devices of the board\n"
+    "page ADDR                how the page tables translate an address: each entry on the way\n"
     "registers [NAME]         what the --svd file calls registers: peripherals, or one peripheral's, with "
     "values\n"
     "physical [on | off]      whether gdb's addresses of memory are physical ones\n"
@@ -89,6 +90,7 @@ std::string Monitor::run(std::string_view line, unsigned vcpu) try {
   if (words[0] == "branch") return branch(first);
   if (words[0] == "device") return devices(first);
   if (words[0] == "registers") return register_view(navigator_.machine(), first);
+  if (words[0] == "page") return page(first, vcpu);
   if (words[0] == "physical") return physical(first);
   if (words[0] == "plugin") return plugin(words);
   return fmt::format("'{}' is no monitor command; see monitor help\n", printable(words[0]));
@@ -228,6 +230,13 @@ std::string Monitor::plugin(const std::vector<std::string>& words) {
     return plugins_->unload(static_cast<unsigned>(number));
   }
   return "plugin load NAME[,OPTION=VALUE...], plugin unload N, or plugin list\n";
+}
+
+std::string Monitor::page(const std::string& address, unsigned vcpu) {
+  if (address.empty()) return "page ADDR\n";
+  Machine& machine = navigator_.machine();
+  const std::string text = machine.arch().describe_translation(machine.vcpu(vcpu), parse_number(address));
+  return text.empty() ? "this CPU has no page tables\n" : text;
 }
 
 std::string Monitor::physical(const std::string& word) {

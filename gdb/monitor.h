@@ -37,6 +37,7 @@ class Monitor {
   std::string checkpoint(const std::vector<std::string>& words);
   std::string branch(const std::string& folder);
   std::string devices(const std::string& name);
+  std::string page(const std::string& address, unsigned vcpu);
   std::string physical(const std::string& word);
   std::string plugin(const std::vector<std::string>& words);
   std::string where(Icount icount) const;

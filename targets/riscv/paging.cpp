@@ -8,31 +8,6 @@
 namespace hindcast::riscv {
 namespace {
 
-namespace pte {
-constexpr u64 kValid = 1, kRead = 2, kWrite = 4, kExecute = 8, kUser = 16, kAccessed = 64, kDirty = 128;
-constexpr unsigned kPpnShift = 10;
-constexpr u64 kPpnMask64 = (u64{1} << 44) - 1;
-constexpr u64 kNapot = u64{1} << 63;
-constexpr unsigned kMemoryTypeShift = 61;
-constexpr u64 kMemoryType = u64{3} << kMemoryTypeShift;
-constexpr u64 kReserved64 = (u64{1} << kMemoryTypeShift) - (u64{1} << 54);
-}  // namespace pte
-
-constexpr unsigned kPageBits = 12;
-
-/// The shape of a mode's tables.
-struct Scheme {
-  unsigned levels, index_bits, entry_size, address_bits;
-};
-constexpr Scheme scheme_of(u64 mode) {
-  switch (mode) {
-    case satp::kSv32: return {2, 10, 4, 32};
-    case satp::kSv48: return {4, 9, 8, 48};
-    case satp::kSv57: return {5, 9, 8, 57};
-    default: return {3, 9, 8, 39};
-  }
-}
-
 /// The upper bits of a virtual address repeat the highest one that is translated.
 bool canonical(GuestAddr va, unsigned bits) {
   const i64 top = static_cast<i64>(va) >> (bits - 1);
@@ -59,7 +34,6 @@ class Walker {
   bool pmp_allows(GuestAddr pa, u8 wanted) const;
   bool read_entry(GuestAddr pa, unsigned level, u64& entry) const;
   bool permitted(u64 entry) const;
-  bool well_formed(u64 entry, bool leaf) const;
   Walk leaf(GuestAddr at, u64 entry, unsigned level);
 
   const RiscvArch& arch_;
@@ -110,22 +84,11 @@ bool Walker::permitted(u64 entry) const {
   return false;
 }
 
-/// Whether the bits above the page number mean something here. What memory type they name makes no
-/// difference.
-bool Walker::well_formed(u64 entry, bool leaf) const {
-  if (scheme_.entry_size == 4) return true;
-  u64 reserved = pte::kReserved64;
-  if (!leaf || !arch_.features().has(ext::Svnapot)) reserved |= pte::kNapot;
-  if (!leaf || (s_.menvcfg & envcfg::kPbmte) == 0) reserved |= pte::kMemoryType;
-  return (entry & reserved) == 0 && (entry & pte::kMemoryType) != pte::kMemoryType;
-}
-
 Walk Walker::leaf(GuestAddr at, u64 entry, unsigned level) {
   u64 ppn = scheme_.entry_size == 4 ? entry >> pte::kPpnShift : entry >> pte::kPpnShift & pte::kPpnMask64;
   if (scheme_.entry_size == 8 && (entry & pte::kNapot) != 0) {
-    // Sixteen pages by one entry that each of them has; other sizes are reserved.
-    if (level != 0 || (ppn & 15) != 8) return denied();
-    ppn = (ppn & ~u64{15}) | (va_ >> kPageBits & 15);
+    if (!pte::napot_exists(level, ppn)) return denied();
+    ppn = pte::napot_page(ppn, va_);
   }
   const unsigned shift = level * scheme_.index_bits;
   const u64 inside = (u64{1} << shift) - 1;  // page numbers within the superpage
@@ -155,7 +118,7 @@ Walk Walker::run() {
     constexpr u64 kRights = pte::kRead | pte::kWrite | pte::kExecute;
     const u64 rights = entry & kRights;
     if ((entry & pte::kValid) == 0 || (rights & (pte::kRead | pte::kWrite)) == pte::kWrite) return denied();
-    if (!well_formed(entry, rights != 0)) return denied();
+    if (!pte::well_formed(arch_, s_, entry, rights != 0)) return denied();
     if (rights != 0) return leaf(at, entry, level);
     if ((entry & (pte::kUser | pte::kAccessed | pte::kDirty)) != 0) return denied();
     table = (entry >> pte::kPpnShift & pte::kPpnMask64) << kPageBits;
@@ -164,6 +127,14 @@ Walk Walker::run() {
 }
 
 }  // namespace
+
+bool pte::well_formed(const RiscvArch& arch, const RiscvState& s, u64 entry, bool leaf) {
+  if (arch.xlen() == 32) return true;
+  u64 reserved = kReserved64;
+  if (!leaf || !arch.features().has(ext::Svnapot)) reserved |= kNapot;
+  if (!leaf || (s.menvcfg & envcfg::kPbmte) == 0) reserved |= kMemoryType;
+  return (entry & reserved) == 0 && (entry & kMemoryType) != kMemoryType;
+}
 
 u64 satp::mode(const RiscvArch& arch, u64 satp) { return arch.xlen() == 32 ? satp >> 31 & 1 : satp >> 60; }
 

@@ -87,6 +87,7 @@ class RiscvArch final : public Architecture {
   bool gdb_watch_traps_before() const override { return true; }
   /// As loads see it, but for permissions: those of pages and PMP are not a debugger's concern.
   bool debug_translate(Vcpu& vcpu, GuestAddr va, GuestAddr* physical) const override;
+  std::string describe_translation(Vcpu& vcpu, GuestAddr address) const override;
 
  private:
   void build_registers();

@@ -1,4 +1,5 @@
 // Address translation: every mode, every level, every way to fail; supervisor mode's traps.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "targets/riscv/paging.h"
@@ -58,6 +59,79 @@ struct Tables {
 };
 
 u64 fault_of(Access access) { return access == Access::Read ? 13 : access == Access::Write ? 15 : 12; }
+
+TEST(Paging, ToldToAUser) {
+  const Mode& sv39 = kModes[1];
+  Tables t(sv39);
+  const GuestAddr va = 0x1234'5678;
+  t.map(va, kCode, kAll);
+  const auto told = [&](GuestAddr at) { return t.m.arch->describe_translation(t.m.vcpu(), at); };
+  EXPECT_EQ(told(va),
+            fmt::format("Sv39, satp {:#x}, root table at {:#x}; loads and stores now are those of "
+                        "supervisor mode\n"
+                        "level 2: entry 0 at {:#x} is {:#x}: table at {:#x}\n"
+                        "level 1: entry 145 at {:#x} is {:#x}: table at {:#x}\n"
+                        "level 0: entry 325 at {:#x} is {:#x}: page of 4 KiB at {:#x}, rwx "
+                        "supervisor accessed dirty\n"
+                        "0x12345678 is at {:#x} in physical memory: {}\n",
+                        t.m.state().satp, kRoot, t.place(va, 2), t.get(t.place(va, 2)), t.table(1),
+                        t.place(va, 1), t.get(t.place(va, 1)), t.table(0), t.place(va, 0),
+                        t.get(t.place(va, 0)), kCode, kCode + 0x678, t.m.machine.memory().name_at(kCode)));
+  t.put(t.place(va, 1), 0);
+  EXPECT_TRUE(told(va).ends_with(": not valid\n0x12345678 is not mapped\n")) << told(va);
+  EXPECT_TRUE(told(u64{1} << 40).ends_with("0x10000000000 is no address of 39 bits\n"));
+  t.map(va, kCode + 0x1000, kAll, 1);
+  EXPECT_TRUE(told(va).ends_with("page fault\n")) << told(va);
+  t.m.state().satp = 0;
+  EXPECT_EQ(told(va), "no paging: satp's mode is Bare\n");
+}
+
+TEST(Paging, ExtensionsToldToAUser) {
+  constexpr u64 kNapot = u64{1} << 63, kNonCacheable = u64{1} << 61, kIo = u64{2} << 61;
+  Tables t(kModes[1], false, "rv64,pmp=off,svnapot=on,svpbmt=on");
+  const GuestAddr va = 0x1234'5678;
+  const auto told = [&] { return t.m.arch->describe_translation(t.m.vcpu(), va); };
+  const auto has = [&](const std::string& text) { return told().find(text) != std::string::npos; };
+  const auto agrees = [&] {
+    GuestAddr physical = 0;
+    return t.m.arch->debug_translate(t.m.vcpu(), va, &physical) &&
+           has(fmt::format("0x12345678 is at {:#x} in physical memory", physical));
+  };
+  // Sixteen pages: the lowest four bits of the page number say so, and which one it is comes from the
+  // address.
+  t.map(va, (kCode & ~u64{0xffff}) + 0x8000, kAll | kNapot);
+  EXPECT_TRUE(has(fmt::format("page of 64 KiB (Svnapot) at {:#x}, rwx supervisor accessed dirty\n",
+                              kCode & ~u64{0xffff})))
+      << told();
+  EXPECT_TRUE(agrees()) << told();
+  t.map(va, (kCode & ~u64{0xffff}) + 0x4000, kAll | kNapot);
+  EXPECT_TRUE(told().ends_with("sixteen pages (Svnapot) of a reserved form: page fault\n")) << told();
+
+  t.map(va, kCode, kAll | kIo);
+  EXPECT_TRUE(told().ends_with("reserved bits are set: page fault\n")) << told();
+  t.m.state().menvcfg |= riscv::envcfg::kPbmte;
+  EXPECT_TRUE(has("rwx supervisor accessed dirty, memory type IO\n")) << told();
+  EXPECT_TRUE(agrees()) << told();
+  t.map(va, kCode, kAll | kNonCacheable);
+  EXPECT_TRUE(has("dirty, memory type NC\n")) << told();
+  t.map(va, kCode, kAll | kIo | kNonCacheable);
+  EXPECT_TRUE(told().ends_with("reserved bits are set: page fault\n")) << told();
+}
+
+TEST(Paging, ReservedEntriesToldToAUser) {
+  Tables t(kModes[1]);
+  const GuestAddr va = 0x1234'5678;
+  const auto told = [&] { return t.m.arch->describe_translation(t.m.vcpu(), va); };
+  t.map(va, kCode, kV | riscv::pte::kWrite);
+  EXPECT_TRUE(told().ends_with("writable but not readable: page fault\n")) << told();
+  t.map(va, kCode, kAll);
+  t.put(t.place(va, 1), t.get(t.place(va, 1)) | riscv::pte::kUser);
+  EXPECT_TRUE(told().ends_with("a table with rights of a page: page fault\n")) << told();
+  t.put(t.place(va, 1), u64{0x123'4567'89ab} << 10 | kV);
+  EXPECT_TRUE(told().find("level 0: no memory at 0x123456789ab") != std::string::npos) << told();
+  t.map(va, t.table(0), kV);  // the last level has one more table
+  EXPECT_TRUE(told().ends_with("the last level has no page: page fault\n")) << told();
+}
 
 TEST(Paging, LeavesAtEveryLevel) {
   for (const Mode& mode : kModes) {
