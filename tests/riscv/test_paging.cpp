@@ -342,7 +342,9 @@ TEST_P(Supervisor, WhatMachineModeTraps) {
       m.put(kCode, {c.insn});
       m.run(1);
       EXPECT_EQ(s.pc == kCode + 0x4000, trapped) << std::hex << c.insn;
-      if (trapped) EXPECT_EQ(s.mtval, c.insn);
+      if (trapped) {
+        EXPECT_EQ(s.mtval, c.insn);
+      }
     }
   }
 }
