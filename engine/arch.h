@@ -154,6 +154,8 @@ class Architecture {
   virtual bool wakes(const Vcpu& vcpu) const = 0;
   /// For people, behind "the guest ": what a halted vCPU that nothing can wake does.
   virtual std::string why_halted(const Vcpu& vcpu) const { return (void)vcpu, "waits for ever"; }
+  /// One of Vcpu::deadlines() has been reached; whoever answers sets later ones, or none.
+  virtual void on_deadline(Vcpu& vcpu) const { (void)vcpu; }
   /// Another vCPU is about to run (reservations of load-linked/store-conditional pairs end).
   virtual void on_switch(Vcpu& vcpu) const { (void)vcpu; }
 

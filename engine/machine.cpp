@@ -110,6 +110,7 @@ StopReason Machine::run(Icount limit, bool stop_here) {
     Instrumented* const observed = executor_->instrumented();
     changed_here = observed != nullptr && (clock_.next_deadline() <= clock_.now() || current().halted_);
     clock_.fire_due();
+    changed_here |= answer_deadlines();
     if (exit_code_ || reset_requested_) continue;
     if (observed != nullptr) note_idle();
     if (!pick_runnable()) return StopReason::Idle;
@@ -130,6 +131,9 @@ StopReason Machine::run(Icount limit, bool stop_here) {
     if (change_requested_) return StopReason::Change;
     Icount end = std::min(limit, clock_.icount_of(clock_.next_deadline()));
     if (vcpu_count() > 1) end = std::min(end, quantum_end_);
+    for (const auto& v : vcpus_) end = std::min(end, v->deadlines_.icount);
+    if (const u64 own = vcpu.deadlines_.executed; own != kNever)
+      end = std::min(end, clock_.icount() + (own - vcpu.executed_base_));
     executor_->run(vcpu, end - clock_.icount());
     if (at_breakpoint_) {
       at_breakpoint_ = false;
@@ -137,6 +141,16 @@ StopReason Machine::run(Icount limit, bool stop_here) {
     }
     if (memory_.watch_hit()) return StopReason::Watchpoint;
   }
+}
+
+bool Machine::answer_deadlines() {
+  bool any = false;
+  for (auto& v : vcpus_) {
+    if (clock_.icount() < v->deadlines_.icount && v->executed_base_ < v->deadlines_.executed) continue;
+    arch_.on_deadline(*v);
+    any = true;
+  }
+  return any;
 }
 
 void Machine::warp_to(VirtualNs when) {

@@ -194,6 +194,8 @@ class Machine {
   bool pick_runnable();
   void wake(Vcpu& vcpu);
   void note_idle();
+  /// Calls Architecture::on_deadline() where one has been reached; true if it did.
+  bool answer_deadlines();
 
   const Architecture& arch_;
   MachineOptions options_;

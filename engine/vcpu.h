@@ -87,6 +87,17 @@ class Vcpu final : public IrqSink {
   /// translated stays; whether it may still run is the context's to say.
   void protection_changed() { ++protection_generation_; }
   u64 protection_generation() const { return protection_generation_; }
+  /// When Architecture::on_deadline() is wanted: what it brings about is a function of the state, so
+  /// deadlines are none themselves; who loads a state sets them again.
+  struct Deadlines {
+    Icount icount = kNever;  // global
+    u64 executed = kNever;   // own attempts
+  };
+  const Deadlines& deadlines() const { return deadlines_; }
+  void set_deadlines(const Deadlines& deadlines) {
+    deadlines_ = deadlines;
+    request_exit();  // the current slice may go beyond them
+  }
   /// Waits for a deferred answer; unpark() is called by whoever receives it.
   void park() {
     parked_ = true;
@@ -118,6 +129,7 @@ class Vcpu final : public IrqSink {
   bool parked_ = false;
   bool idle_noted_ = false;  // the observer knows that it waits
   u64 protection_generation_ = 0;
+  Deadlines deadlines_;
   GuestFault fault_;
   std::exception_ptr host_error_;
   bool running_ = false;    // inside Executor::run

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/softfloat/fp.h"
+#include "targets/riscv/hpm.h"
 #include "targets/riscv/paging.h"
 #include "targets/riscv/pmp.h"
 #include "targets/riscv/supervisor_timer.h"
@@ -129,23 +130,30 @@ void write_mepc(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
 u64 read_mhartid(const RiscvArch&, const Vcpu& vcpu, unsigned) { return vcpu.index(); }
 
 /// Of interrupts, by what the CPU has.
-u64 mie_mask(const RiscvArch& arch) {
-  return irq::kMachineLines | (arch.features().has(ext::S) ? irq::kSupervisorAll : 0);
+u64 overflow_irq(const RiscvArch& arch) {
+  return arch.features().has(ext::Sscofpmf) ? u64{1} << irq::kCounterOverflow : 0;
 }
+u64 delegable_irqs(const RiscvArch& arch) {
+  if (!arch.features().has(ext::S)) return 0;
+  return irq::kSupervisorAll | overflow_irq(arch);
+}
+u64 mie_mask(const RiscvArch& arch) { return irq::kMachineLines | delegable_irqs(arch) | overflow_irq(arch); }
 void write_mie(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   state_of(vcpu).mie = value & mie_mask(arch);
 }
 u64 read_mip(const RiscvArch&, const Vcpu& vcpu, unsigned) { return pending_of(state_of(vcpu)); }
-/// Software raises supervisor mode's interrupts; the others are levels of lines.
+/// Software raises supervisor mode's interrupts and takes back that of a counter; the others are levels of
+/// lines.
 void write_mip(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
-  if (!arch.features().has(ext::S)) return;
   RiscvState& s = state_of(vcpu);
-  u64 mask = irq::kSupervisorAll;
+  u64 mask = delegable_irqs(arch) | overflow_irq(arch);
   if ((s.menvcfg & envcfg::kStce) != 0) mask &= ~(u64{1} << irq::kSupervisorTimer);  // stimecmp's alone
   s.mip = (s.mip & ~mask) | (value & mask);
 }
 constexpr auto write_medeleg = write_masked<&RiscvState::medeleg, cause::kDelegable>;
-constexpr auto write_mideleg = write_masked<&RiscvState::mideleg, irq::kSupervisorAll>;
+void write_mideleg(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  state_of(vcpu).mideleg = value & delegable_irqs(arch);
+}
 constexpr auto write_mscratch = write_masked<&RiscvState::mscratch, ~u64{0}>;
 constexpr auto write_mcause = write_masked<&RiscvState::mcause, ~u64{0}>;
 constexpr auto write_mtval = write_masked<&RiscvState::mtval, ~u64{0}>;
@@ -174,7 +182,7 @@ u64 read_sip(const RiscvArch&, const Vcpu& vcpu, unsigned) {
 }
 void write_sip(const RiscvArch&, Vcpu& vcpu, unsigned, u64 value) {
   RiscvState& s = state_of(vcpu);
-  const u64 mine = s.mideleg & u64{1} << irq::kSupervisorSoftware;
+  const u64 mine = s.mideleg & (u64{1} << irq::kSupervisorSoftware | u64{1} << irq::kCounterOverflow);
   s.mip = (s.mip & ~mine) | (value & mine);
 }
 void write_stvec(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
@@ -299,11 +307,12 @@ bool keep_legal(const RiscvArch& arch, RiscvState& s) {
   keep(s.mie, mie_mask(arch));
   keep(s.mip, mie_mask(arch));
   keep(s.mcounteren, kCounterEnable);
-  keep(s.mcountinhibit, kInhibitable);
+  keep(s.mcountinhibit, inhibitable(arch));
+  legal = hpm_keep_legal(arch, s) && legal;
   legal = keep_configuration(arch, s) && legal;
   const bool supervisor = arch.features().has(ext::S);
   keep(s.medeleg, supervisor ? cause::kDelegable : 0);
-  keep(s.mideleg, supervisor ? irq::kSupervisorAll : 0);
+  keep(s.mideleg, delegable_irqs(arch));
   keep(s.sepc, ~u64{arch.insn_alignment() - 1});
   if ((s.stvec & 3) >= 2) set(s.stvec, s.stvec & ~u64{3});
   keep(s.scounteren, kCounterEnable);

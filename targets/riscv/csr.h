@@ -80,6 +80,6 @@ void inhibit_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value
 u64 time_ticks(const Vcpu& vcpu);
 VirtualNs time_tick_ns(const Machine& machine);
 inline constexpr u64 kTimebaseHz = 10'000'000;
-inline constexpr u64 kInhibitable = 5;  // bits of mcountinhibit: mcycle, minstret
+inline constexpr u64 kInhibitable = 5;  // bits of mcountinhibit that all have: mcycle, minstret
 
 }  // namespace hindcast::riscv

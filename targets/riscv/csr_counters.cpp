@@ -5,6 +5,7 @@
 #include "engine/machine.h"
 #include "targets/devices/clint.h"
 #include "targets/riscv/csr.h"
+#include "targets/riscv/hpm.h"
 
 namespace hindcast::riscv {
 namespace {
@@ -65,14 +66,16 @@ u64 inhibit_read(const RiscvArch&, const Vcpu& vcpu, unsigned) {
   return vcpu.state<RiscvState>().mcountinhibit;
 }
 
-void inhibit_write(const RiscvArch&, Vcpu& vcpu, unsigned, u64 value) {
+void inhibit_write(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  const u32 counting = hpm_counting(arch, vcpu.state<RiscvState>());
   for (const unsigned which : {kCycle, kInstret}) {
     const bool before = inhibited(vcpu, which), after = (value >> which & 1) != 0;
     if (before == after) continue;
     const u64 base = base_after(vcpu, which);
     offset_of(vcpu, which) += after ? base : u64{0} - base;
   }
-  vcpu.state<RiscvState>().mcountinhibit = value & kInhibitable;
+  vcpu.state<RiscvState>().mcountinhibit = value & inhibitable(arch);
+  hpm_settle(arch, vcpu, counting);
 }
 
 }  // namespace hindcast::riscv

@@ -49,6 +49,7 @@ constexpr Feature kFeatures[] = {
     {"zacas", ext::Zacas, ext::A, false},
     {"zabha", ext::Zabha, ext::A, false},
     {"smepmp", ext::Smepmp, ext::Pmp, false},
+    {"sscofpmf", ext::Sscofpmf, ext::Zihpm, false},
     {"smstateen", ext::Smstateen, ext::U, false},
     {"zbkb", ext::Zbkb, 0, false},
     {"zbkc", ext::Zbkc, 0, false},

@@ -49,6 +49,7 @@ constexpr Part kParts[] = {
     {"_zkt", ext::Zkt},
     {"_smepmp", ext::Smepmp},
     {"_smstateen", ext::Smstateen},
+    {"_sscofpmf", ext::Sscofpmf},
     {"_sstc", ext::Sstc},
     {"_svade", ext::Svade},
     {"_svadu", ext::Svadu},

@@ -8,6 +8,7 @@
 #include "engine/registry.h"
 #include "targets/riscv/csr.h"
 #include "targets/riscv/emitter.h"
+#include "targets/riscv/hpm.h"
 #include "targets/riscv/paging.h"
 #include "targets/riscv/pmp.h"
 
@@ -179,6 +180,8 @@ void RiscvArch::reset(Vcpu& vcpu, GuestAddr entry) const {
   if (cpu_.has(ext::Svadu) && !cpu_.has(ext::Svade)) s.menvcfg |= envcfg::kAdue;
   s.mcycle_offset = u64{0} - vcpu.icount();
   s.minstret_offset = u64{0} - vcpu.executed();
+  for (HpmCounter& counter : s.hpm) counter.due = kNever;
+  vcpu.set_deadlines({});
   pmp_changed(vcpu);
 }
 
@@ -188,14 +191,18 @@ void RiscvArch::state(Vcpu& vcpu, Archive& ar) const {
   ar.field("minstret_offset", s.minstret_offset);
   ar.field("not_retired", s.not_retired);
   ar.field("supervisor_lines", s.supervisor_lines);
+  hpm_state(*this, s, ar);
   if (!ar.loading()) return;
   // The last of the vCPU's state; the registers were loaded before it.
   const bool legal = keep_legal(*this, s);
+  hpm_arm(*this, vcpu);
   pmp_changed(vcpu);
   if (!legal)
     throw Fatal("saved state: the registers of vCPU " + std::to_string(vcpu.index()) +
                 " hold what they cannot hold");
 }
+
+void RiscvArch::on_deadline(Vcpu& vcpu) const { hpm_check(*this, vcpu); }
 
 void RiscvArch::on_switch(Vcpu& vcpu) const { vcpu.state<RiscvState>().reservation_valid = 0; }
 

@@ -80,6 +80,7 @@ class RiscvArch final : public Architecture {
   bool interrupt_pending(const Vcpu& vcpu) const override;
   void enter_interrupt(Vcpu& vcpu) const override;
   bool wakes(const Vcpu& vcpu) const override;
+  void on_deadline(Vcpu& vcpu) const override;
   void on_switch(Vcpu& vcpu) const override;
 
   // Debuggers.

@@ -6,6 +6,14 @@ namespace hindcast::riscv {
 
 inline constexpr unsigned kPmpEntries = 16;
 
+/// Counters with a choice of event (hpm.h): mhpmcounter3 and on.
+inline constexpr unsigned kHpmCounters = 8;
+struct HpmCounter {
+  u64 event;   // mhpmevent#
+  u64 offset;  // value = base + offset while counting, = offset while not
+  u64 due;     // the base at which it overflows; kNever: not in sight
+};
+
 struct RiscvState : CpuHeader {
   u64 x[32];  // RV32: zero-extended
   u64 f[32];  // narrower values NaN-boxed, also where FLEN is 32
@@ -46,6 +54,7 @@ struct RiscvState : CpuHeader {
   u64 not_retired;  // attempts of this vCPU that retired nothing: traps and what they interrupted
   u64 pmpaddr[kPmpEntries];
   u8 pmpcfg[kPmpEntries];
+  HpmCounter hpm[kHpmCounters];
   // What pmp_summary() has found out about the entries, for user and machine mode. Not state.
   struct PmpSummary {
     u64 known;       // 0: not yet, or no longer
@@ -105,6 +114,7 @@ inline constexpr unsigned kSupervisorTimer = 5;
 inline constexpr unsigned kTimer = 7;
 inline constexpr unsigned kSupervisorExternal = 9;
 inline constexpr unsigned kExternal = 11;
+inline constexpr unsigned kCounterOverflow = 13;  // Sscofpmf
 inline constexpr u64 kMachineLines = u64{1} << kSoftware | u64{1} << kTimer | u64{1} << kExternal;
 inline constexpr u64 kSupervisorAll =
     u64{1} << kSupervisorSoftware | u64{1} << kSupervisorTimer | u64{1} << kSupervisorExternal;

@@ -3,6 +3,7 @@
 #include "targets/riscv/traps.h"
 
 #include "engine/machine.h"
+#include "targets/riscv/hpm.h"
 #include "targets/riscv/riscv.h"
 #include "targets/riscv/supervisor_timer.h"
 
@@ -66,7 +67,9 @@ void RiscvArch::enter_exception(Vcpu& vcpu, const GuestFault& fault) const {
   const bool again = s.pc == (s.mtvec & ~u64{3}) && s.pc == s.mepc && s.mcause == fault.cause &&
                      s.mtval == truncate(fault.value) && s.privilege == kMachine &&
                      (s.mstatus & kStack) == mstatus::kMpp;
+  const u32 counting = hpm_counting(*this, s);
   enter_trap(*this, s, fault.cause, fault.value, false);
+  hpm_settle(*this, vcpu, counting);
   if (again) vcpu.machine().note_stuck();
 }
 
@@ -105,11 +108,14 @@ bool RiscvArch::interrupt_pending(const Vcpu& vcpu) const {
 void RiscvArch::enter_interrupt(Vcpu& vcpu) const {
   RiscvState& s = vcpu.state<RiscvState>();
   const u64 pending = deliverable(s);
-  for (const unsigned line : {irq::kExternal, irq::kSoftware, irq::kTimer, irq::kSupervisorExternal,
-                              irq::kSupervisorSoftware, irq::kSupervisorTimer}) {  // by priority
+  for (const unsigned line :
+       {irq::kExternal, irq::kSoftware, irq::kTimer, irq::kSupervisorExternal, irq::kSupervisorSoftware,
+        irq::kSupervisorTimer, irq::kCounterOverflow}) {  // by priority
     if ((pending >> line & 1) == 0) continue;
     s.not_retired += 1;
+    const u32 counting = hpm_counting(*this, s);
     enter_trap(*this, s, line, 0, true);
+    hpm_settle(*this, vcpu, counting);
     return;
   }
 }
@@ -144,6 +150,7 @@ u64 ecall_helper(Vcpu& vcpu, u64, u64, u64) {
 u64 mret_helper(Vcpu& vcpu, u64 bits, u64, u64) {
   RiscvState& s = vcpu.state<RiscvState>();
   if (s.privilege != kMachine) return illegal_helper(vcpu, bits, 0, 0);
+  const u32 counting = hpm_counting(arch_of(vcpu), s);
   s.reservation_valid = 0;
   s.privilege = (s.mstatus & mstatus::kMpp) >> mstatus::kMppShift;
   const u64 previous = s.mstatus & mstatus::kMpie;
@@ -151,6 +158,7 @@ u64 mret_helper(Vcpu& vcpu, u64 bits, u64, u64) {
   s.mstatus |= mstatus::kMpie | (previous != 0 ? mstatus::kMie : 0);
   if (!arch_of(vcpu).features().has(ext::U)) s.mstatus |= mstatus::kMpp;  // the only mode there is
   if (s.privilege != kMachine) s.mstatus &= ~mstatus::kMprv;
+  hpm_settle(arch_of(vcpu), vcpu, counting);
   return s.mepc;
 }
 
@@ -158,11 +166,13 @@ u64 sret_helper(Vcpu& vcpu, u64 bits, u64, u64) {
   RiscvState& s = vcpu.state<RiscvState>();
   const bool trapped = s.privilege == kSupervisor && (s.mstatus & mstatus::kTsr) != 0;
   if (s.privilege == kUser || trapped) return illegal_helper(vcpu, bits, 0, 0);
+  const u32 counting = hpm_counting(arch_of(vcpu), s);
   s.reservation_valid = 0;
   s.privilege = (s.mstatus & mstatus::kSpp) != 0 ? kSupervisor : kUser;
   const u64 previous = s.mstatus & mstatus::kSpie;
   s.mstatus &= ~(mstatus::kSie | mstatus::kSpp | mstatus::kMprv);
   s.mstatus |= mstatus::kSpie | (previous != 0 ? mstatus::kSie : 0);
+  hpm_settle(arch_of(vcpu), vcpu, counting);
   return s.sepc;
 }
 
