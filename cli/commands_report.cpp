@@ -93,9 +93,13 @@ void print_info(const replay::RecordingInfo& info) {
   if (info.machine.empty())
     row("machine", "not known to this build: the recording has another version");
   else
-    row("machine", fmt::format("{}, cpu {}, {} vCPU{}, {} MiB, icount shift {}", info.machine, info.cpu,
-                               info.config.smp, info.config.smp == 1 ? "" : "s",
-                               info.config.memory_bytes >> 20, info.config.icount_shift));
+    row("machine",
+        fmt::format(
+            "{}, cpu {}, {} vCPU{}, {}icount shift {}", info.machine, info.cpu, info.config.smp,
+            info.config.smp == 1 ? "" : "s",
+            // 0: the board says what memory it has
+            info.config.memory_bytes == 0 ? "" : fmt::format("{} MiB, ", info.config.memory_bytes >> 20),
+            info.config.icount_shift));
   for (std::size_t i = 0; i < info.config.files.size(); ++i) {
     const MachineFile& file = info.config.files[i];
     std::string text = file.role + " " + file.name;
