@@ -287,6 +287,8 @@ TEST_F(Lockstep, RefusesAPeerThatTalksNonsense) {
   std::thread other([&] {
     const int fd = ::accept(listening, nullptr, nullptr);
     const std::string nonsense(1000, 'x');
+    char greeting[32];
+    EXPECT_EQ(::recv(fd, greeting, sizeof greeting, MSG_WAITALL), static_cast<ssize_t>(sizeof greeting));
     EXPECT_EQ(::send(fd, nonsense.data(), nonsense.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(nonsense.size()));
     ::close(fd);

@@ -172,15 +172,11 @@ bool connect_to_other() {
     return plugin::print("sockpath=PATH is needed, of at most 107 characters\n"), false;
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   const auto* where = reinterpret_cast<const sockaddr*>(&address);
-  // Both may come at the same moment: then one finds the name taken, and perhaps nobody listening yet. A
-  // socket that nobody listens at for long was left by a command that was ended while it waited.
-  bool refused = false;
-  for (int attempt = 0; attempt < 2 * kAttempts; ++attempt, usleep(kPauseUs)) {
-    if (attempt == kAttempts && refused) unlink(path.c_str());
+  // Both may come at the same moment: then one finds the name taken, and perhaps nobody listening yet.
+  for (int attempt = 0; attempt < kAttempts; ++attempt, usleep(kPauseUs)) {
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return fail("no socket for");
     if (connect(fd, where, sizeof address) == 0) return connection = fd, true;
-    refused = errno == ECONNREFUSED;
     if (errno == ENOENT && bind(fd, where, sizeof address) == 0) {
       created = true;
       if (listen(fd, 1) == 0) connection = accept4(fd, nullptr, nullptr, SOCK_CLOEXEC);
@@ -194,7 +190,10 @@ bool connect_to_other() {
     close(fd);
     if (errno != ECONNREFUSED && errno != EADDRINUSE && errno != ENOENT) return fail("cannot use");
   }
-  return fail("nobody answers at");
+  plugin::print(plugin::format(
+      "nobody answers at %s: if no command waits there (one was killed?), remove that socket\n",
+      path.c_str()));
+  return false;
 }
 
 /// Whether the other is lockstep too, and compares the same. False after a line.

@@ -79,8 +79,14 @@ static void interrupt(void) {
 }
 
 #ifdef SSE300
+// An interrupt between the look and the wfi must not be slept through: it wakes while it is masked.
 static void wait_for(u32 irq, u32 times) {
-  while (seen[irq] < times) __asm__ volatile("wfi");
+  for (;;) {
+    __asm__ volatile("cpsid i" ::: "memory");
+    if (seen[irq] >= times) break;
+    __asm__ volatile("wfi\n\tcpsie i\n\tisb" ::: "memory");
+  }
+  __asm__ volatile("cpsie i" ::: "memory");
 }
 static void timers(void) {
   static const unsigned char irqs[] = {3, 4, 5, 27};
@@ -128,7 +134,8 @@ static void timers(void) {
 }
 #endif
 
-// With the SAU off all of Secure code's transactions are Secure, and kept back from what is the other state's.
+// With the SAU off all of Secure code's transactions are Secure, and kept back from what is the other
+// state's.
 static void before_attribution(void) {
   const u32 memory = kMemory + 0x10001008;
   store(memory, 55);
