@@ -60,8 +60,10 @@ void Keeper::drop_old(storage::Writer& writer, VirtualNs now) {
     while (begun_.size() > 2 && begun_[1] + options_.ns <= now) drop();
     return;
   }
-  // The next segment is in the log and in tables for a moment, its beginning too.
-  const u64 reserve = 2 * (step() + checkpoint_bytes_);
+  // The next segment is in the log and in tables for a moment, its beginning too; and the database writes
+  // about its own files.
+  constexpr u64 kFiles = 32 << 10;
+  const u64 reserve = 2 * (step() + checkpoint_bytes_) + kFiles;
   const auto needed = [&] { return writer.disk_bytes() + reserve; };
   bool dropped = false;
   while (begun_.size() > 2 && needed() > options_.bytes) {
