@@ -1,6 +1,7 @@
 #include "replay/loopback_guard.h"
 
 #include <algorithm>
+#include <array>
 
 namespace hindcast::replay {
 namespace {
@@ -47,12 +48,28 @@ bool LoopbackGuard::allows_ipv4(ByteView packet) const {
   return !router || options_.host_loopback || !lifts_block() || allows_router(packet);
 }
 
-bool LoopbackGuard::allows_ipv6(ByteView packet) {
+bool LoopbackGuard::allows_ipv6(ByteView packet) const {
   if (packet.size() < kIpv6Header) return false;
   // ::/96 and ::ffff:0:0/96: the unspecified address, the loopback's, and IPv4's in disguise.
   const ByteView to = packet.subspan(24, 16);
   const bool zeros = std::all_of(to.begin(), to.begin() + 10, [](u8 byte) { return byte == 0; });
-  return !(zeros && to[10] == to[11] && (to[10] == 0 || to[10] == 0xff));
+  if (zeros && to[10] == to[11] && (to[10] == 0 || to[10] == 0xff)) return false;
+  return options_.host_loopback || !lifts_block() || allows_router6(packet);
+}
+
+/// Without its block libslirp takes all of its own network, fec0::/64, and everybody on it, for the loopback.
+bool LoopbackGuard::allows_router6(ByteView packet) {
+  constexpr std::array<u8, 8> kNetwork = {0xfe, 0xc0};
+  constexpr std::array<u8, 16> kNames = {0xfe, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3};
+  constexpr std::array<u8, 16> kAll = {0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  constexpr u8 kIcmp6 = 58;
+  constexpr u16 kDns = 53;
+  const ByteView to = packet.subspan(24, 16), payload = packet.subspan(kIpv6Header);
+  const bool own = std::equal(kNetwork.begin(), kNetwork.end(), to.begin());
+  if (!own && !std::equal(kAll.begin(), kAll.end(), to.begin())) return true;
+  if (packet[6] == kIcmp6) return true;
+  const bool carried = (packet[6] == kTcp || packet[6] == kUdp) && payload.size() >= 4;
+  return carried && std::equal(kNames.begin(), kNames.end(), to.begin()) && be16(payload, 2) == kDns;
 }
 
 bool LoopbackGuard::allows_router(ByteView packet) const {

@@ -26,7 +26,8 @@ class LoopbackGuard {
 
  private:
   bool allows_ipv4(ByteView packet) const;
-  static bool allows_ipv6(ByteView packet);
+  bool allows_ipv6(ByteView packet) const;
+  static bool allows_router6(ByteView packet);
   bool allows_router(ByteView packet) const;
 
   NetworkOptions options_;

@@ -240,7 +240,11 @@ void Lan9118::write_data(u32 word) {
   if (written.loaded_with_interrupt) status |= kTxComplete;
   if (written.error) status |= kTxError;
   if (written.overrun) status |= kTxOverrun;
-  if (written.packet) waiting_.push_back(std::move(*written.packet));
+  // A packet without data needs no room, but a status like the others.
+  if (written.packet && waiting_.size() >= kTxStatusWords)
+    status |= kTxOverrun;
+  else if (written.packet)
+    waiting_.push_back(std::move(*written.packet));
   transmit();
 }
 

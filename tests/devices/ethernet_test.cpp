@@ -279,6 +279,17 @@ TEST(Lan9118, PacketsWaitForTheTransmitterAndOverrunsAreTold) {
   EXPECT_EQ(lan.read(kLan + 0x80), 0x1200u);
 }
 
+TEST(Lan9118, PacketsWithoutDataHaveABoundToo) {
+  Lan lan;
+  lan.write(kLan + 0x70, 0);
+  for (int i = 0; i < 1000; ++i) lan.load(1 << 13 | 1 << 12, 0, 0);
+  EXPECT_NE(lan.status() & 1 << 10, 0u);
+  lan.write(kLan + 0x70, 2);
+  const u32 told = lan.read(kLan + 0x80) >> 16 & 0xff;
+  EXPECT_GT(told, 0u);
+  EXPECT_LE(told, 128u);
+}
+
 TEST(Lan9118, LoopsBackInside) {
   Lan lan;
   lan.phy_write(0, 0x4000);

@@ -105,6 +105,37 @@ TEST(LoopbackGuard, WhereTheBlockIsLiftedOnlyAnswersGetThrough) {
   EXPECT_FALSE(udp(7, 6666));
 }
 
+/// To that IPv6 address: its network's first two bytes, and its last.
+Bytes ipv6_frame(u8 protocol, u16 network, u8 host, const Bytes& payload) {
+  Bytes frame(14 + 40);
+  frame[12] = 0x86;
+  frame[13] = 0xdd;
+  frame[14 + 6] = protocol;
+  frame[14 + 24] = static_cast<u8>(network >> 8);
+  frame[14 + 25] = static_cast<u8>(network);
+  frame[14 + 39] = host;
+  frame.insert(frame.end(), payload.begin(), payload.end());
+  return frame;
+}
+
+TEST(LoopbackGuard, TheNetworksOwnIpv6AddressesNeither) {
+  constexpr u8 kIcmp6 = 58;
+  NetworkOptions open = with_udp_forward();
+  open.host_loopback = true;
+  for (const NetworkOptions& options : {NetworkOptions{}, open})
+    EXPECT_TRUE(LoopbackGuard(options).allows(ipv6_frame(kTcp, 0xfec0, 2, ports(1000, 22))));
+  const LoopbackGuard guard(with_udp_forward());
+  for (const u8 host : {2, 3, 99})
+    for (const u8 protocol : {kTcp, kUdp, u8{0}})
+      EXPECT_FALSE(guard.allows(ipv6_frame(protocol, 0xfec0, host, ports(1000, 22)))) << unsigned{host};
+  EXPECT_FALSE(guard.allows(ipv6_frame(kUdp, 0xff02, 1, ports(1000, 22))));
+  EXPECT_FALSE(guard.allows(ipv6_frame(kUdp, 0xfec0, 2, ports(1000, 53))));
+  EXPECT_FALSE(guard.allows(ipv6_frame(kUdp, 0xfec0, 3, {0, 1})));
+  EXPECT_TRUE(guard.allows(ipv6_frame(kUdp, 0xfec0, 3, ports(1000, 53))));
+  EXPECT_TRUE(guard.allows(ipv6_frame(kIcmp6, 0xfec0, 2, ports(1000, 22))));
+  EXPECT_TRUE(guard.allows(ipv6_frame(kTcp, 0x2001, 2, ports(1000, 22))));
+}
+
 TEST(LoopbackGuard, ManyFlowsForgetTheOldest) {
   LoopbackGuard guard(with_udp_forward());
   for (u32 port = 1; port <= 5000; ++port)
