@@ -1,5 +1,5 @@
-// What a CPU says of itself: ID_PFR0 to ID_ISAR5 and the cache registers (DDI 0403, B4.1; DDI 0553, D1.2; the
-// values are those of the processors' Technical Reference Manuals, for what the CPU is built with).
+// What a CPU says of itself: ID_PFR0 to ID_ISAR5 and the cache registers (DDI 0403, B4.1; DDI 0553, D1.2),
+// for what the CPU is built with. README.md says where QEMU has other values.
 #include "targets/arm/scs.h"
 
 namespace hindcast::arm {
