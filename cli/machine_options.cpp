@@ -175,7 +175,9 @@ EngineOptions EngineText::options() const {
 
 void MachineText::add_to(CLI::App& command) {
   command.add_option("IMAGE", image, "what to run: an ELF file, or what the board takes as its kernel");
-  command.add_option("-M,--machine", machine, "NAME[,k=v]: the board (default: from the ELF header)");
+  command.add_option("-M,--machine", machine,
+                     "NAME[,k=v]: the board (default: from the ELF header); RISC-V: rng=on, rng-seed=on, "
+                     "virtio=mmio/pci, aia=none/aplic/aplic-imsic; Arm: itm=log/serial");
   command.add_option("--board", board, "device tree (.dts or .dtb) of a board, instead of a named one");
   command.add_option("--svd", svd, "CMSIS-SVD file: what the registers of devices are called");
   command.add_option("--cpu", cpu, "NAME[,feature=on/off]: the CPU model");

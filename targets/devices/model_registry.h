@@ -61,6 +61,8 @@ inline constexpr Channel kCpuEntropyChannel = 0x301;  // of instructions that gi
 IrqSink* build_uart16550(const DeviceSite& site);
 IrqSink* build_clint(const DeviceSite& site);
 IrqSink* build_plic(const DeviceSite& site);
+IrqSink* build_aplic(const DeviceSite& site);
+IrqSink* build_imsic(const DeviceSite& site);
 IrqSink* build_finisher(const DeviceSite& site);
 IrqSink* build_goldfish_rtc(const DeviceSite& site);
 IrqSink* build_cfi_flash(const DeviceSite& site);

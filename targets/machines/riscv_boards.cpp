@@ -85,12 +85,13 @@ bool claims_nothing(ByteView) { return false; }
 
 }  // namespace
 
-DeviceTree riscv_board_tree(MachineConfig& config, unsigned image_bits) {
+DeviceTree riscv_board_tree(MachineConfig& config, unsigned image_bits, Aia aia) {
   DeviceTree tree = board_source(config);
   const std::string isa = isa_of(tree);
   if (config.cpu.empty() && !isa.empty()) config.cpu = riscv::cpu_of_isa(isa, mmu_type_of(tree));
-  const riscv::Features features = riscv::parse_cpu(config.cpu, image_bits);
+  const riscv::Features features = with_aia(riscv::parse_cpu(config.cpu, image_bits), aia);
   config.cpu = features.description();
+  replace_plic(tree, aia, std::max(config.smp, 1u));
   settle_harts(tree, config);
   settle_memory(tree, config, features.xlen);
   describe_cpu(tree, features);

@@ -93,7 +93,7 @@ void add_semihosting(Machine& machine, const MachineConfig& config, const BootPl
 std::unique_ptr<Machine> build_riscv_board(MachineConfig& config, const EngineOptions& engine,
                                            InputPort& port) {
   const BoardOptions board = take_options(config);
-  DeviceTree tree = riscv_board_tree(config, image_address_bits(config));
+  DeviceTree tree = riscv_board_tree(config, image_address_bits(config), board.aia);
   place_virtio_devices(tree, config, board);
   place_fw_cfg_files(tree, config);
   const riscv::RiscvArch& arch = shared_arch(config.cpu);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/softfloat/fp.h"
+#include "targets/riscv/aia.h"
 #include "targets/riscv/hpm.h"
 #include "targets/riscv/paging.h"
 #include "targets/riscv/pmp.h"
@@ -148,6 +149,7 @@ void write_mip(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   RiscvState& s = state_of(vcpu);
   u64 mask = delegable_irqs(arch) | overflow_irq(arch);
   if ((s.menvcfg & envcfg::kStce) != 0) mask &= ~(u64{1} << irq::kSupervisorTimer);  // stimecmp's alone
+  mask &= ~(s.mvien & u64{1} << irq::kSupervisorExternal);                           // mvip's
   s.mip = (s.mip & ~mask) | (value & mask);
 }
 constexpr auto write_medeleg = write_masked<&RiscvState::medeleg, cause::kDelegable>;
@@ -170,18 +172,24 @@ void write_sstatus(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   constexpr u64 kMine = kSstatus | mstatus::kFs;
   write_mstatus(arch, vcpu, 0, (state_of(vcpu).mstatus & ~kMine) | (value & kMine));
 }
-u64 read_sie(const RiscvArch&, const Vcpu& vcpu, unsigned) {
-  return state_of(vcpu).mie & state_of(vcpu).mideleg;
+u64 read_sie(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
+  return arch.truncate(supervisor_enabled(state_of(vcpu)));
 }
-void write_sie(const RiscvArch&, Vcpu& vcpu, unsigned, u64 value) {
+/// RV32's lower half leaves the upper one (sieh, siph) as it is.
+u64 with_upper(const RiscvArch& arch, u64 old, u64 value) {
+  return arch.xlen() == 32 ? (old & ~u64{0xffff'ffff}) | static_cast<u32>(value) : value;
+}
+void write_sie(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   RiscvState& s = state_of(vcpu);
   s.mie = (s.mie & ~s.mideleg) | (value & s.mideleg);
+  write_virtual_enabled(s, with_upper(arch, supervisor_enabled(s), value));
 }
-u64 read_sip(const RiscvArch&, const Vcpu& vcpu, unsigned) {
-  return pending_of(state_of(vcpu)) & state_of(vcpu).mideleg;
+u64 read_sip(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
+  return arch.truncate(supervisor_pending(state_of(vcpu)));
 }
-void write_sip(const RiscvArch&, Vcpu& vcpu, unsigned, u64 value) {
+void write_sip(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   RiscvState& s = state_of(vcpu);
+  write_virtual_pending(s, with_upper(arch, supervisor_pending(s), value));
   const u64 mine = s.mideleg & (u64{1} << irq::kSupervisorSoftware | u64{1} << irq::kCounterOverflow);
   s.mip = (s.mip & ~mine) | (value & mine);
 }
@@ -249,7 +257,8 @@ const Index& index() {
 }
 
 /// Whether the instruction may do this now; the manual's conditions for illegal-instruction.
-bool permitted(const RiscvArch& arch, const RiscvState& s, const CsrRow* row, const CsrAccess& access) {
+bool permitted(const RiscvArch& arch, const Vcpu& vcpu, const CsrRow* row, const CsrAccess& access) {
+  const RiscvState& s = state_of(vcpu);
   if (row == nullptr) return false;
   if ((access.number >> 8 & 3) > s.privilege) return false;
   if (access.writes && access.number >> 10 == 3) return false;  // read-only
@@ -262,6 +271,7 @@ bool permitted(const RiscvArch& arch, const RiscvState& s, const CsrRow* row, co
   if (s.privilege == kUser && arch.features().has(ext::S) && refuses(s.scounteren)) return false;
   const bool trapped = s.privilege == kSupervisor && (s.mstatus & mstatus::kTvm) != 0;
   if (trapped && access.number == kSatp) return false;
+  if ((row->needs & (ext::Smaia | ext::Ssaia)) != 0 && !aia_permits(arch, vcpu, access)) return false;
   return csr_configured(arch, s, access);
 }
 
@@ -310,6 +320,7 @@ bool keep_legal(const RiscvArch& arch, RiscvState& s) {
   keep(s.mcountinhibit, inhibitable(arch));
   legal = hpm_keep_legal(arch, s) && legal;
   legal = keep_configuration(arch, s) && legal;
+  legal = aia_keep_legal(arch, s) && legal;
   const bool supervisor = arch.features().has(ext::S);
   keep(s.medeleg, supervisor ? cause::kDelegable : 0);
   keep(s.mideleg, delegable_irqs(arch));
@@ -328,7 +339,7 @@ u64 csr_helper(Vcpu& vcpu, u64 bits, u64 operand, u64) {
   const auto& arch = static_cast<const RiscvArch&>(vcpu.arch());
   const CsrAccess access = csr_access(static_cast<u32>(bits));
   const CsrRow* row = find_csr(arch, access.number);
-  if (!permitted(arch, state_of(vcpu), row, access)) return illegal_helper(vcpu, bits, 0, 0);
+  if (!permitted(arch, vcpu, row, access)) return illegal_helper(vcpu, bits, 0, 0);
   if (access.number == kSeed) return seed_read(vcpu);
   const u64 old = access.reads ? row->read(arch, vcpu, access.number) : 0;
   if (access.writes && row->write != nullptr) {

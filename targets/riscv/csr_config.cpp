@@ -4,6 +4,7 @@
 
 #include "engine/machine.h"
 #include "targets/devices/model_registry.h"
+#include "targets/riscv/aia.h"
 #include "targets/riscv/csr.h"
 #include "targets/riscv/pmp.h"
 #include "targets/riscv/supervisor_timer.h"
@@ -55,9 +56,11 @@ u64 mseccfg_mask(const RiscvArch& arch) {
   return mask;
 }
 
-u64 mstateen_mask(const RiscvArch& arch, unsigned n) {
+/// `vcpu`: null for what it can be at all.
+u64 mstateen_mask(const RiscvArch& arch, const Vcpu* vcpu, unsigned n) {
   if (!arch.features().has(ext::Smstateen)) return 0;
-  return n == 0 && arch.features().has(ext::S) ? stateen::kStateen | stateen::kEnvcfg : stateen::kStateen;
+  if (n != 0 || !arch.features().has(ext::S)) return stateen::kStateen;
+  return stateen::kStateen | stateen::kEnvcfg | aia_stateen(arch, vcpu);
 }
 
 }  // namespace
@@ -89,7 +92,8 @@ u64 mstateen_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number) {
 
 void mstateen_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value) {
   u64& mstateen = vcpu.state<RiscvState>().mstateen[number & 3];
-  mstateen = with_half(arch, mstateen, value, (number & ~3u) == kMstateenh) & mstateen_mask(arch, number & 3);
+  mstateen =
+      with_half(arch, mstateen, value, (number & ~3u) == kMstateenh) & mstateen_mask(arch, &vcpu, number & 3);
 }
 
 u64 mseccfg_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number) {
@@ -140,7 +144,7 @@ bool keep_configuration(const RiscvArch& arch, RiscvState& s) {
   keep(s.menvcfg, user ? legal_envcfg(0, s.menvcfg, menvcfg_mask(arch)) : 0);
   keep(s.senvcfg, supervisor ? legal_envcfg(0, s.senvcfg, senvcfg_mask(arch)) : 0);
   keep(s.mseccfg, s.mseccfg & mseccfg_mask(arch));
-  for (unsigned i = 0; i < 4; ++i) keep(s.mstateen[i], s.mstateen[i] & mstateen_mask(arch, i));
+  for (unsigned i = 0; i < 4; ++i) keep(s.mstateen[i], s.mstateen[i] & mstateen_mask(arch, nullptr, i));
   if (!arch.features().has(ext::Sstc)) keep(s.stimecmp, 0);
   return legal;
 }

@@ -48,6 +48,8 @@ constexpr Feature kFeatures[] = {
     {"zicboz", ext::Zicboz, ext::Zicsr, true},
     {"zacas", ext::Zacas, ext::A, false},
     {"zabha", ext::Zabha, ext::A, false},
+    {"smaia", ext::Smaia, ext::Zicsr, false},
+    {"ssaia", ext::Ssaia, ext::S | ext::Smaia, false},
     {"smepmp", ext::Smepmp, ext::Pmp, false},
     {"sscofpmf", ext::Sscofpmf, ext::Zihpm, false},
     {"smstateen", ext::Smstateen, ext::U, false},

@@ -58,6 +58,8 @@ inline constexpr u64 Zksed = u64{1} << 45;
 inline constexpr u64 Zksh = u64{1} << 46;
 inline constexpr u64 Zkr = u64{1} << 47;
 inline constexpr u64 Zkt = u64{1} << 48;
+inline constexpr u64 Smaia = u64{1} << 49;  // advanced interrupts
+inline constexpr u64 Ssaia = u64{1} << 50;  // their part for supervisor mode
 // What several extensions share; on where one of them is, not to be asked for.
 inline constexpr u64 ZbbZbkb = u64{1} << 60;
 inline constexpr u64 ZbcZbkc = u64{1} << 61;

@@ -6,6 +6,7 @@
 
 #include "engine/machine.h"
 #include "engine/registry.h"
+#include "targets/riscv/aia.h"
 #include "targets/riscv/csr.h"
 #include "targets/riscv/emitter.h"
 #include "targets/riscv/hpm.h"
@@ -192,6 +193,7 @@ void RiscvArch::state(Vcpu& vcpu, Archive& ar) const {
   ar.field("not_retired", s.not_retired);
   ar.field("supervisor_lines", s.supervisor_lines);
   hpm_state(*this, s, ar);
+  aia_state(*this, s, ar);
   if (!ar.loading()) return;
   // The last of the vCPU's state; the registers were loaded before it.
   const bool legal = keep_legal(*this, s);

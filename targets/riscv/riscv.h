@@ -113,8 +113,11 @@ Fetched fetch(ByteView code);
 /// Puts the result of a semihosting call where the convention has it (semihost::Options::set_result).
 void set_semihosting_result(Vcpu& vcpu, u64 value);
 
-/// Interrupts that are pending, as mip shows them.
-inline u64 pending_of(const RiscvState& s) { return s.mip | s.supervisor_lines; }
+/// Interrupts that are pending, as mip shows them. With mvien's bit set what software has written of
+/// supervisor mode's external interrupt is no part of it.
+inline u64 pending_of(const RiscvState& s) {
+  return (s.mip & ~(s.mvien & u64{1} << irq::kSupervisorExternal)) | s.supervisor_lines;
+}
 
 /// The privilege that loads and stores use now: MPP's while mstatus.MPRV is set.
 u64 data_privilege(const RiscvState& s);

@@ -55,6 +55,14 @@ struct RiscvState : CpuHeader {
   u64 pmpaddr[kPmpEntries];
   u8 pmpcfg[kPmpEntries];
   HpmCounter hpm[kHpmCounters];
+  // Advanced Interrupt Architecture (aia.h).
+  u64 mvien;            // interrupts that machine mode makes for supervisor mode
+  u64 mvip;             // those pending; its bits that are aliases are in mip
+  u64 virtual_enabled;  // bits of sie that mvien makes
+  u64 miselect;
+  u64 siselect;
+  u8 machine_priorities[64];  // the iprio arrays, by interrupt
+  u8 supervisor_priorities[64];
   // What pmp_summary() has found out about the entries, for user and machine mode. Not state.
   struct PmpSummary {
     u64 known;       // 0: not yet, or no longer
@@ -143,6 +151,9 @@ inline constexpr u64 kSseed = u64{1} << 9;  // supervisor mode may
 
 /// State enable (mstateen0): what less privileged modes may use.
 namespace stateen {
+inline constexpr u64 kImsic = u64{1} << 58;     // supervisor mode's interrupt file
+inline constexpr u64 kAia = u64{1} << 59;       // what else the Advanced Interrupt Architecture adds
+inline constexpr u64 kIndirect = u64{1} << 60;  // siselect and sireg
 inline constexpr u64 kEnvcfg = u64{1} << 62;
 inline constexpr u64 kStateen = u64{1} << 63;  // sstateen; in each of the four
 }  // namespace stateen

@@ -3,6 +3,7 @@
 #include "targets/riscv/traps.h"
 
 #include "engine/machine.h"
+#include "targets/riscv/aia.h"
 #include "targets/riscv/hpm.h"
 #include "targets/riscv/riscv.h"
 #include "targets/riscv/supervisor_timer.h"
@@ -10,13 +11,12 @@
 namespace hindcast::riscv {
 namespace {
 
-/// Into supervisor mode at stvec if the cause is delegated, else into machine mode at mtvec.
-void enter_trap(const RiscvArch& arch, RiscvState& s, u64 cause, u64 value, bool interrupt) {
+/// Into machine mode at mtvec, or into supervisor mode at stvec.
+void enter_trap(const RiscvArch& arch, RiscvState& s, bool machine, u64 cause, u64 value, bool interrupt) {
   s.reservation_valid = 0;
-  const u64 delegated = interrupt ? s.mideleg : s.medeleg;
   const u64 cause_value = interrupt ? cause | u64{1} << (arch.xlen() - 1) : cause;
   u64 vector = s.mtvec;
-  if (s.privilege != kMachine && (delegated >> cause & 1) != 0) {
+  if (!machine) {
     s.sepc = s.pc;
     s.scause = cause_value;
     s.stval = arch.truncate(value);
@@ -40,14 +40,17 @@ void enter_trap(const RiscvArch& arch, RiscvState& s, u64 cause, u64 value, bool
 }
 
 /// Interrupts that would be taken now, as mip bits: those for the most privileged mode that has any.
-u64 deliverable(const RiscvState& s) {
-  const u64 pending = pending_of(s) & s.mie;
-  if (pending == 0) return 0;
+struct Deliverable {
+  u64 pending = 0;
+  bool machine = false;
+};
+Deliverable deliverable(const RiscvState& s) {
   const bool machine = s.privilege < kMachine || (s.mstatus & mstatus::kMie) != 0;
-  if (const u64 mine = pending & ~s.mideleg; machine && mine != 0) return mine;
+  if (machine)
+    if (const u64 mine = machine_interrupts(s); mine != 0) return {mine, true};
   const bool supervisor =
       s.privilege < kSupervisor || (s.privilege == kSupervisor && (s.mstatus & mstatus::kSie) != 0);
-  return supervisor ? pending & s.mideleg : 0;
+  return {supervisor ? supervisor_interrupts(s) : 0, false};
 }
 
 const RiscvArch& arch_of(const Vcpu& vcpu) { return static_cast<const RiscvArch&>(vcpu.arch()); }
@@ -68,7 +71,8 @@ void RiscvArch::enter_exception(Vcpu& vcpu, const GuestFault& fault) const {
                      s.mtval == truncate(fault.value) && s.privilege == kMachine &&
                      (s.mstatus & kStack) == mstatus::kMpp;
   const u32 counting = hpm_counting(*this, s);
-  enter_trap(*this, s, fault.cause, fault.value, false);
+  const bool machine = s.privilege == kMachine || (s.medeleg >> fault.cause & 1) == 0;
+  enter_trap(*this, s, machine, fault.cause, fault.value, false);
   hpm_settle(*this, vcpu, counting);
   if (again) vcpu.machine().note_stuck();
 }
@@ -102,27 +106,23 @@ void RiscvArch::set_irq(Vcpu& vcpu, unsigned line, bool level) const {
 }
 
 bool RiscvArch::interrupt_pending(const Vcpu& vcpu) const {
-  return deliverable(vcpu.state<RiscvState>()) != 0;
+  return deliverable(vcpu.state<RiscvState>()).pending != 0;
 }
 
 void RiscvArch::enter_interrupt(Vcpu& vcpu) const {
   RiscvState& s = vcpu.state<RiscvState>();
-  const u64 pending = deliverable(s);
-  for (const unsigned line :
-       {irq::kExternal, irq::kSoftware, irq::kTimer, irq::kSupervisorExternal, irq::kSupervisorSoftware,
-        irq::kSupervisorTimer, irq::kCounterOverflow}) {  // by priority
-    if ((pending >> line & 1) == 0) continue;
-    s.not_retired += 1;
-    const u32 counting = hpm_counting(*this, s);
-    enter_trap(*this, s, line, 0, true);
-    hpm_settle(*this, vcpu, counting);
-    return;
-  }
+  const Deliverable ready = deliverable(s);
+  if (ready.pending == 0) return;
+  s.not_retired += 1;
+  const u32 counting = hpm_counting(*this, s);
+  enter_trap(*this, s, ready.machine, first_interrupt(*this, vcpu, ready.machine, ready.pending), 0, true);
+  hpm_settle(*this, vcpu, counting);
 }
 
 bool RiscvArch::wakes(const Vcpu& vcpu) const {
   const RiscvState& s = vcpu.state<RiscvState>();
-  return (pending_of(s) & s.mie) != 0;  // whether or not interrupts are enabled globally
+  // Whether or not interrupts are enabled globally.
+  return machine_interrupts(s) != 0 || supervisor_interrupts(s) != 0;
 }
 
 // ---- helpers

@@ -115,7 +115,18 @@ TEST(HostileState, EveryDeviceOfEveryBoard) {
   Random random(1);
   // A table of registers is a model by its name: those have one type.
   std::set<std::pair<std::type_index, std::string>> types;
+  struct Board {
+    const MachineKind* kind;
+    const char* aia;
+  };
+  std::vector<Board> boards;
   for (const MachineKind& kind : Registry::instance().machines()) {
+    boards.push_back({&kind, nullptr});
+    if (kind.name != "virt") continue;
+    for (const char* aia : {"aplic", "aplic-imsic"}) boards.push_back({&kind, aia});
+  }
+  for (const auto& [kind_of_board, aia] : boards) {
+    const MachineKind& kind = *kind_of_board;
     SCOPED_TRACE(kind.name);
     FakePort port;
     MachineConfig config;
@@ -126,6 +137,11 @@ TEST(HostileState, EveryDeviceOfEveryBoard) {
       port.drives.emplace_back(10'000 * 512);
       config.drives.push_back({"disk.img", 10'000 * 512, false, false});
       config.machine_options["rng"] = "on";
+    }
+    if (aia != nullptr) {
+      config.machine_options["aia"] = aia;
+      config.machine_options["virtio"] = "pci";
+      config.smp = 2;
     }
     EngineOptions engine;
     engine.jit = false;

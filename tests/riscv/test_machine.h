@@ -1,5 +1,6 @@
 // A machine of RAM alone, for tests of the CPU.
 #pragma once
+#include <functional>
 #include <memory>
 
 #include "engine/machine.h"
@@ -13,7 +14,9 @@ inline constexpr u64 kRamBytes = 0x10000;
 inline constexpr u32 kSpin = 0x0000'006f, kCompressedSpins = 0xa001'a001;  // j .
 
 struct TestMachine {
-  explicit TestMachine(std::string_view cpu, bool jit = false, unsigned smp = 1)
+  /// `add`: puts devices into the machine.
+  explicit TestMachine(std::string_view cpu, bool jit = false, unsigned smp = 1,
+                       const std::function<void(Machine&)>& add = {})
       : arch(riscv::make_riscv_arch(cpu)), machine(*arch, options(jit, smp), arch->xlen() == 32 ? 34 : 56) {
     machine.memory().add_ram("code", kCode, kRamBytes);
     machine.memory().add_ram("data", kData, kRamBytes);
@@ -21,6 +24,7 @@ struct TestMachine {
       for (unsigned i = 0; i < m.vcpu_count(); ++i) arch->reset(m.vcpu(i), kCode);
     });
     riscv::add_supervisor_timers(machine);
+    if (add) add(machine);
     machine.finish();
     clear();
   }
