@@ -81,6 +81,19 @@ void Function::use_interrupt_pin() {
   initial_ = config_;
 }
 
+void Function::add_msix(unsigned bar, unsigned vectors, Msix::Send send) {
+  msix_ = std::make_unique<Msix>(vectors, [this, send = std::move(send)](u64 address, u32 data) {
+    if ((word(kCommand, 2) & kBusMaster) != 0) send(address, data);
+  });
+  add_bar(bar, Msix::kRangeSize, false);
+  msix_control_ = add_capability(Msix::kCapability, msix_->capability(bar)) + 2;
+  writable_[msix_control_ + 1] = static_cast<u8>((Msix::kEnable | Msix::kMaskAll) >> 8);
+}
+
+void Function::follow_msix_control() {
+  if (msix_ != nullptr) msix_->set_control(static_cast<u16>(word(msix_control_, 2)));
+}
+
 u32 Function::config_read(unsigned offset, unsigned size) {
   config_reading(offset, size);
   return word(offset, size);
@@ -92,6 +105,7 @@ void Function::config_write(unsigned offset, unsigned size, u32 value) {
     const u8 mask = writable_[offset + i];
     byte = static_cast<u8>((byte & ~mask) | (static_cast<u8>(value >> (8 * i)) & mask));
   }
+  follow_msix_control();
   update_line();
   config_written(offset, size);
 }
@@ -115,22 +129,25 @@ void Function::set_interrupt(bool level) {
 
 void Function::update_line() {
   put(kStatus, 2, (word(kStatus, 2) & ~kInterruptStatus) | (level_ ? kInterruptStatus : 0));
-  line_.set(level_ && (word(kCommand, 2) & kInterruptDisable) == 0);
+  line_.set(level_ && (word(kCommand, 2) & kInterruptDisable) == 0 && !msix_enabled());
 }
 
 void Function::reset_function() {
   config_ = initial_;
+  if (msix_ != nullptr) msix_->reset();
   set_interrupt(false);
 }
 
 void Function::function_state(Archive& ar) {
   ar.field("config", config_);
   ar.field("level", level_);
+  if (msix_ != nullptr) msix_->state(ar);
   if (!ar.loading()) return;
   // What nobody can write is what it was, whatever was saved.
   for (unsigned i = 0; i < kConfigSize; ++i)
     config_[i] = static_cast<u8>((config_[i] & writable_[i]) | (initial_[i] & ~writable_[i]));
   put(kStatus, 2, word(kStatus, 2) | (level_ ? kInterruptStatus : 0));
+  follow_msix_control();
 }
 
 }  // namespace hindcast::devices::pci

@@ -1,10 +1,12 @@
 // A function on a PCI bus: its configuration space with base address registers ("PCI Local Bus Specification"
-// 3.0, chapter 6). Memory is all that it has; INTx is its interrupt.
+// 3.0, chapter 6). Memory is all that it has; its interrupt is INTx, or MSI-X.
 #pragma once
 #include <array>
+#include <memory>
 
 #include "engine/archive.h"
 #include "engine/device.h"
+#include "targets/devices/pci/msix.h"
 
 namespace hindcast::devices::pci {
 
@@ -43,6 +45,12 @@ class Function {
   /// A capability of `bytes` (after the ID and the link), at the next free place; returns where it begins.
   unsigned add_capability(u8 id, ByteView bytes);
   void use_interrupt_pin();
+  /// MSI-X with its own memory range, in `bar`. While the driver has it on, INTx is quiet. `send` is only
+  /// called while the driver lets the function master the bus.
+  void add_msix(unsigned bar, unsigned vectors, Msix::Send send);
+  /// Null if there is none.
+  Msix* msix() { return msix_.get(); }
+  bool msix_enabled() const { return msix_ != nullptr && msix_->enabled(); }
   /// Makes bytes of the configuration space writable.
   void make_writable(unsigned offset, unsigned size);
 
@@ -57,6 +65,7 @@ class Function {
 
  private:
   void update_line();
+  void follow_msix_control();
   u64 bar_base(unsigned bar) const;
 
   struct Bar {
@@ -67,6 +76,8 @@ class Function {
   std::array<u8, kConfigSize> config_{}, initial_{}, writable_{};
   unsigned next_capability_ = 0x40, last_link_ = 0x34;
   bool level_ = false;
+  std::unique_ptr<Msix> msix_;
+  unsigned msix_control_ = 0;  // where its second word is
   IrqLine line_;
 };
 

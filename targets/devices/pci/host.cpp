@@ -4,6 +4,7 @@
 
 #include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
+#include "targets/devices/msi.h"
 #include "targets/devices/virtio/pci.h"
 #include "targets/devices/virtio/types.h"
 
@@ -124,7 +125,11 @@ IrqSink* build_pci_host(const DeviceSite& site) {
     DeviceSite place{site.machine, *child, fmt::format("{}.{}", site.name, slot++), kNoChannel, {}, {}};
     virtio::VirtioDevice* device = virtio::add_virtio_device(place);
     if (device == nullptr) place.fail("names no virtio device");
-    host.add(site.machine.add_device<virtio::PciTransport>(place.name, *device));
+    // Messages need somebody who takes them.
+    pci::Msix::Send send;
+    if (site.node.has("msi-parent"))
+      send = [&machine = site.machine](u64 address, u32 data) { send_msi(machine, address, data); };
+    host.add(site.machine.add_device<virtio::PciTransport>(place.name, *device, std::move(send)));
   }
   return nullptr;
 }

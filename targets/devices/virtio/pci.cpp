@@ -62,8 +62,11 @@ u64 with_half(u64 value, unsigned half, u32 word) {
 
 }  // namespace
 
-PciTransport::PciTransport(std::string name, VirtioDevice& device)
-    : Device(std::move(name)), Function(identity(device.type())), device_(device) {
+PciTransport::PciTransport(std::string name, VirtioDevice& device, pci::Msix::Send send)
+    : Device(std::move(name)),
+      Function(identity(device.type())),
+      device_(device),
+      queue_vectors_(device.queue_count()) {
   device_.connect(this);
   add_bar(kBar, kBarSize, true);
   use_interrupt_pin();
@@ -76,6 +79,18 @@ PciTransport::PciTransport(std::string name, VirtioDevice& device)
   access_ = add_structure(kAccessType, 0, 0, data);
   make_writable(access_ + kAccessBar, 1);
   make_writable(access_ + kAccessOffset, kAccessData + 4 - kAccessOffset);
+  // One for the configuration, and one for each queue.
+  if (send) add_msix(kMsixBar, std::min(device.queue_count() + 1, pci::Msix::kMostVectors), std::move(send));
+  forget_vectors();
+}
+
+void PciTransport::forget_vectors() {
+  config_vector_ = kNoVector;
+  std::fill(queue_vectors_.begin(), queue_vectors_.end(), kNoVector);
+}
+
+u16 PciTransport::legal_vector(u64 vector) {
+  return msix() != nullptr && vector < msix()->vectors() ? static_cast<u16>(vector) : kNoVector;
 }
 
 unsigned PciTransport::add_structure(u8 type, u64 offset, u64 size, ByteView more) {
@@ -90,6 +105,7 @@ void PciTransport::reset() {
   device_feature_half_ = driver_feature_half_ = 0;
   queue_ = 0;
   isr_ = 0;
+  forget_vectors();
   reset_function();
 }
 
@@ -99,6 +115,13 @@ void PciTransport::state(Archive& ar) {
   ar.field("driver_feature_half", driver_feature_half_);
   ar.field("queue", queue_);
   ar.field("isr", isr_);
+  if (msix() == nullptr) return;
+  ar.field("config_vector", config_vector_);
+  config_vector_ = legal_vector(config_vector_);
+  for (u16& vector : queue_vectors_) {
+    ar.field("queue_vector", vector);
+    vector = legal_vector(vector);
+  }
 }
 
 Queue* PciTransport::selected() const {
@@ -110,8 +133,22 @@ void PciTransport::raise(u8 bit) {
   set_interrupt(true);
 }
 
-void PciTransport::queue_interrupt(unsigned) { raise(kQueueInterrupt); }
-void PciTransport::config_interrupt() { raise(kConfigInterrupt); }
+// Section 4.1.5.3 and 4.1.5.4: with MSI-X only a change of the configuration is told in the ISR status too.
+void PciTransport::queue_interrupt(unsigned queue) {
+  if (msix_enabled())
+    msix()->raise(queue_vectors_[queue]);
+  else
+    raise(kQueueInterrupt);
+}
+
+void PciTransport::config_interrupt() {
+  if (msix_enabled()) {
+    isr_ |= kConfigInterrupt;
+    msix()->raise(config_vector_);
+  } else {
+    raise(kConfigInterrupt);
+  }
+}
 
 /// The field that begins at `offset`; its width is the caller's matter.
 u64 PciTransport::common_read(u64 offset) const {
@@ -121,13 +158,13 @@ u64 PciTransport::common_read(u64 offset) const {
     case kDeviceFeature: return half_of(device_.offered_features(), device_feature_half_);
     case kDriverFeatureSelect: return driver_feature_half_;
     case kDriverFeature: return half_of(device_.driver_features(), driver_feature_half_);
-    case kConfigVector: return kNoVector;
+    case kConfigVector: return config_vector_;
     case kNumQueues: return device_.queue_count();
     case kStatus: return device_.status();
     case kGeneration: return device_.config_generation() & 0xff;
     case kQueueSelect: return queue_;
     case kQueueSize: return queue == nullptr ? 0 : queue->size();
-    case kQueueVector: return kNoVector;
+    case kQueueVector: return queue == nullptr ? kNoVector : queue_vectors_[queue_];
     case kQueueEnable: return queue != nullptr && queue->ready() ? 1 : 0;
     case kQueueNotifyOffset: return queue_;
     default: break;
@@ -151,9 +188,11 @@ void PciTransport::common_write(u64 offset, unsigned size, u64 value) {
       if ((value & 0xff) == 0) {
         isr_ = 0;
         queue_ = 0;
+        forget_vectors();
         set_interrupt(false);
       }
       break;
+    case kConfigVector: config_vector_ = legal_vector(value & 0xffff); break;
     case kQueueSelect: queue_ = static_cast<u16>(value); break;
     default: queue_write(offset, size, value); break;
   }
@@ -163,6 +202,7 @@ void PciTransport::queue_write(u64 offset, unsigned size, u64 value) {
   Queue* queue = selected();
   if (queue == nullptr) return;
   if (offset == kQueueSize) queue->set_size(static_cast<u16>(value));
+  if (offset == kQueueVector) queue_vectors_[queue_] = legal_vector(value & 0xffff);
   if (offset == kQueueEnable && (value & 1) != 0) queue->set_ready(true);
   if (offset < kQueueDescriptors || offset >= kCommonSize || offset % 4 != 0 || size < 4) return;
   const auto part = static_cast<Queue::Part>((offset - kQueueDescriptors) / 8);
@@ -173,6 +213,7 @@ void PciTransport::queue_write(u64 offset, unsigned size, u64 value) {
 }
 
 u64 PciTransport::bar_read(unsigned bar, u64 offset, unsigned size) {
+  if (bar == kMsixBar && msix() != nullptr) return msix()->read(offset, size);
   if (bar != kBar) return 0;
   if (size == 8) return read_piece(offset, 4) | u64{read_piece(offset + 4, 4)} << 32;
   return read_piece(offset, size);
@@ -190,6 +231,7 @@ u32 PciTransport::read_piece(u64 offset, unsigned size) {
 }
 
 void PciTransport::bar_write(unsigned bar, u64 offset, unsigned size, u64 value) {
+  if (bar == kMsixBar && msix() != nullptr) msix()->write(offset, size, value);
   if (bar != kBar) return;
   if (offset >= kNotify) {
     // The bell of a queue; what is written does not matter without VIRTIO_F_NOTIFICATION_DATA.

@@ -1,5 +1,5 @@
 // The PCI transport of virtio devices ("Virtual I/O Device (VIRTIO) Version 1.2", section 4.1), modern, with
-// INTx.
+// INTx or MSI-X.
 #pragma once
 #include "engine/machine.h"
 #include "targets/devices/pci/function.h"
@@ -15,8 +15,11 @@ class PciTransport final : public Device, public pci::Function, public Transport
                        kBarSize = 4 * kPage;
   static constexpr unsigned kNotifyStep = 4;  // bytes between the bells of two queues
 
-  /// `device` outlives the transport.
-  PciTransport(std::string name, VirtioDevice& device);
+  /// The range of MSI-X's table.
+  static constexpr unsigned kMsixBar = 1;
+
+  /// `device` outlives the transport. `send` (may be empty: INTx only) writes a message.
+  PciTransport(std::string name, VirtioDevice& device, pci::Msix::Send send = {});
 
   void reset() override;
   void state(Archive& ar) override;
@@ -36,6 +39,9 @@ class PciTransport final : public Device, public pci::Function, public Transport
   void queue_write(u64 offset, unsigned size, u64 value);
   u32 read_piece(u64 offset, unsigned size);
   void raise(u8 bit);
+  /// `vector` as the driver may have it: one that there is, or none.
+  u16 legal_vector(u64 vector);
+  void forget_vectors();
   /// The selected queue; null if there is none of that number.
   Queue* selected() const;
   /// What the access capability points at; size 0: nothing.
@@ -49,6 +55,8 @@ class PciTransport final : public Device, public pci::Function, public Transport
   unsigned access_ = 0;  // where the access capability is
   u32 device_feature_half_ = 0, driver_feature_half_ = 0;
   u16 queue_ = 0;
+  u16 config_vector_;
+  std::vector<u16> queue_vectors_;
   u8 isr_ = 0;  // 1: a queue, 2: the configuration
 };
 
