@@ -18,13 +18,18 @@ namespace hindcast::plugins {
 namespace {
 
 constexpr Icount kLeast = 1'000'000;  // starting a process is not worth less
-/// Nor asking one that runs, which is a tenth of a millisecond, for less than that.
+/// Nor asking one that runs for less than that.
 constexpr Icount kLeastOfMany = 20'000;
 /// The first parts are not longer: what plugins write is not known yet.
 constexpr Icount kFirst = 64'000'000, kFirstOfMany = 100'000;
 /// A part gets this share of what is left for each process, but not less than this share of all.
 constexpr double kShare = 1.25;
 constexpr unsigned kShortest = 16;
+/// Parts of which a process has this many ahead are short.
+constexpr double kShort = 4;
+/// A process that has run one of them goes on with another that it has already: asking takes a tenth of a
+/// millisecond, and a short part ten times that.
+constexpr std::size_t kShortAhead = 2;
 
 /// Cuts the analysis into parts, one after the other.
 class Divider {
@@ -36,6 +41,10 @@ class Divider {
   }
   bool done() const { return at_ >= to_; }
   Icount total() const { return to_ - from_; }
+  /// Text makes the parts short: much shorter than what is left for each process.
+  bool parts_are_short(double density) const {
+    return density * static_cast<double>(to_ - at_) > kShort * jobs_ * static_cast<double>(part_text(many_));
+  }
 
   /// `density`: bytes of text for each instruction so far; negative: not known.
   Part next(double density) {
@@ -83,8 +92,9 @@ class Parts {
   /// Runs all parts, and merges each when its text is written.
   void run() {
     while (!over_ && (!divider_.done() || !parts_.empty())) {
+      give_turn();
       start_some();
-      parts_.front().process->give_turn();
+      give_turn();
       wait();
       while (!over_ && !parts_.empty() && is_over(parts_.front())) finish_first();
       report_progress();
@@ -98,6 +108,10 @@ class Parts {
     PartProcess* process;
   };
 
+  void give_turn() {
+    if (!parts_.empty()) parts_.front().process->give_turn(*parts_.front().state);
+  }
+
   bool is_over(const Running& part) const {
     return part.process->ended() || (many_ && part.state->written && part.state->failed.empty());
   }
@@ -108,21 +122,33 @@ class Parts {
     for (const Running& part : parts_)
       if (part.state->ended || !part.state->failed.empty()) return;
     while (!divider_.done()) {
-      PartProcess* idle = nullptr;
-      for (const auto& process : processes_)
-        if (many_ && process->part() == nullptr && !process->ended()) idle = process.get();
-      if (idle == nullptr && !room_for_another()) return;
+      const bool another = room_for_another();
+      PartProcess* process = another ? nullptr : least_busy();
+      if (process == nullptr && !another) return;
       auto state = std::make_unique<PartState>();
       state->part = divider_.next(density());
-      if (idle != nullptr) {
-        idle->run(state.get());
+      if (process != nullptr) {
+        process->run(state.get());
       } else {
         const PartProcess::Setup setup{options_.command, options_.output, free_buffer(), options_.lost};
         processes_.push_back(std::make_unique<PartProcess>(setup, state.get()));
-        idle = processes_.back().get();
+        process = processes_.back().get();
       }
-      parts_.push_back({std::move(state), idle});
+      parts_.push_back({std::move(state), process});
     }
+  }
+
+  /// The one that can have another part soonest; null: none should.
+  PartProcess* least_busy() const {
+    if (!many_) return nullptr;
+    std::size_t fewest = divider_.parts_are_short(density()) ? kShortAhead : 1;
+    PartProcess* found = nullptr;
+    for (const auto& process : processes_) {
+      if (process->ended() || process->parts() >= fewest) continue;
+      fewest = process->parts();
+      found = process.get();
+    }
+    return found;
   }
 
   bool room_for_another() const {

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <optional>
 
@@ -26,7 +27,7 @@ constexpr const char* kGone = "the process that puts the parts of the analysis t
 /// The text of the plugins: a part's is kept until it is its turn, then written as it comes.
 class PartText {
  public:
-  explicit PartText(std::size_t most) : most_(most) {
+  PartText(const Part& first, std::size_t most) : part_(first), most_(most) {
     // The parts share their buffers, one after the other: taking fresh memory costs as much as the text
     // itself.
     void* const memory = ::mmap(nullptr, kPartBufferSize, PROT_READ | PROT_WRITE, MAP_SHARED, kPartBuffer, 0);
@@ -63,15 +64,15 @@ class PartText {
   }
   /// Waits for the next part, whose text begins. None: there is no more to do.
   std::optional<Part> next() {
-    PartOrder order;
-    do {  // a turn that came too late for a part without text
-      if (!read(order)) return std::nullopt;
-    } while (order.kind != PartOrder::Kind::Run);
+    while (ordered_.empty())
+      if (!read()) return std::nullopt;
+    part_ = ordered_.front();
+    ordered_.pop_front();
     turn_ = false;
     total_ = 0;
     problem_ = 0;
     next_look_ = kPartPiece;
-    return order.part;
+    return part_;
   }
   bool has_to_wait() const { return !turn_ && size_ != 0; }
   u64 total() const { return total_; }
@@ -102,24 +103,31 @@ class PartText {
   }
   void look(int timeout_ms) {
     pollfd orders{kPartOrders, POLLIN, 0};
-    int n = 0;
-    while ((n = ::poll(&orders, 1, timeout_ms)) < 0 && errno == EINTR) {
+    while (!turn_) {
+      const int n = ::poll(&orders, 1, timeout_ms);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return;
+      // Without the other process there is nobody to write for. Not by an exception: plugins call this.
+      if (!read()) ::_exit(125);
     }
-    if (n <= 0) return;
-    PartOrder order;
-    // Without the other process there is nobody to write for. Not by an exception: plugins call this.
-    if (!read(order) || order.kind != PartOrder::Kind::Turn) ::_exit(125);
-    turn_ = true;
   }
-  static bool read(PartOrder& order) {
+  bool read() {
+    PartOrder order;
     ssize_t n = 0;  // they are short enough to arrive whole
     while ((n = ::read(kPartOrders, &order, sizeof order)) < 0 && errno == EINTR) {
     }
-    return n == sizeof order;
+    if (n != sizeof order) return false;
+    if (order.kind == PartOrder::Kind::Run)
+      ordered_.push_back(order.part);
+    else if (order.part.from == part_.from)  // else it comes too late for a part without text
+      turn_ = true;
+    return true;
   }
 
   static constexpr std::size_t kMapped = 4 << 20;
-  const std::size_t most_;  // that waits
+  Part part_;
+  std::deque<Part> ordered_;  // behind it
+  const std::size_t most_;    // that waits
   char* data_;
   std::size_t mapped_ = 0;  // up to here
   std::size_t size_ = 0, next_look_ = kPartPiece;
@@ -179,7 +187,7 @@ int serve_parts(const std::string& path, PluginHost& host, const Part& first, An
   pollfd messages{kPartMessages, 0, 0};
   if (::poll(&messages, 1, 0) == 1) return 125;  // it had gone before that: nobody reads them
   const bool many = host.can_begin_again();
-  PartText text(part_text(many));
+  PartText text(first, most_part_text(many));
   Messages say;
   Part part = first;
   u64 said_at = 0;
@@ -193,22 +201,25 @@ int serve_parts(const std::string& path, PluginHost& host, const Part& first, An
   int status = 0;
   {
     std::unique_ptr<PartRunner> runner;
-    for (std::optional<Part> next = first; next; next = many && status == 0 ? text.next() : std::nullopt) {
+    bool more = many;
+    for (std::optional<Part> next = first; next; next = more ? text.next() : std::nullopt) {
       part = *next;
       try {
-        host.become_part([&](std::string_view more) { text.add(more); }, [&] { text.flush(); });
+        host.become_part([&](std::string_view line) { text.add(line); }, [&] { text.flush(); });
         if (!runner) runner = std::make_unique<PartRunner>(path, host, options);
         const Bytes saved = runner->run(part);
         say.add_progress(part.to - part.from, text.total());
         if (!host.message().empty()) throw Fatal(host.message());
         if (host.ended()) say.add_value(PartMessage::Ended, i32{*host.exit_status()});
+        if (host.ended()) more = false;
         say.add(PartMessage::Saved, saved);
       } catch (const std::exception& error) {
         const std::string what = error.what();
         say.add(PartMessage::Failed, {reinterpret_cast<const u8*>(what.data()), what.size()});
         status = 125;
+        more = false;
       }
-      if (text.has_to_wait()) say.send();
+      if (!many && text.has_to_wait()) say.send();  // another may be started meanwhile
       if (const int problem = text.finish(); problem != 0) say.add_value(PartMessage::Lost, i32{problem});
       say.add(PartMessage::Written, {});
       say.send();

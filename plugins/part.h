@@ -22,7 +22,7 @@ inline constexpr std::size_t kPartHeader = 9;
 struct PartOrder {
   enum class Kind : u8 {
     Turn = 1,  // all text before this part's is written
-    Run = 2,   // after Written, where all plugins can begin again: another part
+    Run = 2,   // where all plugins can begin again: another part, behind those that were ordered before
   };
   Kind kind = Kind::Turn;
   Part part;
@@ -37,6 +37,8 @@ inline constexpr int kPartBuffer = 5;  // a file in memory of kPartBufferSize by
 /// instruction this also bounds the length of parts. For many short parts in a process: what fits into a
 /// cache; for long ones: enough that starting their processes is worth it.
 constexpr std::size_t part_text(bool many) { return std::size_t{many ? 2u : 256u} << 20; }
+/// What a part may keep: more than expected, so that a part whose text is somewhat denser need not wait.
+constexpr std::size_t most_part_text(bool many) { return many ? 2 * part_text(many) : part_text(many); }
 inline constexpr std::size_t kPartPiece = 64 << 10;  // is written at once
 inline constexpr std::size_t kPartBufferSize = part_text(false) + kPartPiece;
 

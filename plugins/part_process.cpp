@@ -35,7 +35,7 @@ int out_of_the_way(int fd) {
 
 }  // namespace
 
-PartProcess::PartProcess(Setup setup, PartState* first) : setup_(std::move(setup)), part_(first) { start(); }
+PartProcess::PartProcess(Setup setup, PartState* first) : setup_(std::move(setup)), parts_{first} { start(); }
 
 PartProcess::~PartProcess() {
   if (pid_ > 0) {
@@ -54,7 +54,7 @@ void PartProcess::start() {
   orders[0] = out_of_the_way(orders[0]);
   std::vector<std::string> words = setup_.command;
   words.push_back("--part");
-  words.push_back(to_text(part_->part));
+  words.push_back(to_text(parts_.front()->part));
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -84,31 +84,32 @@ std::string PartProcess::how_it_ended() const {
 }
 
 void PartProcess::take(PartMessage kind, ByteView payload) {
-  if (part_ == nullptr) return;
+  if (parts_.empty()) return;
+  PartState& part = *parts_.front();
   const auto number = [&](auto& value) {
     if (payload.size() == sizeof value) std::memcpy(&value, payload.data(), sizeof value);
   };
-  std::array<u64, 2> progress = {part_->done, part_->text};
+  std::array<u64, 2> progress = {part.done, part.text};
   i32 code = 0;
   switch (kind) {
     case PartMessage::Progress:
       number(progress);
-      part_->done = progress[0];
-      part_->text = progress[1];
+      part.done = progress[0];
+      part.text = progress[1];
       break;
-    case PartMessage::Saved: part_->saved = Bytes(payload.begin(), payload.end()); break;
-    case PartMessage::Failed: part_->failed.assign(payload.begin(), payload.end()); break;
+    case PartMessage::Saved: part.saved = Bytes(payload.begin(), payload.end()); break;
+    case PartMessage::Failed: part.failed.assign(payload.begin(), payload.end()); break;
     case PartMessage::Ended:
       number(code);
-      part_->ended = code;
+      part.ended = code;
       break;
     case PartMessage::Lost:
       number(code);
       if (setup_.lost) setup_.lost(code);
       break;
     case PartMessage::Written:
-      part_->written = true;
-      part_ = nullptr;
+      part.written = true;
+      parts_.pop_front();
       break;
   }
 }
@@ -146,14 +147,14 @@ void PartProcess::order(const PartOrder& order) {
   }
 }
 
-void PartProcess::give_turn() {
-  if (part_ == nullptr || part_->has_turn) return;
-  part_->has_turn = true;
-  order({PartOrder::Kind::Turn, {}});
+void PartProcess::give_turn(PartState& part) {
+  if (part.has_turn) return;
+  part.has_turn = true;
+  order({PartOrder::Kind::Turn, part.part});
 }
 
 void PartProcess::run(PartState* next) {
-  part_ = next;
+  parts_.push_back(next);
   order({PartOrder::Kind::Run, next->part});
 }
 

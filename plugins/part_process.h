@@ -2,6 +2,7 @@
 #pragma once
 #include <sys/types.h>
 
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -23,7 +24,7 @@ struct PartState {
   bool running() const { return !saved && failed.empty(); }
 };
 
-/// One part at a time. Host problems throw Fatal.
+/// Host problems throw Fatal.
 class PartProcess {
  public:
   struct Setup {
@@ -38,8 +39,9 @@ class PartProcess {
   PartProcess(const PartProcess&) = delete;
   PartProcess& operator=(const PartProcess&) = delete;
 
-  /// The part that it has; null: it has written all of the last one's text and waits for an order.
-  PartState* part() const { return part_; }
+  /// How many parts it has: one that it runs, and those that wait behind it. 0: it has written all of the
+  /// last one's text and waits for an order.
+  std::size_t parts() const { return parts_.size(); }
   int buffer() const { return setup_.buffer; }
   /// What becomes readable when something has arrived; -1: the process has ended.
   int messages() const { return messages_; }
@@ -51,7 +53,8 @@ class PartProcess {
 
   /// Takes what has arrived apart, or notices that the process has ended.
   void receive();
-  void give_turn();
+  void give_turn(PartState& part);
+  /// Behind the parts that it has.
   void run(PartState* next);
   /// There is no more to do.
   void dismiss();
@@ -63,7 +66,7 @@ class PartProcess {
   void order(const PartOrder& order);
 
   Setup setup_;
-  PartState* part_;
+  std::deque<PartState*> parts_;
   pid_t pid_ = -1;
   int messages_ = -1, orders_ = -1;
   Bytes received_;

@@ -74,6 +74,49 @@ TEST_F(Processes, WhereAPluginEndsTheRunItIsOver) {
   }
 }
 
+/// Also where each process has its next part already, since what the plugins write makes parts short.
+TEST_F(Processes, WhereAPluginEndsTheRunItsTextIsOver) {
+  const std::string rec = recorded("9000000"), plugin = loaded("ends");
+  const Outcome one = hindcast({"analyze", "-p", "execlog", "-p", plugin, rec});
+  EXPECT_EQ(one.status, 7);
+  EXPECT_GT(one.err.size(), 64'000'000u);
+  for (const std::string jobs : {"2", "5"}) {
+    const Outcome several = hindcast({"analyze", "-p", "execlog", "-p", plugin, "--jobs", jobs, rec});
+    EXPECT_EQ(several.status, 7) << jobs;
+    EXPECT_TRUE(several.err == one.err) << jobs << ": " << several.err.size() << ", " << one.err.size();
+  }
+}
+
+/// A part without text waits for no turn, and its turn may come when the process has its next part already.
+TEST_F(Processes, PartsWithoutTextBetweenOthers) {
+  cli_test::Assembler a;
+  const auto loop = [&](int turns, int logged) {
+    a.li(a.t1, turns);
+    const unsigned top = a.here();
+    for (int i = 0; i < logged; ++i) a.slli(a.t0, a.t1, 1);
+    a.addi(a.t1, a.t1, -1);
+    a.bne(a.t1, a.zero, top);
+  };
+  a.li(a.t2, 5);
+  const unsigned round = a.here();
+  loop(80'000, 4);
+  loop(400'000, 0);
+  a.addi(a.t2, a.t2, -1);
+  a.bne(a.t2, a.zero, round);
+  a.exit(a.t2);
+  const std::string image = program("bursts", a.elf()), rec = folder / "rec";
+  EXPECT_EQ(hindcast({"record", "-o", rec, image}).status, 0);
+  Strings command = {"analyze", "-p", "execlog,ifilter=slli", rec};
+  const Outcome one = hindcast(command);
+  EXPECT_GT(one.err.size(), 48'000'000u);
+  command.insert(command.end(), {"--jobs", "2"});
+  for (int i = 0; i < 3; ++i) {
+    const Outcome several = hindcast(command);
+    EXPECT_EQ(several.status, 0);
+    EXPECT_TRUE(several.err == one.err) << several.err.size() << ", " << one.err.size();
+  }
+}
+
 TEST_F(Processes, APluginMayGoWrongWhenAskedWhetherItCanShare) {
   const std::string rec = recorded("1000"), plugin = loaded("ends");
   const std::pair<const char*, const char*> cases[] = {
