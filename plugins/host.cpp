@@ -256,6 +256,11 @@ bool PluginHost::can_begin_again() const {
                      [](const auto& plugin) { return plugin->can_begin_again(); });
 }
 
+bool PluginHost::keeps_blocks() const {
+  return can_begin_again() && std::none_of(plugins_.begin(), plugins_.end(),
+                                           [](const auto& plugin) { return plugin->wants_blocks_again(); });
+}
+
 void PluginHost::begin_again(Machine& machine) {
   machine_ = &machine;
   for (const auto& plugin : plugins_)
@@ -267,7 +272,7 @@ void PluginHost::begin_again(Machine& machine) {
 
 Bytes PluginHost::save() {
   announce_end();
-  if (can_begin_again()) {
+  if (keeps_blocks()) {
     machine_->pause_observer();
     observing_ = false;
     changes_.clear();

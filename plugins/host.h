@@ -66,7 +66,10 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   Bytes save();
   /// Whether another part can begin after that, elsewhere in the recording.
   bool can_begin_again() const;
-  /// The machine may be another one; if it is not, what was made for the plugins is still there.
+  /// And what was made for the plugins stays, so that short parts are cheap.
+  bool keeps_blocks() const;
+  /// The machine may be another one; if it is not, and keeps_blocks(), what was made for the plugins is still
+  /// there.
   void begin_again(Machine& machine);
   /// The machine is about to go, perhaps in the middle of a part.
   void leave_machine() {

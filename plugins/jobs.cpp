@@ -34,7 +34,7 @@ constexpr std::size_t kShortAhead = 2;
 /// Cuts the analysis into parts, one after the other.
 class Divider {
  public:
-  /// `many`: a process can run several parts.
+  /// `many`: short parts are cheap.
   Divider(const replay::Player& player, Icount from, Icount to, unsigned jobs, bool many)
       : from_(from), at_(from), to_(to), jobs_(jobs), many_(many) {
     for (const auto& info : player.reader().checkpoints()) checkpoints_.push_back(info.icount);
@@ -43,7 +43,8 @@ class Divider {
   Icount total() const { return to_ - from_; }
   /// Text makes the parts short: much shorter than what is left for each process.
   bool parts_are_short(double density) const {
-    return density * static_cast<double>(to_ - at_) > kShort * jobs_ * static_cast<double>(part_text(many_));
+    return many_ &&
+           density * static_cast<double>(to_ - at_) > kShort * jobs_ * static_cast<double>(part_text(many_));
   }
 
   /// `density`: bytes of text for each instruction so far; negative: not known.
@@ -153,9 +154,12 @@ class Parts {
 
   bool room_for_another() const {
     if (many_) return processes_.size() < options_.jobs;
-    const auto running = std::count_if(parts_.begin(), parts_.end(),
-                                       [](const Running& part) { return part.state->running(); });
-    return static_cast<std::size_t>(running) < options_.jobs && parts_.size() <= options_.jobs;
+    std::size_t running = 0, waiting = 0;
+    for (const Running& part : parts_) {
+      running += part.state->running();
+      waiting += !part.state->running() && !part.state->written;
+    }
+    return running < options_.jobs && running + waiting <= options_.jobs;
   }
 
   int free_buffer() {
@@ -244,7 +248,7 @@ class Parts {
   PluginHost& host_;
   const JobsOptions& options_;
   Divider divider_;
-  const bool many_;
+  const bool many_;                          // parts of a process
   std::vector<int> buffers_, free_buffers_;  // outlive the processes
   std::deque<Running> parts_;
   std::vector<std::unique_ptr<PartProcess>> processes_;
@@ -269,7 +273,7 @@ AnalyzeResult analyze_in_parts(const std::string& path, PluginHost& host, const 
   {
     const replay::Observation observation(&host, player.machine(), false);
     host.flush_output();
-    const Divider divider(player, from, to, options.jobs, host.can_begin_again());
+    const Divider divider(player, from, to, options.jobs, host.keeps_blocks());
     Parts(host, options, divider).run();
   }
   result.icount = to;

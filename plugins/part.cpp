@@ -187,7 +187,7 @@ int serve_parts(const std::string& path, PluginHost& host, const Part& first, An
   pollfd messages{kPartMessages, 0, 0};
   if (::poll(&messages, 1, 0) == 1) return 125;  // it had gone before that: nobody reads them
   const bool many = host.can_begin_again();
-  PartText text(first, most_part_text(many));
+  PartText text(first, most_part_text(host.keeps_blocks()));
   Messages say;
   Part part = first;
   u64 said_at = 0;

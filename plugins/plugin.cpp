@@ -19,7 +19,7 @@
 namespace hindcast::plugins {
 namespace {
 
-constexpr int kSegmentsVersion = 2;
+constexpr int kSegmentsVersion = 3;
 /// Ids mean nothing, and must not be taken for small numbers.
 constexpr u64 kFirstId = 0x9e3779b97f4a7c15;
 
@@ -121,6 +121,8 @@ void Plugin::ask_segments() {
 bool Plugin::can_begin_again() const {
   return segments_ != nullptr && segments_->version >= 2 && segments_->begin != nullptr;
 }
+
+bool Plugin::wants_blocks_again() const { return segments_->version >= 3 && segments_->announce; }
 
 void Plugin::begin_again() const { segments_->begin(); }
 

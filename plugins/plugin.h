@@ -81,6 +81,8 @@ class Plugin {
   /// Whether it can run several parts in one process, one after the other.
   bool can_begin_again() const;
   void begin_again() const;
+  /// If it can: blocks are to be announced again in each part.
+  bool wants_blocks_again() const;
 
   // Calls, if there is a function.
   void call_vcpu(Event event, unsigned vcpu) const { call_vcpu(get(event), vcpu); }

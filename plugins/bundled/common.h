@@ -191,9 +191,11 @@ inline std::string text_of(const qemu_plugin_insn* insn) {
 }  // namespace plugin
 
 /// A plugin that can take part in analyses by several processes ends with this; `possible` may be nullptr.
-#define SEGMENTS_AGAIN(possible, save, merge, begin)                                            \
+#define SEGMENTS_ANNOUNCED(possible, save, merge, begin, announce)                              \
   extern "C" QEMU_PLUGIN_EXPORT const struct hindcast_plugin_segments hindcast_plugin_segments; \
-  const struct hindcast_plugin_segments hindcast_plugin_segments = {2, possible, save, merge, begin};
+  const struct hindcast_plugin_segments hindcast_plugin_segments = {3,     possible, save,      \
+                                                                    merge, begin,    announce};
+#define SEGMENTS_AGAIN(possible, save, merge, begin) SEGMENTS_ANNOUNCED(possible, save, merge, begin, false)
 #define SEGMENTS(possible, save, merge) SEGMENTS_AGAIN(possible, save, merge, nullptr)
 
 /// Every plugin begins with this.

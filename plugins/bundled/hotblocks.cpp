@@ -25,15 +25,15 @@ std::map<std::pair<uint64_t, uint64_t>, std::unique_ptr<Block>> blocks;
 
 // One scoreboard has room for many blocks' counters.
 constexpr std::size_t kPerScoreboard = 1024;
-qemu_plugin_scoreboard* scoreboard;
-std::size_t used = kPerScoreboard;
+std::vector<qemu_plugin_scoreboard*> scoreboards;
+std::size_t used = kPerScoreboard;  // of the last
 
 qemu_plugin_u64 new_counter() {
   if (used == kPerScoreboard) {
-    scoreboard = qemu_plugin_scoreboard_new(kPerScoreboard * sizeof(uint64_t));
+    scoreboards.push_back(qemu_plugin_scoreboard_new(kPerScoreboard * sizeof(uint64_t)));
     used = 0;
   }
-  return {scoreboard, used++ * sizeof(uint64_t)};
+  return {scoreboards.back(), used++ * sizeof(uint64_t)};
 }
 
 /// What stands at one place: hashes of instructions and where they are in memory, as announced first and
@@ -129,6 +129,15 @@ bool merge(const uint8_t* data, size_t size) {
   return loaded.ok();
 }
 
+/// All blocks are announced again.
+void begin_part() {
+  places.clear();
+  blocks.clear();
+  for (qemu_plugin_scoreboard* scoreboard : scoreboards) qemu_plugin_scoreboard_free(scoreboard);
+  scoreboards.clear();
+  used = kPerScoreboard;
+}
+
 }  // namespace
 
 extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t*, int argc,
@@ -139,4 +148,4 @@ extern "C" QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const
   return 0;
 }
 
-SEGMENTS(nullptr, save, merge)
+SEGMENTS_ANNOUNCED(nullptr, save, merge, begin_part, true)

@@ -51,7 +51,7 @@ __attribute__((weak)) bool hindcast_limited(void);
  * process running everything would have written.
  */
 struct hindcast_plugin_segments {
-  int version; /* 2; 1: begin is not there */
+  int version; /* 3; 2: announce is not there; 1: nor is begin */
   /* Whether the plugin can take part with these options; called before qemu_plugin_install. NULL: with any.
    */
   bool (*possible)(int argc, char** argv);
@@ -64,6 +64,8 @@ struct hindcast_plugin_segments {
    * called next. What was registered stays: blocks that are known are not announced again. Short parts are
    * cheap then, which matters where a plugin writes much. NULL: each part has a process of its own. */
   void (*begin)(void);
+  /* With begin: blocks are forgotten between parts, and announced again in each; parts are long. */
+  bool announce;
 };
 
 #ifdef __cplusplus

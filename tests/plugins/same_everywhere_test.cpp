@@ -144,6 +144,39 @@ TEST_F(Parts, SeveralProcessesWriteTheSame) {
   }
 }
 
+/// Processes that run several long parts, of a program that writes other instructions over some, and the old
+/// ones back.
+TEST_F(Parts, BlocksAreAnnouncedInEachPart) {
+  constexpr std::uint32_t kAddi[] = {0x00130313, 0x00230313};  // to t1: 1 or 2
+  cli_test::Assembler a;
+  a.li(a.s3, 12);
+  const unsigned round = a.here();
+  a.andi(a.t1, a.s3, 1);
+  a.li(a.t2, static_cast<std::int32_t>(kAddi[0]));
+  const unsigned even = a.beq_later(a.t1, a.zero);
+  a.li(a.t2, static_cast<std::int32_t>(kAddi[1]));
+  a.bind(even);
+  const unsigned store = a.here();
+  a.sw(a.t2, a.s0, static_cast<int>(store + 4) * 4);  // over the loop's first instruction
+  a.word(0x0000100f);                                 // fence.i
+  a.li(a.t0, 250'000);
+  const unsigned top = a.here();
+  a.word(kAddi[0]);
+  a.addi(a.t0, a.t0, -1);
+  a.bne(a.t0, a.zero, top);
+  a.addi(a.s3, a.s3, -1);
+  a.bne(a.s3, a.zero, round);
+  a.exit(a.s3);
+  const std::string image = program("changes", a.elf()), rec = folder / "rec";
+  log_of({"record", "-o", rec, image}, 0);
+  for (const std::string plugin : {"hotblocks", "hotblocks,inline=on"}) {
+    const std::string one = log_of({"analyze", "-p", plugin, rec}, 0);
+    EXPECT_NE(one.find(", 12, 3, "), std::string::npos) << one;  // the loop: announced in each round
+    for (const std::string jobs : {"2", "3"})
+      EXPECT_EQ(log_of({"analyze", "-p", plugin, "--jobs", jobs, rec}, 0), one) << plugin << jobs;
+  }
+}
+
 /// Parts so short that each process runs many: with interrupts, and values of registers from part to part.
 TEST_F(Parts, ManyPartsOfAProcess) {
   const std::string rec = folder / "rec", image = std::string(HINDCAST_GUEST_DIR) + "/interrupts.elf";
