@@ -247,11 +247,27 @@ TEST_F(Aplic, StateSurvives) {
     build_with(aia);
     delegate(42);
     set_up(kChild, 42, kRising, 1, 3);
+    if (aia == std::string("aplic")) write(kChild + control(1, 8), 2);
     wire(42, true);
     expect_state_survives([&] {
       write(kChild + 0x1fdc, 42);
+      write(kChild + 0x1ddc, 42);
+      write(kChild + target(42), 1);
+      write(kChild + control(1, 8), 1);
+      write(kChild + source(42), 0);
+      write(kRoot + source(42), 0);
       write(kChild, 0x100);
+      write(kRoot + 0x1bc0, 5);
     });
+    EXPECT_EQ(read(kRoot + source(42)), kDelegated);
+    EXPECT_EQ(read(kChild + source(42)), kRising);
+    EXPECT_EQ(read(kChild + target(42)), 1u << 18 | 3);
+    EXPECT_EQ(read(kChild + 0x1e04), 1u << 10);
+    EXPECT_TRUE(pending(kChild, 42));
+    EXPECT_EQ(read(kChild + 0x1d04), 1u << 10) << "the wire";
+    EXPECT_EQ(read(kChild) & 0x100, 0u);
+    EXPECT_EQ(read(kRoot + 0x1bc0), 0u);
+    EXPECT_EQ(read(kChild + control(1, 8)), aia == std::string("aplic") ? 2u : 0u);
   }
 }
 

@@ -108,7 +108,16 @@ TEST_F(VirtTest, FilesAreTheHarts) {
     EXPECT_TRUE(line(line_bit, 2));
     EXPECT_FALSE(line(line_bit, 1));
   }
-  expect_state_survives([&] { write(0x28002000, 254); });
+  auto* files = machine->extension<Imsic>(Imsic::kSupervisorFiles);
+  files->write(2, 0x72, 64, 100);
+  expect_state_survives([&] {
+    write(0x28002000, 254);
+    for (unsigned number : {0x70u, 0x72u, 0x86u, 0xc6u}) files->write(2, number, 64, 0);
+  });
+  EXPECT_EQ(files->read(2, 0x70, 64), 1u);
+  EXPECT_EQ(files->read(2, 0x72, 64), 100u);
+  EXPECT_EQ(files->read(2, 0x86, 64), u64{1} << 63);
+  EXPECT_EQ(files->read(2, 0xc6, 64), ~u64{0});
 }
 
 }  // namespace
