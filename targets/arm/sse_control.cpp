@@ -149,20 +149,16 @@ class SystemControl final : public Device, public WordRegisters, public ResetCon
 }  // namespace
 
 IrqSink* build_sse_information(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, 4);
   Information::Words words;
   words.first = site.node.cells("hindcast,values");
   if (words.first.size() > 16) site.fail("has more than 16 hindcast,values");
   words.implementer = site.cell("hindcast,implementer", 0);
   words.part = static_cast<u16>(site.cell("hindcast,part", 0) & 0xfff);
   words.revision = static_cast<u8>(site.cell("hindcast,revision", 0) & 15);
-  auto& device = site.machine.add_device<Information>(site.name, std::move(words));
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &device);
-  return nullptr;
+  return devices::add<Information>(site, 4, std::move(words));
 }
 
 IrqSink* build_sse_system(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, 4 * kSystemWords);
   const u32 number = site.cell("hindcast,generation", 0);
   const Generation& generation = number == 300 ? kSse300 : number == 200 ? kSse200 : kIotKit;
   const std::vector<u32> cells = site.node.cells("hindcast,resets");
@@ -173,8 +169,7 @@ IrqSink* build_sse_system(const DeviceSite& site) {
     resets.push_back({cells[i], cells[i + 1]});
   }
   auto& device =
-      site.machine.add_device<SystemControl>(site.name, site.machine, generation, std::move(resets));
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &device);
+      devices::place<SystemControl>(site, 4 * kSystemWords, site.machine, generation, std::move(resets));
   site.machine.set_extension(
       ResetControl::kExtension,
       std::shared_ptr<void>(std::shared_ptr<void>(), static_cast<ResetControl*>(&device)));

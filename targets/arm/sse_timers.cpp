@@ -235,11 +235,9 @@ class SystemTimer final : public Device, public WordRegisters {
 }  // namespace
 
 IrqSink* build_sse_counter(const DeviceSite& site) {
-  const loader::DtRange &control = site.reg(0, 0x1000), &status = site.reg(1, 0x1000);
-  const u32 hz = site.cell("clock-frequency", 32'000'000);
-  if (hz == 0) site.fail("has a clock that stands still");
-  auto& counter = site.machine.add_device<Counter>(site.name, site.machine, hz);
-  site.machine.memory().add_device(site.name, control.base, control.size, &counter);
+  const loader::DtRange& status = site.reg(1, 0x1000);
+  const u32 hz = site.clock_hz(32'000'000);
+  auto& counter = devices::place<Counter>(site, 0x1000, site.machine, hz);
   site.machine.memory().add_device(site.name + ".status", status.base, status.size, counter.status_frame());
   site.machine.set_extension(kCounter, std::shared_ptr<void>(std::shared_ptr<void>(), &counter));
   return nullptr;
@@ -248,10 +246,7 @@ IrqSink* build_sse_counter(const DeviceSite& site) {
 IrqSink* build_sse_timer(const DeviceSite& site) {
   auto* counter = site.machine.extension<Counter>(kCounter);
   if (counter == nullptr) site.fail("needs an arm,sse-counter before it in the tree");
-  const loader::DtRange& reg = site.reg(0, 0x1000);
-  auto& timer = site.machine.add_device<SystemTimer>(site.name, site.machine, *counter, site.irq());
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &timer);
-  return nullptr;
+  return devices::add<SystemTimer>(site, 0x1000, site.machine, *counter, site.irq());
 }
 
 }  // namespace hindcast::arm

@@ -106,10 +106,7 @@ IrqSink* build_clint(const DeviceSite& site) {
   u32 frequency = cpus == nullptr ? 0 : cpus->cell("timebase-frequency").value_or(0);
   if (frequency == 0 || 1'000'000'000 % frequency != 0)
     site.fail("needs a timebase-frequency of /cpus that divides 1 GHz");
-  const loader::DtRange& reg = site.reg(0, Clint::kSize);
-  auto& clint =
-      site.machine.add_device<Clint>(site.name, site.machine, std::move(harts), 1'000'000'000 / frequency);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &clint);
+  auto& clint = place<Clint>(site, Clint::kSize, site.machine, std::move(harts), 1'000'000'000 / frequency);
   // Not owned by the extension: the machine owns its devices and outlives whoever asks.
   site.machine.set_extension("riscv.clint", std::shared_ptr<void>(std::shared_ptr<void>(), &clint));
   return nullptr;

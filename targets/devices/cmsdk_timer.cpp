@@ -82,12 +82,8 @@ class CmsdkTimer final : public Device, public WordRegisters {
 }  // namespace
 
 IrqSink* build_cmsdk_timer(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, 0x10);
-  const u32 hz = site.cell("clock-frequency", 25'000'000);
-  if (hz == 0) site.fail("has a clock that stands still");
-  auto& timer = site.machine.add_device<CmsdkTimer>(site.name, site.machine, site.irq(), hz);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &timer);
-  return nullptr;
+  const u32 hz = site.clock_hz(25'000'000);
+  return add<CmsdkTimer>(site, 0x10, site.machine, site.irq(), hz);
 }
 
 }  // namespace hindcast::devices

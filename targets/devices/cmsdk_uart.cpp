@@ -124,10 +124,7 @@ IrqSink* build_cmsdk_uart(const DeviceSite& site) {
   wiring.channel = site.channel;
   wiring.transmitted = site.irq(0);
   wiring.received = site.irq(1);
-  const loader::DtRange& reg = site.reg(0, 0x14);
-  auto& uart = site.machine.add_device<CmsdkUart>(site.name, site.machine, wiring);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &uart);
-  return nullptr;
+  return add<CmsdkUart>(site, 0x14, site.machine, wiring);
 }
 
 }  // namespace hindcast::devices

@@ -19,11 +19,6 @@ void Finisher::mmio_write(u64 offset, unsigned size, u64 value) {
   }
 }
 
-IrqSink* build_finisher(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, 4);
-  auto& finisher = site.machine.add_device<Finisher>(site.name, site.machine);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &finisher);
-  return nullptr;
-}
+IrqSink* build_finisher(const DeviceSite& site) { return add<Finisher>(site, 4, site.machine); }
 
 }  // namespace hindcast::devices

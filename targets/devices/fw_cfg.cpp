@@ -148,14 +148,12 @@ bool FwCfg::read_to(GuestAddr address, u32 size) {
 }
 
 IrqSink* build_fw_cfg(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, FwCfg::kSize);
-  auto& device = site.machine.add_device<FwCfg>(site.name, site.machine);
+  auto& device = place<FwCfg>(site, FwCfg::kSize, site.machine);
   for (const auto& child : site.node.children())
     if (child->compatible_with(FwCfg::kFileCompatible)) {
       const Bytes* data = child->property(FwCfg::kFileData);
       device.add_file(child->string(FwCfg::kFileName), data == nullptr ? Bytes() : *data);
     }
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &device);
   return nullptr;
 }
 

@@ -125,10 +125,7 @@ void GoldfishRtc::mmio_write(u64 offset, unsigned size, u64 value) {
 }
 
 IrqSink* build_goldfish_rtc(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, GoldfishRtc::kSize);
-  auto& rtc = site.machine.add_device<GoldfishRtc>(site.name, site.machine, site.channel, site.irq());
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &rtc);
-  return nullptr;
+  return add<GoldfishRtc>(site, GoldfishRtc::kSize, site.machine, site.channel, site.irq());
 }
 
 }  // namespace hindcast::devices

@@ -160,6 +160,12 @@ const loader::DtRange& DeviceSite::reg(std::size_t n, u64 least) const {
   return regs[n];
 }
 
+u32 DeviceSite::clock_hz(u32 otherwise) const {
+  const u32 hz = cell("clock-frequency", otherwise);
+  if (hz == 0) fail("has a clock that stands still");
+  return hz;
+}
+
 void DeviceSite::fail(const std::string& what) const {
   throw Fatal(fmt::format("device tree: {} ({}) {}", node.path(), name, what));
 }

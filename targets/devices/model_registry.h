@@ -3,6 +3,7 @@
 #include <initializer_list>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/machine.h"
@@ -26,8 +27,25 @@ struct DeviceSite {
   IrqLine irq(std::size_t n = 0) const { return n < interrupts.size() ? interrupts[n] : IrqLine(); }
   /// A one-cell property with its default.
   u32 cell(const char* property, u32 otherwise) const { return node.cell(property).value_or(otherwise); }
+  /// The node's clock-frequency with its default. Fatal if it is 0.
+  u32 clock_hz(u32 otherwise) const;
   [[noreturn]] void fail(const std::string& what) const;
 };
+
+/// Adds a T, made of its name and `args`, at the site's first register range of at least `least` bytes.
+template <typename T, typename... Args>
+T& place(const DeviceSite& site, u64 least, Args&&... args) {
+  const loader::DtRange& reg = site.reg(0, least);
+  auto& device = site.machine.add_device<T>(site.name, std::forward<Args>(args)...);
+  site.machine.memory().add_device(site.name, reg.base, reg.size, &device);
+  return device;
+}
+/// All that DeviceModel::build has to do for many a T.
+template <typename T, typename... Args>
+IrqSink* add(const DeviceSite& site, u64 least, Args&&... args) {
+  place<T>(site, least, std::forward<Args>(args)...);
+  return nullptr;
+}
 
 struct DeviceModel {
   const char* stem;                               // of device names: "uart"

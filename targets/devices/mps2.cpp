@@ -146,19 +146,6 @@ class CmsdkGpio final : public Device, public WordRegisters {
   u32 out_ = 0, enabled_ = 0, alternate_ = 0, interrupt_ = 0, edge_ = 0, polarity_ = 0, status_ = 0;
 };
 
-template <const auto& Table>
-IrqSink* add_table(const DeviceSite& site) {
-  add_register_block(site, Table);
-  return nullptr;
-}
-template <typename T, typename... Args>
-IrqSink* add(const DeviceSite& site, u64 least, Args&&... args) {
-  const loader::DtRange& reg = site.reg(0, least);
-  auto& device = site.machine.add_device<T>(site.name, std::forward<Args>(args)...);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &device);
-  return nullptr;
-}
-
 }  // namespace
 
 IrqSink* build_sbcon_i2c(const DeviceSite& site) { return add_table<kI2c>(site); }

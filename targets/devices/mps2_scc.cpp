@@ -97,13 +97,9 @@ class Scc final : public Device, public WordRegisters {
 }  // namespace
 
 IrqSink* build_mps2_scc(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, 0x1000);
   const u32 wanted = site.cell("hindcast,identification", kImages[0].identification);
   for (const Image& image : kImages) {
-    if (image.identification != wanted) continue;
-    auto& scc = site.machine.add_device<Scc>(site.name, image);
-    site.machine.memory().add_device(site.name, reg.base, reg.size, &scc);
-    return nullptr;
+    if (image.identification == wanted) return add<Scc>(site, 0x1000, image);
   }
   site.fail("has a hindcast,identification that is no known image's");
 }

@@ -235,20 +235,12 @@ class GpioRegisters final : public Device, public MmioHandler {
   NrfGpio& gpio_;
 };
 
-template <typename T, typename... Args>
-IrqSink* add(const DeviceSite& site, Args&&... args) {
-  const loader::DtRange& reg = site.reg(0, NrfPeripheral::kSize);
-  auto& device = site.machine.add_device<T>(site.name, site.machine, std::forward<Args>(args)...);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &device);
-  return nullptr;
-}
-
 }  // namespace
 
-IrqSink* build_nrf_clock(const DeviceSite& site) { return add<NrfClock>(site, site.irq()); }
-IrqSink* build_nrf_rng(const DeviceSite& site) { return add<NrfRng>(site, site.irq(), site.channel); }
-IrqSink* build_nrf_temp(const DeviceSite& site) { return add<NrfTemp>(site, site.irq()); }
-IrqSink* build_nrf_adc(const DeviceSite& site) { return add<NrfAdc>(site, site.irq()); }
+IrqSink* build_nrf_clock(const DeviceSite& site) { return add_nrf<NrfClock>(site, site.irq()); }
+IrqSink* build_nrf_rng(const DeviceSite& site) { return add_nrf<NrfRng>(site, site.irq(), site.channel); }
+IrqSink* build_nrf_temp(const DeviceSite& site) { return add_nrf<NrfTemp>(site, site.irq()); }
+IrqSink* build_nrf_adc(const DeviceSite& site) { return add_nrf<NrfAdc>(site, site.irq()); }
 IrqSink* build_nrf_gpio(const DeviceSite& site) {
   // Zephyr's trees have the registers of a bank of pins as a second range, without what lies before them.
   if (site.regs.size() == 2 && site.regs[0].size < NrfPeripheral::kSize) {
@@ -258,8 +250,8 @@ IrqSink* build_nrf_gpio(const DeviceSite& site) {
     site.machine.memory().add_device(site.name, reg.base, GpioRegisters::kSize, &window);
     return nullptr;
   }
-  return add<NrfGpio>(site, site.cell("hindcast,high-pins", 0));
+  return add_nrf<NrfGpio>(site, site.cell("hindcast,high-pins", 0));
 }
-IrqSink* build_nrf_plain(const DeviceSite& site) { return add<NrfPeripheral>(site, site.irq()); }
+IrqSink* build_nrf_plain(const DeviceSite& site) { return add_nrf<NrfPeripheral>(site, site.irq()); }
 
 }  // namespace hindcast::devices

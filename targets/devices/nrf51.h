@@ -50,6 +50,12 @@ class NrfPeripheral : public Device, public WordRegisters {
   std::array<u32, 256> registers_{};
 };
 
+/// Adds a T, made of its name, the machine and `args`.
+template <typename T, typename... Args>
+IrqSink* add_nrf(const DeviceSite& site, Args&&... args) {
+  return add<T>(site, NrfPeripheral::kSize, site.machine, std::forward<Args>(args)...);
+}
+
 IrqSink* build_nrf_clock(const DeviceSite& site);
 IrqSink* build_nrf_uart(const DeviceSite& site);
 IrqSink* build_nrf_timer(const DeviceSite& site);

@@ -74,12 +74,7 @@ void put(Bytes& page, u32 offset, u32 value) {
 
 }  // namespace
 
-IrqSink* build_nrf_flash(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, NrfPeripheral::kSize);
-  auto& flash = site.machine.add_device<NrfFlash>(site.name, site.machine, site.reg(1, kPageBytes));
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &flash);
-  return nullptr;
-}
+IrqSink* build_nrf_flash(const DeviceSite& site) { return add_nrf<NrfFlash>(site, site.reg(1, kPageBytes)); }
 
 /// FICR and UICR: facts about the chip; what a new chip has not been told. And the CoreSight ROM table, from
 /// which startup code learns the chip's revision: zeros, a revision without known faults.

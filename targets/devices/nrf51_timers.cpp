@@ -211,17 +211,9 @@ class NrfRtc final : public NrfCounter {
   u32 event_enable_ = 0;
 };
 
-template <typename T>
-IrqSink* add(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, NrfPeripheral::kSize);
-  auto& device = site.machine.add_device<T>(site.name, site.machine, site.irq());
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &device);
-  return nullptr;
-}
-
 }  // namespace
 
-IrqSink* build_nrf_timer(const DeviceSite& site) { return add<NrfTimer>(site); }
-IrqSink* build_nrf_rtc(const DeviceSite& site) { return add<NrfRtc>(site); }
+IrqSink* build_nrf_timer(const DeviceSite& site) { return add_nrf<NrfTimer>(site, site.irq()); }
+IrqSink* build_nrf_rtc(const DeviceSite& site) { return add_nrf<NrfRtc>(site, site.irq()); }
 
 }  // namespace hindcast::devices

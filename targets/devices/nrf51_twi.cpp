@@ -142,11 +142,7 @@ class NrfTwi final : public NrfPeripheral {
 }  // namespace
 
 IrqSink* build_nrf_twi(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, NrfPeripheral::kSize);
-  auto& twi = site.machine.add_device<NrfTwi>(site.name, site.machine, site.irq(),
-                                              site.node.has("hindcast,microbit-sensors"));
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &twi);
-  return nullptr;
+  return add_nrf<NrfTwi>(site, site.irq(), site.node.has("hindcast,microbit-sensors"));
 }
 
 }  // namespace hindcast::devices

@@ -99,11 +99,6 @@ class NrfUart final : public NrfPeripheral, public InputSink {
 
 }  // namespace
 
-IrqSink* build_nrf_uart(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, NrfPeripheral::kSize);
-  auto& uart = site.machine.add_device<NrfUart>(site.name, site.machine, site.irq(), site.channel);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &uart);
-  return nullptr;
-}
+IrqSink* build_nrf_uart(const DeviceSite& site) { return add_nrf<NrfUart>(site, site.irq(), site.channel); }
 
 }  // namespace hindcast::devices

@@ -175,10 +175,7 @@ IrqSink* build_plic(const DeviceSite& site) {
   u32 sources = site.cell("riscv,ndev", 0);
   if (sources == 0 || sources > Plic::kMostSources) site.fail("needs a riscv,ndev of 1 to 1023");
   if (site.interrupts.size() > Plic::kMostContexts) site.fail("has too many contexts");
-  const loader::DtRange& reg = site.reg(0, kContext + kContextStride * site.interrupts.size());
-  auto& plic = site.machine.add_device<Plic>(site.name, sources, site.interrupts);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &plic);
-  return &plic;
+  return &place<Plic>(site, kContext + kContextStride * site.interrupts.size(), sources, site.interrupts);
 }
 
 }  // namespace hindcast::devices

@@ -51,9 +51,7 @@ u32 RegisterBlock::unwritten(u32 at) const {
 }
 
 void add_register_block(const DeviceSite& site, std::span<const RegisterSpec> table, NarrowWrites narrow) {
-  const loader::DtRange& reg = site.reg(0, table.back().offset + 4);
-  auto& block = site.machine.add_device<RegisterBlock>(site.name, table, narrow);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &block);
+  place<RegisterBlock>(site, table.back().offset + 4, table, narrow);
 }
 
 }  // namespace hindcast::devices

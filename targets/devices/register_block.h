@@ -43,5 +43,11 @@ struct DeviceSite;
 /// Adds one at the site's first register range.
 void add_register_block(const DeviceSite& site, std::span<const RegisterSpec> table,
                         NarrowWrites narrow = NarrowWrites::Whole);
+/// The same, as DeviceModel::build has it.
+template <const auto& Table>
+IrqSink* add_table(const DeviceSite& site, NarrowWrites narrow = NarrowWrites::Whole) {
+  add_register_block(site, Table, narrow);
+  return nullptr;
+}
 
 }  // namespace hindcast::devices

@@ -111,12 +111,8 @@ class DualTimer final : public Device, public WordRegisters {
 }  // namespace
 
 IrqSink* build_sp804(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, 2 * kTimerSize);
-  const u32 hz = site.cell("clock-frequency", 25'000'000);
-  if (hz == 0) site.fail("has a clock that stands still");
-  auto& timer = site.machine.add_device<DualTimer>(site.name, site.machine, site.irq(), hz);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &timer);
-  return nullptr;
+  const u32 hz = site.clock_hz(25'000'000);
+  return add<DualTimer>(site, 2 * kTimerSize, site.machine, site.irq(), hz);
 }
 
 }  // namespace hindcast::devices

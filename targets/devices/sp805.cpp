@@ -99,17 +99,12 @@ class Watchdog final : public Device, public WordRegisters {
 }  // namespace
 
 IrqSink* build_sp805(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, kLock + 4);
-  const u32 hz = site.cell("clock-frequency", 25'000'000);
-  if (hz == 0) site.fail("has a clock that stands still");
+  const u32 hz = site.clock_hz(25'000'000);
   const u32 cause = site.cell("hindcast,reset-cause", static_cast<u32>(ResetCause::SecureWatchdog));
   if (cause < static_cast<u32>(ResetCause::NonSecureWatchdog) ||
       cause > static_cast<u32>(ResetCause::SlowWatchdog))
     site.fail("has a hindcast,reset-cause that is no watchdog");
-  auto& dog = site.machine.add_device<Watchdog>(site.name, site.machine, site.irq(), hz,
-                                                static_cast<ResetCause>(cause));
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &dog);
-  return nullptr;
+  return add<Watchdog>(site, kLock + 4, site.machine, site.irq(), hz, static_cast<ResetCause>(cause));
 }
 
 }  // namespace hindcast::devices

@@ -175,12 +175,6 @@ class Gpio final : public Device, public WordRegisters {
   std::array<u32, kRegisters> registers_{};  // the first is the direction
 };
 
-template <const auto& Table>
-IrqSink* add_table(const DeviceSite& site) {
-  add_register_block(site, Table);
-  return nullptr;
-}
-
 }  // namespace
 
 IrqSink* build_stellaris_system(const DeviceSite& site) { return add_table<kSystem>(site); }
@@ -189,19 +183,10 @@ IrqSink* build_stellaris_adc(const DeviceSite& site) { return add_table<kAdc>(si
 IrqSink* build_stellaris_flash(const DeviceSite& site) { return add_table<kFlashControl>(site); }
 
 IrqSink* build_stellaris_gptm(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, 0x50);
-  const u32 hz = site.cell("clock-frequency", 12'500'000);
-  if (hz == 0) site.fail("has a clock that stands still");
-  auto& timer = site.machine.add_device<Gptm>(site.name, site.machine, site.irq(0), site.irq(1), hz);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &timer);
-  return nullptr;
+  const u32 hz = site.clock_hz(12'500'000);
+  return add<Gptm>(site, 0x50, site.machine, site.irq(0), site.irq(1), hz);
 }
 
-IrqSink* build_pl061(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, 0x530);
-  auto& gpio = site.machine.add_device<Gpio>(site.name);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &gpio);
-  return nullptr;
-}
+IrqSink* build_pl061(const DeviceSite& site) { return add<Gpio>(site, 0x530); }
 
 }  // namespace hindcast::devices

@@ -186,19 +186,6 @@ class Rng final : public Device, public WordRegisters {
   u32 control_ = 0;
 };
 
-template <typename T, typename... Args>
-IrqSink* add(const DeviceSite& site, u64 least, Args&&... args) {
-  const loader::DtRange& reg = site.reg(0, least);
-  auto& device = site.machine.add_device<T>(site.name, std::forward<Args>(args)...);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &device);
-  return nullptr;
-}
-template <const auto& Table>
-IrqSink* add_table(const DeviceSite& site, NarrowWrites narrow) {
-  add_register_block(site, Table, narrow);
-  return nullptr;
-}
-
 }  // namespace
 
 IrqSink* build_stm32_rcc(const DeviceSite& site) { return add_table<kRcc>(site, NarrowWrites::Merge); }

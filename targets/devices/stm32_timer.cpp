@@ -102,13 +102,9 @@ class Stm32Timer final : public Device, public WordRegisters {
 }  // namespace
 
 IrqSink* build_stm32_timer(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, kEnd);
-  const u32 hz = site.cell("clock-frequency", 84'000'000);
-  if (hz == 0) site.fail("has a clock that stands still");
+  const u32 hz = site.clock_hz(84'000'000);
   const u32 most = site.cell("hindcast,counter-bits", 16) >= 32 ? ~u32{0} : 0xffff;
-  auto& timer = site.machine.add_device<Stm32Timer>(site.name, site.machine, site.irq(), hz, most);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &timer);
-  return nullptr;
+  return add<Stm32Timer>(site, kEnd, site.machine, site.irq(), hz, most);
 }
 
 }  // namespace hindcast::devices

@@ -99,10 +99,7 @@ void Stm32Uart::receive(InputKind, ByteView data) {
 }
 
 IrqSink* build_stm32_uart(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, kGuardTime + 4);
-  auto& uart = site.machine.add_device<Stm32Uart>(site.name, site.machine, site.irq(), site.channel);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &uart);
-  return nullptr;
+  return add<Stm32Uart>(site, kGuardTime + 4, site.machine, site.irq(), site.channel);
 }
 
 }  // namespace hindcast::devices

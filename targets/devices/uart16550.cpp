@@ -330,10 +330,7 @@ IrqSink* build_uart16550(const DeviceSite& site) {
   if (wiring.clock_hz < 16 * 9600) site.fail("has a clock-frequency that is too low");
   wiring.channel = site.channel;
   wiring.irq = site.irq();
-  const loader::DtRange& reg = site.reg(0, u64{8} << wiring.reg_shift);
-  auto& uart = site.machine.add_device<Uart16550>(site.name, site.machine, wiring);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &uart);
-  return nullptr;
+  return add<Uart16550>(site, u64{8} << wiring.reg_shift, site.machine, wiring);
 }
 
 }  // namespace hindcast::devices

@@ -115,9 +115,7 @@ void add_windows(const DeviceSite& site, pci::Host& host) {
 }  // namespace
 
 IrqSink* build_pci_host(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, u64{1} << 20);
-  auto& host = site.machine.add_device<pci::Host>(site.name, site.interrupts);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &host);
+  auto& host = place<pci::Host>(site, u64{1} << 20, site.interrupts);
   add_windows(site, host);
   unsigned slot = 1;
   for (const auto& child : site.node.children()) {

@@ -59,11 +59,8 @@ VirtioDevice* add_virtio_device(const DeviceSite& site) {
 }  // namespace virtio
 
 IrqSink* build_virtio_mmio(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, virtio::MmioTransport::kSize);
   virtio::VirtioDevice* device = virtio::add_virtio_device(site);
-  auto& transport = site.machine.add_device<virtio::MmioTransport>(site.name, device, site.irq());
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &transport);
-  return nullptr;
+  return add<virtio::MmioTransport>(site, virtio::MmioTransport::kSize, device, site.irq());
 }
 
 }  // namespace hindcast::devices
