@@ -1,12 +1,15 @@
-// What Ethernet controllers share: checksums, addresses, and words waiting in FIFOs.
+// What Ethernet controllers share: checksums, addresses, words waiting in FIFOs, and the way to the wire.
 #pragma once
 #include <array>
 #include <deque>
 #include <string_view>
 
 #include "engine/archive.h"
+#include "engine/machine.h"
 #include "engine/registry.h"
 #include "engine/types.h"
+#include "targets/devices/model_registry.h"
+#include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
 
@@ -30,12 +33,22 @@ inline bool is_group(ByteView frame) { return (frame[0] & 1) != 0; }
 bool is_broadcast(ByteView frame);
 bool is_for(ByteView frame, const MacAddress& mac);
 
+/// Addresses as two registers, the first byte lowest.
+inline u32 address_low(const MacAddress& a) {
+  return a[0] | u32{a[1]} << 8 | u32{a[2]} << 16 | u32{a[3]} << 24;
+}
+inline u32 address_high(const MacAddress& a) { return a[4] | u32{a[5]} << 8; }
+MacAddress address_of(u32 low, u32 high);
+
 /// A FIFO of 32-bit words.
 class WordFifo {
  public:
   bool empty() const { return words_.empty(); }
   std::size_t size() const { return words_.size(); }
   void push(u32 word) { words_.push_back(word); }
+  /// `before`, the frame and its check sequence, filled up to a multiple of `unit` bytes, itself one of 4.
+  /// How many words that is.
+  u32 push_frame(ByteView before, ByteView frame, std::size_t unit);
   /// 0 if there is none.
   u32 pop();
   u32 front() const { return words_.empty() ? 0 : words_.front(); }
@@ -45,6 +58,38 @@ class WordFifo {
 
  private:
   std::deque<u32> words_;
+};
+
+/// A controller and its cable, if there is one. Frames wait on the wire until they fit: none is dropped.
+class EthernetController : public Device, public WordRegisters, public InputSink {
+ public:
+  EthernetController(std::string name, const DeviceSite& site);
+  void receive(InputKind, ByteView frame) final {
+    take_frame(frame);
+    settle();
+  }
+
+ protected:
+  /// A frame comes in: from the wire, or one of the guest's own, which may not fit.
+  virtual void take_frame(ByteView frame) = 0;
+  /// The interrupt follows what has changed.
+  virtual void settle() = 0;
+  /// To the wire, or back.
+  void send_frame(ByteView frame, bool loopback);
+  /// `take` takes something out of what has been received: the wire hears of it when there is room again.
+  template <typename Take>
+  u32 taken(Take take) {
+    const bool full = receivable() < kMaxFrame;
+    const u32 word = take();
+    if (full && receivable() >= kMaxFrame) machine_.port().ready(channel_);
+    return word;
+  }
+
+  Machine& machine_;
+  IrqLine irq_;
+  const Channel channel_;
+  const bool cable_;
+  const MacAddress burnt_in_;
 };
 
 }  // namespace hindcast::devices

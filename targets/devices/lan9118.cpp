@@ -34,22 +34,16 @@ constexpr u32 kTxOn = 2, kTxStop = 1, kTxStatusOverrun = 4;
 constexpr std::size_t kTxStatusWords = 128;
 constexpr u64 kTimerHz = 10'000;
 
-class Lan9118 final : public Device, public WordRegisters, public InputSink {
+class Lan9118 final : public EthernetController {
  public:
-  Lan9118(const DeviceSite& site)
-      : Device(site.name),
-        machine_(site.machine),
-        irq_(site.irq()),
-        channel_(site.channel),
-        cable_(site.network != nullptr),
-        eeprom_(cable_ ? site.network->mac : kDefaultMac),
+  Lan9118(std::string name, const DeviceSite& site)
+      : EthernetController(std::move(name), site),
+        eeprom_(burnt_in_),
         phy_(cable_),
         timer_(site.machine, site.name + ".timer", kTimerHz, [this] {
           registers_[kIrqStatus / 4] |= kTimerInterrupt;
           settle();
-        }) {
-    if (cable_) machine_.port().attach(channel_, InputKind::Network, this);
-  }
+        }) {}
 
   void reset() override {
     registers_ = {};
@@ -77,10 +71,6 @@ class Lan9118 final : public Device, public WordRegisters, public InputSink {
     const std::size_t taken = 4 * rx_data_.size() + kCheck + kMostPadding + rx_offset();
     return std::min(rx_data_bytes() - std::min(rx_data_bytes(), taken), kMost);
   }
-  void receive(InputKind, ByteView frame) override {
-    take_frame(frame);
-    settle();
-  }
 
  private:
   u32 read_word(u32 at) override;
@@ -99,7 +89,7 @@ class Lan9118 final : public Device, public WordRegisters, public InputSink {
   std::size_t rx_offset() const { return registers_[kRxConfig / 4] >> 8 & 31; }
 
   bool passes(ByteView frame, bool* filtered) const;
-  void take_frame(ByteView frame);
+  void take_frame(ByteView frame) override;
   u32 read_data();
   void fast_forward();
   void drop_received() {
@@ -127,17 +117,13 @@ class Lan9118 final : public Device, public WordRegisters, public InputSink {
   /// Something has come into a FIFO, or room: that is when its level is told of. An interrupt that the driver
   /// has taken back does not come again for what it has been told of already, until it asks anew.
   void tell(u32 which) { registers_[kIrqStatus / 4] |= levels() & which; }
-  void settle() {
+  void settle() override {
     if (phy_.interrupt()) registers_[kIrqStatus / 4] |= kPhyInterrupt;
     const bool on = (registers_[kIrqConfig / 4] & 0x100) != 0;
     irq_.set(on && pending());
   }
   bool pending() const { return (registers_[kIrqStatus / 4] & registers_[kIrqEnable / 4]) != 0; }
 
-  Machine& machine_;
-  IrqLine irq_;
-  Channel channel_;
-  bool cable_;
   std::array<u32, kEnd / 4> registers_{};
   std::array<u32, 13> mac_{};
   Lan9118Eeprom eeprom_;
@@ -153,9 +139,7 @@ class Lan9118 final : public Device, public WordRegisters, public InputSink {
 
 bool Lan9118::passes(ByteView frame, bool* filtered) const {
   const u32 control = mac_[kMacControl];
-  const u32 low = mac_[kAddressLow], high = mac_[kAddressHigh];
-  const MacAddress own = {static_cast<u8>(low),       static_cast<u8>(low >> 8), static_cast<u8>(low >> 16),
-                          static_cast<u8>(low >> 24), static_cast<u8>(high),     static_cast<u8>(high >> 8)};
+  const MacAddress own = address_of(mac_[kAddressLow], mac_[kAddressHigh]);
   const unsigned hash = group_hash(frame.first(6));
   const bool hashed = (mac_[hash >= 32 ? kHashHigh : kHashLow] >> (hash & 31) & 1) != 0;
   bool pass;
@@ -175,19 +159,10 @@ bool Lan9118::passes(ByteView frame, bool* filtered) const {
 
 void Lan9118::take_frame(ByteView frame) {
   bool filtered = false;
-  // Whoever asks first knows what fits; a frame of the guest's own that comes back to it may not.
   if (frame.size() < 14 || frame.size() > receivable() || !passes(frame, &filtered)) return;
-  const std::size_t offset = rx_offset();
-  Bytes bytes(offset);
-  bytes.insert(bytes.end(), frame.begin(), frame.end());
-  const u32 check = frame_check(frame);
-  for (unsigned i = 0; i < 4; ++i) bytes.push_back(static_cast<u8>(check >> (8 * i)));
   const u32 how = registers_[kRxConfig / 4] >> 30;
   const std::size_t unit = how == 1 ? 16 : how == 2 ? 32 : 4;
-  bytes.resize((bytes.size() + unit - 1) / unit * unit);
-  for (std::size_t i = 0; i < bytes.size(); i += 4)
-    rx_data_.push(bytes[i] | u32{bytes[i + 1]} << 8 | u32{bytes[i + 2]} << 16 | u32{bytes[i + 3]} << 24);
-  packets_.push_back(static_cast<u32>(bytes.size() / 4));
+  packets_.push_back(rx_data_.push_frame(Bytes(rx_offset()), frame, unit));
 
   constexpr u32 kFiltered = 1u << 30, kBroadcast = 1u << 13, kTooLong = 1u << 7, kGroup = 1u << 10,
                 kTyped = 1u << 5;
@@ -210,11 +185,10 @@ u32 Lan9118::read_data() {
     settle();
     return 0;
   }
-  const bool full = receivable() < kMaxFrame;
-  const u32 word = rx_data_.pop();
-  if (--packets_.front() == 0) packets_.pop_front();
-  if (full && receivable() >= kMaxFrame) machine_.port().ready(channel_);
-  return word;
+  return taken([this] {
+    if (--packets_.front() == 0) packets_.pop_front();
+    return rx_data_.pop();
+  });
 }
 
 /// RX_DP_CTL: the rest of the packet at the front is skipped.
@@ -267,10 +241,7 @@ void Lan9118::send(Lan9118Transmitter::Packet packet) {
   Bytes& frame = packet.frame;
   if (packet.has_check) frame.resize(frame.size() - std::min<std::size_t>(frame.size(), 4));
   if (packet.add_padding) frame.resize(std::max(frame.size(), kMinFrame));
-  if (inside)
-    take_frame(frame);
-  else if (cable_)
-    machine_.port().output(channel_, frame);
+  send_frame(frame, inside);
 }
 
 // ---- Registers -----------------------------------------------------------------------------------------
@@ -279,12 +250,7 @@ u32 Lan9118::read_word(u32 at) { return at < kRxDataEnd ? read_data() : read_reg
 
 u32 Lan9118::read_register(u32 at) {
   switch (at) {
-    case kRxStatus: {
-      const bool full = receivable() < kMaxFrame;
-      const u32 status = rx_status_.pop();
-      if (full && receivable() >= kMaxFrame) machine_.port().ready(channel_);
-      return status;
-    }
+    case kRxStatus: return taken([this] { return rx_status_.pop(); });
     case kRxStatusPeek: return rx_status_.front();
     case kTxStatus: {
       const u32 status = tx_status_.pop();
@@ -416,8 +382,8 @@ void Lan9118::write_mac(u32 n, u32 value) {
 
 void Lan9118::load_address() {
   const MacAddress a = eeprom_.address().value_or(MacAddress{0xff, 0xff, 0xff, 0xff, 0xff, 0xff});
-  mac_[kAddressLow] = a[0] | u32{a[1]} << 8 | u32{a[2]} << 16 | u32{a[3]} << 24;
-  mac_[kAddressHigh] = a[4] | u32{a[5]} << 8;
+  mac_[kAddressLow] = address_low(a);
+  mac_[kAddressHigh] = address_high(a);
 }
 
 void Lan9118::state(Archive& ar) {
@@ -456,11 +422,6 @@ void Lan9118::state(Archive& ar) {
 
 }  // namespace
 
-IrqSink* build_lan9118(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, kEnd);
-  auto& device = site.machine.add_device<Lan9118>(site);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &device);
-  return nullptr;
-}
+IrqSink* build_lan9118(const DeviceSite& site) { return add<Lan9118>(site, kEnd, site); }
 
 }  // namespace hindcast::devices

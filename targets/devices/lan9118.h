@@ -1,13 +1,14 @@
 // SMSC's LAN9118 and LAN9220 Ethernet controllers (LAN9118's data sheet, chapters 3 and 5) on a 32-bit bus:
-// FIFOs, MAC, PHY, EEPROM and the general-purpose timer. Frames are sent at once, and received as long as the
-// FIFO has room; what comes later waits on the wire, so none is dropped. No power management, flow control or
-// wake-up; an active interrupt is always a high level on the board's wire, however the pin is configured.
+// FIFOs, MAC, PHY, EEPROM and the general-purpose timer. Frames are sent at once. No power management, flow
+// control or wake-up; an active interrupt is always a high level on the board's wire, however the pin is
+// configured.
 #pragma once
 #include <deque>
 #include <optional>
 
 #include "engine/machine.h"
 #include "targets/devices/ethernet.h"
+#include "targets/devices/mii_phy.h"
 
 namespace hindcast::devices {
 
@@ -68,22 +69,19 @@ class Lan9118Eeprom {
   bool writable_ = false;
 };
 
-/// The internal PHY (5.5), whose link is up as soon as there is a cable.
-class Lan9118Phy {
+/// The internal PHY (5.5).
+class Lan9118Phy final : public MiiPhy {
  public:
-  explicit Lan9118Phy(bool cable) : cable_(cable) {}
-  void reset();
-  u32 read(u32 n);
-  void write(u32 n, u32 value);
-  bool interrupt() const { return (source_ & mask_) != 0; }
-  bool loopback() const { return (control_ & 0x4000) != 0; }
-  void state(Archive& ar);
+  explicit Lan9118Phy(bool cable);
+  bool interrupt() const override { return (source_ & mask_) != 0; }
+  void state(Archive& ar) override;
 
  private:
-  void negotiate();
-  bool cable_;
-  u32 control_ = 0, advertised_ = 0, source_ = 0, mask_ = 0;
-  bool negotiated_ = false;
+  void reset_own() override { source_ = mask_ = 0; }
+  u32 read_own(u32 n) override;
+  void write_own(u32 n, u32 value) override;
+  void on_negotiated() override;
+  u32 source_ = 0, mask_ = 0;
 };
 
 }  // namespace hindcast::devices

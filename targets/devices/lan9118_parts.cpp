@@ -157,53 +157,35 @@ void Lan9118Eeprom::state(Archive& ar) {
 
 // ---- PHY -----------------------------------------------------------------------------------------------
 
-void Lan9118Phy::reset() {
-  control_ = 0x3000;
-  advertised_ = 0x01e1;
-  source_ = mask_ = 0;
-  negotiate();
-}
+namespace {
+constexpr MiiPhy::Kind kPhy = {0x3000, 0x7809, 0x0007, 0xc0d1};
+constexpr u32 kEnergy = 17, kSource = 29, kMask = 30, kSpecial = 31;
+}  // namespace
 
-void Lan9118Phy::negotiate() {
-  constexpr u32 kEnable = 0x1000, kDone = 1u << 6;
-  negotiated_ = cable_ && (control_ & kEnable) != 0;
-  if (negotiated_) source_ |= kDone;
-}
+Lan9118Phy::Lan9118Phy(bool cable) : MiiPhy(kPhy, cable) {}
 
-u32 Lan9118Phy::read(u32 n) {
+void Lan9118Phy::on_negotiated() { source_ |= 1u << 6; }
+
+u32 Lan9118Phy::read_own(u32 n) {
   switch (n) {
-    case 0: return control_;
-    case 1: return 0x7809 | (cable_ ? 4 : 0) | (negotiated_ ? 0x20 : 0);
-    case 2: return 0x0007;
-    case 3: return 0xc0d1;
-    case 4: return advertised_;
-    case 5: return negotiated_ ? 0x45e1 : 0;  // the partner can all that we can
-    case 6: return negotiated_ ? 1 : 0;
-    case 17: return cable_ ? 2 : 0;  // energy on the line
-    case 29: return std::exchange(source_, 0);
-    case 30: return mask_;
-    case 31: return negotiated_ ? 0x1058 : 0x0040;  // 100 Mbit/s, full duplex
+    case kEnergy: return cable() ? 2 : 0;  // on the line
+    case kSource: return std::exchange(source_, 0);
+    case kMask: return mask_;
+    case kSpecial: return negotiated() ? 0x1058 : 0x0040;  // 100 Mbit/s, full duplex
     default: return 0;
   }
 }
 
-void Lan9118Phy::write(u32 n, u32 value) {
-  constexpr u32 kReset = 0x8000, kRestart = 0x0200;
-  switch (n) {
-    case 0:
-      if ((value & kReset) != 0) return reset();
-      control_ = value & 0x7d80;
-      if ((value & kRestart) != 0 || (control_ & 0x1000) == 0) negotiate();
-      break;
-    case 4: advertised_ = (value & 0x2de0) | 1; break;
-    case 30: mask_ = value & 0xff; break;
-    default: break;
-  }
+void Lan9118Phy::write_own(u32 n, u32 value) {
+  if (n == kMask) mask_ = value & 0xff;
 }
 
 void Lan9118Phy::state(Archive& ar) {
-  for (u32* field : {&control_, &advertised_, &source_, &mask_}) ar.field("phy", *field);
-  ar.field("negotiated", negotiated_);
+  MiiPhy::state(ar);
+  ar.field("phy", source_);
+  ar.field("phy", mask_);
+  bool negotiated = this->negotiated();  // follows from the rest; saved states have it
+  ar.field("negotiated", negotiated);
 }
 
 }  // namespace hindcast::devices

@@ -1,13 +1,11 @@
 // The Ethernet controller of Stellaris microcontrollers (LM3S6965's data sheet, chapter 16): a MAC whose two
-// FIFOs of 2 KiB are read and written by words, and a PHY. Frames are sent at once, and received as long as
-// the FIFO has room; what comes later waits on the wire, so none is dropped.
+// FIFOs of 2 KiB are read and written by words, and a PHY. Frames are sent at once.
 #include <algorithm>
 #include <array>
 #include <utility>
 
 #include "targets/devices/ethernet.h"
-#include "targets/devices/model_registry.h"
-#include "targets/devices/word_registers.h"
+#include "targets/devices/mii_phy.h"
 
 namespace hindcast::devices {
 namespace {
@@ -27,75 +25,41 @@ constexpr u32 kWholeFrame = 0x3f;  // MACTHR: sending waits for MACTR
 constexpr std::size_t kFifoBytes = 2048, kMostPackets = 31;
 constexpr std::size_t kLengthBytes = 2, kCheckBytes = 4, kHeaderBytes = 14;
 
-/// The internal PHY's registers (16.5.2). It has a link as soon as there is a cable.
-class Phy {
+/// The internal PHY (16.5.2).
+class Phy final : public MiiPhy {
  public:
-  explicit Phy(bool cable) : cable_(cable) {}
-  void reset() {
-    control_ = 0x3100;
-    advertised_ = 0x01e1;
-    interrupts_ = 0;
-    negotiate();
+  explicit Phy(bool cable) : MiiPhy(kKind, cable) {}
+  bool interrupt() const override { return (interrupts_ >> 8 & interrupts_ & 0xff) != 0; }
+  void state(Archive& ar) override {
+    MiiPhy::state(ar);
+    ar.field("phy", interrupts_);
   }
-  u32 read(u32 n) {
-    const bool done = cable_ && (control_ & kNegotiate) != 0;
+
+ private:
+  static constexpr Kind kKind = {0x3100, 0x7849, 0x000e, 0x7237};
+  static constexpr u32 kInterruptControl = 17;
+  void reset_own() override { interrupts_ = 0; }
+  u32 read_own(u32 n) override {
     switch (n) {
-      case 0: return control_;
-      case 1: return 0x7849 | (cable_ ? 4 : 0) | (done ? 0x20 : 0);
-      case 2: return 0x000e;
-      case 3: return 0x7237;
-      case 4: return advertised_;
-      case 5: return done ? 0x45e1 : 0;  // the partner can all that we can
-      case 6: return done ? 1 : 0;
       case 16: return 0x0140;
-      case 17: {
-        const u32 value = interrupts_;
-        interrupts_ &= 0xff00;  // read to clear
-        return value;
-      }
-      case 18: return done ? 0x0c00 : 0;  // 100 Mbit/s, full duplex
+      case kInterruptControl: return std::exchange(interrupts_, interrupts_ & 0xff00);
+      case 18: return negotiated() ? 0x0c00 : 0;  // 100 Mbit/s, full duplex
       case 19: return 0x4000;
       default: return 0;
     }
   }
-  void write(u32 n, u32 value) {
-    constexpr u32 kReset = 0x8000, kRestart = 0x0200;
-    if (n == 0 && (value & kReset) != 0) return reset();
-    if (n == 0) {
-      control_ = value & 0x7d80;
-      if ((value & kRestart) != 0) negotiate();
-    }
-    if (n == 4) advertised_ = (value & 0x2de0) | 1;
-    if (n == 17) interrupts_ = (interrupts_ & 0xff) | (value & 0xff00);
+  void write_own(u32 n, u32 value) override {
+    if (n == kInterruptControl) interrupts_ = (interrupts_ & 0xff) | (value & 0xff00);
   }
-  bool interrupt() const { return (interrupts_ >> 8 & interrupts_ & 0xff) != 0; }
-  bool loopback() const { return (control_ & 0x4000) != 0; }
-  void state(Archive& ar) {
-    for (u32* field : {&control_, &advertised_, &interrupts_}) ar.field("phy", *field);
-  }
-
- private:
-  static constexpr u32 kNegotiate = 0x1000;
-  /// Told of: negotiation done, link partner's answer, link up (MR17).
-  void negotiate() {
-    if (cable_ && (control_ & kNegotiate) != 0) interrupts_ |= 0x25;
-  }
-  bool cable_;
-  u32 control_ = 0, advertised_ = 0, interrupts_ = 0;
+  /// Told of: negotiation done, link partner's answer, link up.
+  void on_negotiated() override { interrupts_ |= 0x25; }
+  u32 interrupts_ = 0;
 };
 
-class StellarisEthernet final : public Device, public WordRegisters, public InputSink {
+class StellarisEthernet final : public EthernetController {
  public:
-  explicit StellarisEthernet(const DeviceSite& site)
-      : Device(site.name),
-        machine_(site.machine),
-        irq_(site.irq()),
-        channel_(site.channel),
-        cable_(site.network != nullptr),
-        burnt_in_(cable_ ? site.network->mac : kDefaultMac),
-        phy_(cable_) {
-    if (cable_) machine_.port().attach(channel_, InputKind::Network, this);
-  }
+  StellarisEthernet(std::string name, const DeviceSite& site)
+      : EthernetController(std::move(name), site), phy_(cable_) {}
 
   void reset() override {
     status_ = tx_control_ = mii_control_ = mii_write_ = mii_read_ = 0;
@@ -117,33 +81,24 @@ class StellarisEthernet final : public Device, public WordRegisters, public Inpu
     const std::size_t taken = 4 * rx_.size() + kLengthBytes + kCheckBytes + kRounding;
     return kFifoBytes - std::min(kFifoBytes, taken);
   }
-  void receive(InputKind, ByteView frame) override {
-    take_frame(frame);
-    settle();
-  }
 
  private:
   u32 read_word(u32 at) override;
   void write_word(u32 at, u32 value) override;
   u32 read_data();
   void write_data(u32 word);
-  void take_frame(ByteView frame);
+  void take_frame(ByteView frame) override;
   void send();
   void run_mii(u32 control);
   void drop_received() {
     rx_.clear();
     packets_ = left_ = 0;
   }
-  void settle() {
+  void settle() override {
     if (phy_.interrupt()) status_ |= kPhyInterrupt;
     irq_.set((status_ & mask_) != 0);
   }
 
-  Machine& machine_;
-  IrqLine irq_;
-  Channel channel_;
-  bool cable_;
-  MacAddress burnt_in_;
   Phy phy_;
   u32 status_ = 0, mask_ = 0, rx_control_ = 0, tx_control_ = 0, threshold_ = 0, divider_ = 0,
       mii_control_ = 0, mii_write_ = 0, mii_read_ = 0;
@@ -157,32 +112,25 @@ class StellarisEthernet final : public Device, public WordRegisters, public Inpu
 // ---- Receiving -----------------------------------------------------------------------------------------
 
 void StellarisEthernet::take_frame(ByteView frame) {
-  // Whoever asks first knows what fits; a frame of the guest's own that comes back to it may not.
   if (frame.size() < kHeaderBytes || frame.size() > receivable()) return;
   const bool pass = (rx_control_ & kPromiscuous) != 0 || is_broadcast(frame) || is_for(frame, mac_) ||
                     (is_group(frame) && (rx_control_ & kAllGroups) != 0);
   if (!pass) return;
   const std::size_t length = kLengthBytes + frame.size() + kCheckBytes;
-  Bytes bytes = {static_cast<u8>(length), static_cast<u8>(length >> 8)};
-  bytes.insert(bytes.end(), frame.begin(), frame.end());
-  const u32 check = frame_check(frame);
-  for (unsigned i = 0; i < kCheckBytes; ++i) bytes.push_back(static_cast<u8>(check >> (8 * i)));
-  bytes.resize((bytes.size() + 3) / 4 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 4)
-    rx_.push(bytes[i] | u32{bytes[i + 1]} << 8 | u32{bytes[i + 2]} << 16 | u32{bytes[i + 3]} << 24);
+  rx_.push_frame(Bytes{static_cast<u8>(length), static_cast<u8>(length >> 8)}, frame, 4);
   ++packets_;
   status_ |= kReceived;
 }
 
 u32 StellarisEthernet::read_data() {
   if (packets_ == 0) return 0;
-  const bool full = receivable() < kMaxFrame;
-  const u32 word = rx_.pop();
-  if (left_ == 0) left_ = ((word & 0xffff) + 3) / 4;
-  if (left_ != 0) --left_;
-  if (left_ == 0) --packets_;
-  if (full && receivable() >= kMaxFrame) machine_.port().ready(channel_);
-  return word;
+  return taken([this] {
+    const u32 word = rx_.pop();
+    if (left_ == 0) left_ = ((word & 0xffff) + 3) / 4;
+    if (left_ != 0) --left_;
+    if (left_ == 0) --packets_;
+    return word;
+  });
 }
 
 // ---- Sending -------------------------------------------------------------------------------------------
@@ -211,10 +159,7 @@ void StellarisEthernet::send() {
   tx_.clear();
   if (has_check) frame.resize(frame.size() - kCheckBytes);
   if ((tx_control_ & kPad) != 0) frame.resize(std::max(frame.size(), kMinFrame));
-  if (phy_.loopback())
-    take_frame(frame);
-  else if (cable_)
-    machine_.port().output(channel_, frame);
+  send_frame(frame, phy_.loopback());
   status_ |= kTxEmpty;
 }
 
@@ -227,8 +172,8 @@ u32 StellarisEthernet::read_word(u32 at) {
     case kRxControl: return rx_control_;
     case kTxControl: return tx_control_;
     case kData: return read_data();
-    case kAddressLow: return mac_[0] | u32{mac_[1]} << 8 | u32{mac_[2]} << 16 | u32{mac_[3]} << 24;
-    case kAddressHigh: return mac_[4] | u32{mac_[5]} << 8;
+    case kAddressLow: return address_low(mac_);
+    case kAddressHigh: return address_high(mac_);
     case kThreshold: return threshold_;
     case kMiiControl: return mii_control_;
     case kMiiDivider: return divider_;
@@ -253,12 +198,8 @@ void StellarisEthernet::write_word(u32 at, u32 value) {
       break;
     case kTxControl: tx_control_ = value & 0x17; break;
     case kData: write_data(value); break;
-    case kAddressLow:
-      for (unsigned i = 0; i < 4; ++i) mac_[i] = static_cast<u8>(value >> (8 * i));
-      break;
-    case kAddressHigh:
-      for (unsigned i = 0; i < 2; ++i) mac_[4 + i] = static_cast<u8>(value >> (8 * i));
-      break;
+    case kAddressLow: mac_ = address_of(value, address_high(mac_)); break;
+    case kAddressHigh: mac_ = address_of(address_low(mac_), value); break;
     case kThreshold: threshold_ = value & 0x3f; break;
     case kMiiControl: run_mii(value); break;
     case kMiiDivider: divider_ = value & 0xff; break;
@@ -300,11 +241,6 @@ void StellarisEthernet::state(Archive& ar) {
 
 }  // namespace
 
-IrqSink* build_stellaris_ethernet(const DeviceSite& site) {
-  const loader::DtRange& reg = site.reg(0, kEnd);
-  auto& device = site.machine.add_device<StellarisEthernet>(site);
-  site.machine.memory().add_device(site.name, reg.base, reg.size, &device);
-  return nullptr;
-}
+IrqSink* build_stellaris_ethernet(const DeviceSite& site) { return add<StellarisEthernet>(site, kEnd, site); }
 
 }  // namespace hindcast::devices

@@ -362,6 +362,27 @@ TEST(StellarisEthernet, HasItsAddressAndALink) {
   EXPECT_EQ(Stellaris(false).phy_read(1) & 0x24, 0u);
 }
 
+TEST(StellarisEthernet, NegotiationBeginsWhenItIsAllowedOrAskedFor) {
+  Stellaris board;
+  const auto write_control = [&](u32 value) {
+    board.write(kMac + 0x2c, value);
+    board.write(kMac + 0x20, 0 << 3 | 3);
+  };
+  EXPECT_EQ(board.phy_read(17) & 1, 1u) << "after the reset";
+  EXPECT_EQ(board.phy_read(17), 0u) << "read to clear";
+  write_control(0x2100);
+  EXPECT_EQ(board.phy_read(1) & 0x24, 4u) << "a link without negotiation";
+  EXPECT_EQ(board.phy_read(17), 0u);
+  for (const u32 control : {0x3100u, 0x3300u}) {
+    write_control(control);
+    EXPECT_EQ(board.phy_read(17) & 1, 1u);
+    EXPECT_EQ(board.phy_read(1) & 0x24, 0x24u);
+    EXPECT_EQ(board.phy_read(0), 0x3100u);
+  }
+  write_control(0x3100);
+  EXPECT_EQ(board.phy_read(17), 0u) << "nothing new";
+}
+
 TEST(StellarisEthernet, AFrameArrivesBehindItsLength) {
   Stellaris board;
   const Bytes frame = frame_to(kOwn, 61);
