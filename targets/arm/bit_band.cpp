@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "targets/devices/occupied.h"
+
 namespace hindcast::arm {
 
 GuestAddr BitBand::Window::unit(u64 offset, unsigned size, unsigned* bit) const {
@@ -37,23 +39,16 @@ void BitBand::show(GuestAddr base, u64 size) {
 }
 
 void add_bit_bands(Machine& machine) {
-  struct Range {
-    GuestAddr base;
-    u64 size;
-  };
-  std::vector<Range> there;
-  for (const auto& block : machine.memory().ram_blocks()) there.push_back({block->base, block->size});
-  for (const auto& device : machine.memory().devices()) there.push_back({device.base, device.size});
+  const std::vector<devices::Occupied> there = devices::occupied(machine.memory());
   for (const GuestAddr region : {BitBand::kSram, BitBand::kPeripherals}) {
     const GuestAddr alias = region + BitBand::kAliasDistance;
-    if (std::any_of(there.begin(), there.end(), [alias](const Range& r) {
-          return r.base < alias + BitBand::kAliasSize && alias < r.base + r.size;
-        }))
+    if (std::any_of(there.begin(), there.end(),
+                    [alias](const auto& r) { return r.overlaps(alias, BitBand::kAliasSize); }))
       continue;
     const std::string name = region == BitBand::kSram ? "bitband.sram" : "bitband.peripherals";
     auto& band = machine.add_device<BitBand>(name, machine);
     const GuestAddr end = region + BitBand::kAliasSize / BitBand::kWords;
-    for (const Range& r : there) {
+    for (const devices::Occupied& r : there) {
       const GuestAddr from = std::max(r.base, region), to = std::min(r.base + r.size, end);
       if (from < to) band.show(from, to - from);
     }

@@ -1,5 +1,6 @@
 // What Arm's SSE subsystems (IoT Kit, SSE-200, SSE-300) have beside processors and memory: security
-// controllers (sse.cpp), control and identification (sse_control.cpp), time (sse_timers.cpp).
+// controllers (sse_security.cpp and what it includes), control and identification (sse_control.cpp), time
+// (sse_timers.cpp).
 #pragma once
 #include "targets/devices/model_registry.h"
 

@@ -12,6 +12,7 @@
 #include "targets/arm/bit_band.h"
 #include "targets/arm/security.h"
 #include "targets/arm/trace_units.h"
+#include "targets/devices/occupied.h"
 #include "targets/devices/reset_control.h"
 #include "targets/devices/stub.h"
 #include "targets/loader/device_tree.h"
@@ -208,8 +209,7 @@ void add_semihosting(Machine& machine, const MachineConfig& config, const BootPl
 void add_vendors_peripherals(Machine& machine) {
   constexpr GuestAddr kBase = 0xe0042000, kEnd = 0xe00ff000;
   AddressSpace& memory = machine.memory();
-  for (const AddressSpace::DeviceRange& device : memory.devices())
-    if (device.base < kEnd && kBase < device.base + device.size) return;
+  if (devices::is_occupied(memory, kBase, kEnd - kBase)) return;
   auto& stub = machine.add_device<devices::Stub>("vendor", machine, "vendor's private peripherals", kBase);
   memory.add_device("vendor", kBase, kEnd - kBase, &stub);
 }
@@ -220,9 +220,8 @@ void add_unnamed_peripherals(Machine& machine) {
   constexpr GuestAddr kBase = 0x40000000, kEnd = 0x60000000;
   AddressSpace& memory = machine.memory();
   std::map<GuestAddr, GuestAddr> taken;  // begin, end
-  for (const AddressSpace::DeviceRange& device : memory.devices())
-    taken[device.base] = device.base + device.size;
-  for (const auto& block : memory.ram_blocks()) taken[block->base] = block->base + block->size;
+  for (const devices::Occupied& range : devices::occupied(memory))
+    taken[range.base] = range.base + range.size;
   unsigned number = 0;
   const auto fill = [&](GuestAddr from, GuestAddr to) {
     if (from >= to) return;

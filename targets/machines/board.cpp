@@ -7,6 +7,7 @@
 #include <set>
 
 #include "targets/devices/model_registry.h"
+#include "targets/devices/occupied.h"
 #include "targets/devices/shared_line.h"
 #include "targets/devices/stub.h"
 #include "targets/devices/virtio/types.h"
@@ -222,20 +223,13 @@ void add_stubs(Machine& machine, const DeviceTree& tree) {
       if (!bus->has("ranges")) return false;
     return node.parent() != nullptr && node.parent()->size_cells() != 0;
   };
-  auto taken = [&](const DtRange& range) {
-    auto overlaps = [&](GuestAddr base, u64 size) {
-      return base < range.base ? range.base - base < size : base - range.base < range.size;
-    };
-    return std::any_of(memory.ram_blocks().begin(), memory.ram_blocks().end(),
-                       [&](const auto& block) { return overlaps(block->base, block->size); }) ||
-           std::any_of(memory.devices().begin(), memory.devices().end(),
-                       [&](const auto& device) { return overlaps(device.base, device.size); });
-  };
   tree.for_each([&](const DtNode& node) {
     if (!node.has("reg") || !node.has("compatible") || !node.enabled()) return;
     if (devices::find_model(node) != nullptr || !reachable(node)) return;
     for (const DtRange& range : node.reg()) {
-      if (range.size == 0 || range.base + (range.size - 1) < range.base || taken(range)) continue;
+      if (range.size == 0 || range.base + (range.size - 1) < range.base ||
+          devices::is_occupied(memory, range.base, range.size))
+        continue;
       if (++count > kMostDevices) throw Fatal(fmt::format("device tree: more than {} devices", kMostDevices));
       std::string name = fmt::format("stub{}", count - 1);
       auto& stub = machine.add_device<devices::Stub>(
