@@ -1,5 +1,5 @@
-// A bare firmware that lives from interrupts of its serial port and timer, on the boards that have these,
-// here and under QEMU.
+// A bare firmware that lives from interrupts of its serial port and timer, on every board, here and under
+// QEMU.
 #include <gtest/gtest.h>
 
 #include "tests/case_name.h"
@@ -15,7 +15,9 @@ struct Case {
 };
 const Case kCases[] = {
     {"mps2-an385", "echo-cmsdk"},  {"mps2-an386", "echo-cmsdk"},    {"mps2-an500", "echo-cmsdk"},
+    {"mps2-an505", "echo-an505"},  {"mps2-an521", "echo-an505"},    {"mps3-an547", "echo-an547"},
     {"lm3s6965evb", "echo-pl011"}, {"netduinoplus2", "echo-stm32"}, {"olimex-stm32-h405", "echo-stm32"},
+    {"microbit", "echo-nrf51"},
 };
 const std::vector<Keys> kKeys = {{300, "a"}, {20, "bc"}, {20, "t"}, {50, "\n"}, {50, "q"}};
 constexpr const char* kShown = "ready\nabcticked\n\nbye\n";
