@@ -1,10 +1,13 @@
 // Control and identification of Arm's SSE subsystems (DDI 0574, chapters 3 and 5; DDI 0571 of the
 // IoT Kit; 102803, "System Control Register Block").
+#include <fmt/format.h>
+
 #include <array>
 #include <optional>
 #include <utility>
 
 #include "targets/arm/sse.h"
+#include "targets/arm/state.h"
 #include "targets/devices/component_id.h"
 #include "targets/devices/reset_control.h"
 #include "targets/devices/word_registers.h"
@@ -48,13 +51,14 @@ class Information final : public Device, public WordRegisters {
 
 /// What the generations have at different places.
 struct Generation {
-  u32 software, processor, outside;  // bits of RESET_SYNDROME
-  u32 mask;                          // RESET_MASK after a reset
+  u32 software, processor, outside, lockup;  // bits of RESET_SYNDROME
+  u32 mask;                                  // RESET_MASK after a reset
   u8 revision;
+  u8 cpus;  // in hardware: the first is the one that has a model
 };
-constexpr Generation kIotKit = {1 << 9, 1 << 4, 1 << 8, 0x30, 0};
-constexpr Generation kSse200 = {1 << 9, 1 << 4, 1 << 8, 0x30, 1};
-constexpr Generation kSse300 = {1 << 5, 1 << 8, 1 << 4, 0x100, 1};
+constexpr Generation kIotKit = {1 << 9, 1 << 4, 1 << 8, 1 << 6, 0x30, 0, 1};
+constexpr Generation kSse200 = {1 << 9, 1 << 4, 1 << 8, 1 << 6, 0x30, 1, 2};
+constexpr Generation kSse300 = {1 << 5, 1 << 8, 1 << 4, 1 << 12, 0x100, 1, 1};
 
 /// Clocks and power domains are as they are told to be; resets are asked for, masked and remembered. A reset
 /// by the processor (AIRCR) is a warm one, the others are cold.
@@ -81,7 +85,9 @@ class SystemControl final : public Device, public WordRegisters, public ResetCon
       words_[kSyndrome / 4] = bit(cause);
       return;
     }
-    words_[kSyndrome / 4] = syndrome | bit(cause);
+    // Devices are reset before the CPUs are.
+    const bool locked_up = machine_.vcpu(0).state<ArmState>().lockup != 0;
+    words_[kSyndrome / 4] = syndrome | bit(cause) | (locked_up ? generation_.lockup : 0);
     if (cause == ResetCause::Processor) words_[kRetention / 4] = retained;
     // The document has cold resets put the default back; QEMU begins at the new vectors, and so do we.
     if (cause != ResetCause::Outside) words_[kVectors / 4] = vectors & ~kLocked;
@@ -106,8 +112,9 @@ class SystemControl final : public Device, public WordRegisters, public ResetCon
 
  private:
   static constexpr u32 kDebugStatus = 0x00, kDebugSet = 0x04, kDebugClear = 0x08, kSyndrome = 0x100,
-                       kResetMask = 0x104, kReset = 0x108, kRetention = 0x10c, kVectors = 0x110;
-  static constexpr u32 kResetRequest = 1 << 9, kLocked = 1;
+                       kResetMask = 0x104, kReset = 0x108, kRetention = 0x10c, kVectors = 0x110,
+                       kWait = 0x118;
+  static constexpr u32 kResetRequest = 1 << 9, kLocked = 1, kSecondWaits = 2;
 
   u32 bit(ResetCause cause) const {
     switch (cause) {
@@ -134,8 +141,17 @@ class SystemControl final : public Device, public WordRegisters, public ResetCon
       case kVectors:
         if ((words_[at / 4] & kLocked) == 0) words_[at / 4] = value & (~u32{0x7f} | kLocked);
         break;
+      case kWait:
+        if (generation_.cpus > 1 && (words_[at / 4] & ~value & kSecondWaits) != 0) tell_of_second_cpu();
+        words_[at / 4] = value;
+        break;
       default: words_[at / 4] = value;
     }
+  }
+  void tell_of_second_cpu() const {
+    if (const auto& note = machine_.options().engine.note)
+      note(fmt::format("{}: the second CPU, which has no model, is to run (CPUWAIT, pc {:#x}, icount {})",
+                       name(), machine_.current().pc(), machine_.current().icount()));
   }
 
   static constexpr u16 kPart = 0x854;

@@ -60,7 +60,7 @@ class WordFifo {
   std::deque<u32> words_;
 };
 
-/// A controller and its cable, if there is one. Frames wait on the wire until they fit: none is dropped.
+/// A controller and its cable, if there is one. What does not fit yet waits on the wire.
 class EthernetController : public Device, public WordRegisters, public InputSink {
  public:
   EthernetController(std::string name, const DeviceSite& site);

@@ -167,6 +167,31 @@ TEST(SseReset, EachWatchdogHasItsCause) {
   }
 }
 
+TEST(SseReset, SaysThatTheProcessorWasLockedUp) {
+  for (const auto& [name, bit] :
+       {std::pair{"mps2-an505", 1u << 6}, {"mps2-an521", 1u << 6}, {"mps3-an547", 1u << 12}}) {
+    SCOPED_TRACE(name);
+    Control c(name);
+    c.cold();
+    EXPECT_EQ(c.syndrome() & bit, 0u);
+    c.b.machine->vcpu(0).state<arm::ArmState>().lockup = 1;
+    c.cold();
+    EXPECT_EQ(c.syndrome() & bit, bit);
+    EXPECT_EQ(c.b.machine->vcpu(0).state<arm::ArmState>().lockup, 0u);
+  }
+}
+
+TEST(Sse200, TellsTheUserThatItsSecondCpuIsNotThere) {
+  Control c("mps2-an521");
+  c.b.write(c.base + 0x118, 2);
+  EXPECT_TRUE(c.b.notes.empty());
+  c.b.write(c.base + 0x118, 0);
+  ASSERT_EQ(c.b.notes.size(), 1u);
+  EXPECT_NE(c.b.notes[0].find("the second CPU, which has no model, is to run"), std::string::npos);
+  c.b.write(c.base + 0x118, 0);
+  EXPECT_EQ(c.b.notes.size(), 1u);
+}
+
 TEST(SseReset, SoftwareMovesTheVectorsAndLeavesItselfAMessage) {
   for (const char* name : {"mps2-an505", "mps3-an547"}) {
     SCOPED_TRACE(name);
