@@ -186,7 +186,7 @@ std::optional<int> serve(replay::Timeline& timeline, gdb::ClientConsole& console
   std::optional<Plugins> plugins;
   if (options.plugins != nullptr) plugins.emplace(*options.plugins, timeline, engine);
   gdb::Session session(timeline, {&timeline, elf, plugins ? &*plugins : nullptr});
-  session.on_notice([&log](const std::string& line) { log.line(printable(line)); });
+  session.on_notice([&log](const std::string& line) { log.line(line); });
   console.attach(&session);
   if (files != nullptr) files->attach(&session);
   std::optional<int> status;

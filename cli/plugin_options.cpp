@@ -82,7 +82,7 @@ std::vector<MachineFile> recorded_files(const std::string& path) {
 
 int status_with_plugins(const plugins::PluginHost* host, int status, Log& log) {
   if (host == nullptr || !host->exit_status()) return status;
-  if (!host->message().empty()) log.line(printable(host->message()));
+  if (!host->message().empty()) log.line(host->message());
   return *host->exit_status();
 }
 

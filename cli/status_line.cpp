@@ -114,8 +114,9 @@ Log::~Log() {
   if (file_ != stderr) std::fclose(file_);
 }
 
-void Log::line(const std::string& text) {
+void Log::line(const std::string& what) {
   flush_text();
+  const std::string text = printable(what);
   if (path_.empty()) return complain(text);
   // Not fmt::print: a log that cannot be written must not end the run.
   if (std::fputs(("hindcast: " + text + "\n").c_str(), file_) == EOF || std::fflush(file_) != 0)

@@ -147,13 +147,31 @@ void complain(const std::string& text) {
   std::fputs(("hindcast: " + text + "\n").c_str(), stderr);
 }
 
+namespace {
+
+/// The length of the UTF-8 sequence that the text begins with, if a terminal shows it; 0: it is none, or a
+/// control character (U+0000 to U+001F, U+007F to U+009F).
+std::size_t shown(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (byte(0) < 0x80) return byte(0) >= 0x20 && byte(0) != 0x7f ? 1 : 0;
+  const std::size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
+  if (byte(0) < 0xc2 || byte(0) > 0xf4 || length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  return length == 2 && byte(0) == 0xc2 && byte(1) < 0xa0 ? 0 : length;
+}
+
+}  // namespace
+
 std::string printable(std::string_view text) {
   std::string out;
-  for (unsigned char c : text) {
-    if (c < 0x20 || c == 0x7f)
-      out += fmt::format("\\x{:02x}", c);
+  while (!text.empty()) {
+    const std::size_t length = shown(text);
+    if (length == 0)
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text.front()));
     else
-      out += static_cast<char>(c);
+      out += text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return out;
 }

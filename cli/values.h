@@ -32,7 +32,7 @@ std::pair<std::string, u64> split_address(const std::string& option, const std::
 /// The whole content of a regular file of at most 4 GiB.
 Bytes read_file(const std::string& option, const std::string& path);
 
-/// For messages and reports: control characters and what is not UTF-8's printable part become \xNN.
+/// For messages and reports: control characters and what is no UTF-8 become \xNN.
 std::string printable(std::string_view text);
 /// "hindcast: TEXT" as one line on stderr. One that cannot be written is lost: the exit status still says it.
 void complain(const std::string& text);

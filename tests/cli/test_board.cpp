@@ -74,6 +74,26 @@ TEST(Svd, WhatMakesNoSenseIsOneLine) {
   }
 }
 
+TEST(Board, NamesDoNotDriveTheTerminal) {
+  TempFolder folder;
+  const std::string board = folder / "board.dts", image = folder / "image", svd = folder / "names.svd";
+  std::string tree = read_file(HINDCAST_SOURCE_DIR "/tests/devices/small_board.dts");
+  const std::string named = "\"test,gpio\"";
+  ASSERT_NE(tree.find(named), std::string::npos);
+  tree.replace(tree.find(named), named.size(), R"("test,\x1b[31m\n\x9b\xc2\x9b\xc3\xa9")");
+  write_file(board, tree);
+  write_file(image, program());
+  std::string names = kSvd;
+  names.replace(names.find("PINS"), 4, "P&#x1b;[2J&#x9b;INS\xc2\x9b");
+  write_file(svd, names);
+  const Outcome outcome = hindcast({"run", "--board", board, "--svd", svd, "--max-icount=200000", image});
+  EXPECT_NE(
+      outcome.err.find("hindcast: /soc/gpio@10012000 (test,\\x1b[31m\\x0a\\x9b\\xc2\\x9b\xc3\xa9): no model; "
+                       "the guest reads 0 (P [2J INS.IN, 4 bytes"),
+      std::string::npos)
+      << outcome.err;
+}
+
 TEST(Board, WhatMakesNoSenseIsOneLine) {
   TempFolder folder;
   const std::string board = folder / "board.dts", image = folder / "image";
