@@ -107,7 +107,6 @@ static void unexpected(void) {
 void reset(void) {
   ticks = 0;
   uart_start();
-  REG(0xe000e100 + 4 * (kUartIrq / 32)) = 1u << kUartIrq % 32;
 #if defined(BOARD_TIMER)
   REG(0x40000008) = 2500;
   REG(0x40000000) = 1 | 8;
@@ -127,6 +126,8 @@ void reset(void) {
 #endif
   while (ticks == 0) __asm__ volatile("wfi");
   say("ready\n");
+  // What was typed before waits.
+  REG(0xe000e100 + 4 * (kUartIrq / 32)) = 1u << kUartIrq % 32;
   for (;;) __asm__ volatile("wfi");
 }
 
