@@ -82,16 +82,15 @@ void Function::use_interrupt_pin() {
 }
 
 void Function::add_msix(unsigned bar, unsigned vectors, Msix::Send send) {
-  msix_ = std::make_unique<Msix>(vectors, [this, send = std::move(send)](u64 address, u32 data) {
-    if ((word(kCommand, 2) & kBusMaster) != 0) send(address, data);
-  });
+  msix_ = std::make_unique<Msix>(vectors, std::move(send));
   add_bar(bar, Msix::kRangeSize, false);
   msix_control_ = add_capability(Msix::kCapability, msix_->capability(bar)) + 2;
   writable_[msix_control_ + 1] = static_cast<u8>((Msix::kEnable | Msix::kMaskAll) >> 8);
 }
 
 void Function::follow_msix_control() {
-  if (msix_ != nullptr) msix_->set_control(static_cast<u16>(word(msix_control_, 2)));
+  if (msix_ != nullptr)
+    msix_->set_control(static_cast<u16>(word(msix_control_, 2)), (word(kCommand, 2) & kBusMaster) != 0);
 }
 
 u32 Function::config_read(unsigned offset, unsigned size) {

@@ -45,8 +45,8 @@ class Function {
   /// A capability of `bytes` (after the ID and the link), at the next free place; returns where it begins.
   unsigned add_capability(u8 id, ByteView bytes);
   void use_interrupt_pin();
-  /// MSI-X with its own memory range, in `bar`. While the driver has it on, INTx is quiet. `send` is only
-  /// called while the driver lets the function master the bus.
+  /// MSI-X with its own memory range, in `bar`. While the driver has it on, INTx is quiet. Messages wait
+  /// while the function may not master the bus.
   void add_msix(unsigned bar, unsigned vectors, Msix::Send send);
   /// Null if there is none.
   Msix* msix() { return msix_.get(); }

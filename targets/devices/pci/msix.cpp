@@ -30,6 +30,7 @@ Bytes Msix::capability(unsigned bar) const {
 
 void Msix::reset() {
   control_ = 0;
+  bus_master_ = false;
   std::fill(pending_.begin(), pending_.end(), 0);
   for (std::size_t i = 0; i < table_.size(); ++i) table_[i] = i % kWords == kControl ? kMasked : 0;
 }
@@ -57,15 +58,16 @@ void Msix::raise(unsigned vector) {
 
 void Msix::flush(unsigned vector) {
   const u32 bit = u32{1} << (vector % 32);
-  if (!enabled() || masked(vector) || (pending_[vector / 32] & bit) == 0) return;
+  if (!enabled() || !bus_master_ || masked(vector) || (pending_[vector / 32] & bit) == 0) return;
   pending_[vector / 32] &= ~bit;
   const u32* entry = &table_[vector * kWords];
   send_(u64{entry[kAddressHigh]} << 32 | entry[kAddress], entry[kData]);
 }
 
-void Msix::set_control(u16 control) {
-  if (control == control_) return;
+void Msix::set_control(u16 control, bool bus_master) {
+  if (control == control_ && bus_master == bus_master_) return;
   control_ = control;
+  bus_master_ = bus_master;
   for (unsigned vector = 0; vector < vectors(); ++vector) flush(vector);
 }
 

@@ -27,10 +27,10 @@ class Msix {
   Bytes capability(unsigned bar) const;
 
   bool enabled() const { return (control_ & kEnable) != 0; }
-  /// The second word as it is now: messages that may leave do.
-  void set_control(u16 control);
-  /// Sends the vector's message, or remembers it while it is masked. Nothing if MSI-X is off or there is no
-  /// such vector.
+  /// The second word as it is now, and whether the function may write to memory: messages that may leave do.
+  void set_control(u16 control, bool bus_master);
+  /// Sends the vector's message, or remembers it while it is masked or cannot be written. Nothing if MSI-X is
+  /// off or there is no such vector.
   void raise(unsigned vector);
 
   /// Accesses to the range; narrow writes, which the specification does not know, change nothing.
@@ -49,6 +49,7 @@ class Msix {
 
   Send send_;
   u16 control_ = 0;
+  bool bus_master_ = false;
   std::vector<u32> table_, pending_;
 };
 
