@@ -34,9 +34,8 @@ static void uart_put(char c) {
   REG(kUart) = (u32)c;
 }
 static char uart_take(void) {
-  char c = (char)REG(kUart);
-  REG(kUart + 0x0c) = 2;
-  return c;
+  REG(kUart + 0x0c) = 2;  // first, or the next byte's interrupt could go with this one's
+  return (char)REG(kUart);
 }
 #elif defined(PL011)
 enum { kUart = 0x4000c000, kUartIrq = 5 };
