@@ -165,7 +165,7 @@ class HostileBoard : public VirtTest {
  protected:
   void build_all(bool jit, const char* cpu) {
     ElfBuilder elf;
-    elf.wide = std::string_view(cpu) == "rv64";
+    elf.wide = std::string_view(cpu).starts_with("rv64");
     Bytes program;
     // Atomics, floating point, traps and CSRs, for ever; the trap vector is the start.
     for (u32 insn :
@@ -177,6 +177,8 @@ class HostileBoard : public VirtTest {
     c.memory_bytes = 1u << 20;
     c.semihosting = true;
     c.smp = 2;
+    c.cpu = cpu;
+    if (c.cpu.find("smaia") != std::string::npos) c.machine_options["aia"] = "aplic-imsic";
     targets::register_all();
     EngineOptions engine;
     engine.jit = jit;
@@ -197,7 +199,7 @@ TEST_F(HostileBoard, DevicesThatNoTreeNames) {
 
 TEST_F(HostileBoard, HartsAndClock) {
   Random random(3);
-  for (const char* cpu : {"rv64", "rv32"}) {
+  for (const char* cpu : {"rv64", "rv32", "rv64,smaia=on,ssaia=on,smstateen=on"}) {
     for (bool jit : {false, true}) {
       build_all(jit, cpu);
       machine->run(machine->icount() + 1000);
