@@ -9,7 +9,7 @@ namespace hindcast {
 namespace {
 constexpr u64 kPage = AddressSpace::kPage;
 constexpr std::size_t kMostContexts = 256;  // each with tables of some 100 KiB
-constexpr std::size_t kMostTlbs = 256;      // of 8 KiB
+constexpr std::size_t kMostTlbs = 256;      // of 32 KiB
 }  // namespace
 
 unsigned Executor::owner_of(u64 value, unsigned vcpu) const {

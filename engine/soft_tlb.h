@@ -10,7 +10,7 @@
 namespace hindcast {
 
 struct SoftTlb {
-  static constexpr u32 kEntries = 256;
+  static constexpr u32 kEntries = 1024;
   struct Entry {
     u64 read = kNever;   // virtual page address that loads may use; kNever: none
     u64 write = kNever;  // likewise for stores
@@ -20,21 +20,27 @@ struct SoftTlb {
   static_assert(sizeof(Entry) == 32);
   Entry entries[kEntries];
   u64 generation = 0;  // Vcpu::protection_generation() when it was filled
-  bool empty = true;
 
   void flush() {
-    if (empty) return;
-    for (Entry& e : entries) e = {};
-    empty = true;
+    if (filled_count <= kFilled) {
+      for (u32 k = 0; k < filled_count; ++k) entries[filled[k]] = {};
+    } else {
+      for (Entry& e : entries) e = {};
+    }
+    filled_count = 0;
   }
   /// `page` is the virtual page's address; `host` where its bytes are.
   void fill(GuestAddr page, unsigned page_bits, const u8* host, bool write) {
-    Entry& e = entries[(page >> page_bits) % kEntries];
+    const u32 at = static_cast<u32>((page >> page_bits) % kEntries);
+    Entry& e = entries[at];
     const u64 addend = reinterpret_cast<u64>(host) - page;
-    if (e.addend != addend || (e.read != page && e.write != page)) e = {};
+    if (e.addend != addend || (e.read != page && e.write != page)) {
+      e = {};
+      if (filled_count < kFilled) filled[filled_count] = static_cast<u16>(at);
+      if (filled_count <= kFilled) ++filled_count;
+    }
     e.addend = addend;
     (write ? e.write : e.read) = page;
-    empty = false;
   }
   /// Where `size` bytes at `va` are; null: not known, or not all in one page.
   u8* find(GuestAddr va, unsigned size, unsigned page_bits, bool write) const {
@@ -44,7 +50,7 @@ struct SoftTlb {
   }
   /// Forgets the pages of the virtual addresses from `first`, as many as 2^bits.
   void drop_range(GuestAddr first, unsigned bits, unsigned page_bits) {
-    if (empty) return;
+    if (filled_count == 0) return;
     const auto drop = [&](Entry& e) {
       const u64 page = e.read != kNever ? e.read : e.write;
       if (page != kNever && (bits >= 64 || (page - first) >> bits == 0)) e = {};
@@ -59,12 +65,19 @@ struct SoftTlb {
   }
   /// Forgets the pages whose bytes are in [begin, begin + size) of the host's memory.
   void drop(const u8* begin, u64 size) {
-    if (empty) return;
+    if (filled_count == 0) return;
     for (Entry& e : entries) {
       const u64 page = e.read != kNever ? e.read : e.write;
       if (page != kNever && page + e.addend - reinterpret_cast<u64>(begin) < size) e = {};
     }
   }
+
+ private:
+  /// Which entries may hold something; more than kFilled: any. Tasks of an RTOS fill a few before the rules
+  /// change again.
+  static constexpr u32 kFilled = 64;
+  u16 filled[kFilled] = {};
+  u32 filled_count = 0;
 };
 
 }  // namespace hindcast

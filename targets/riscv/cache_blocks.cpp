@@ -1,6 +1,8 @@
 // Zicbom and Zicboz (Cache-Block Management, Base 1.0.1). There are no caches: what is left of management is
 // who may do it, and to what.
+#include "engine/ir/access.h"
 #include "engine/machine.h"
+#include "engine/soft_tlb.h"
 #include "targets/riscv/riscv.h"
 #include "targets/riscv/traps.h"
 
@@ -26,6 +28,15 @@ void refuse(Vcpu& vcpu, u64 cause, u64 address) {
   vcpu.raise({page ? cause::kStorePage : cause::kStoreAccess, address});
 }
 
+/// Whether the soft TLB has the page for stores; else it has it from here on, if it can.
+bool access_known(Vcpu& vcpu, GuestAddr block) {
+  const SoftTlb* tlb = vcpu.header().tlb;
+  if (tlb == nullptr) return false;
+  if (tlb->find(block, kCacheBlock, vcpu.arch().page_bits(), true) != nullptr) return true;
+  const ir::DataAccess access{vcpu, vcpu.machine().memory(), MemoryMode::Translated};
+  return access.prepare(block, kCacheBlock, Access::Write);
+}
+
 }  // namespace
 
 u64 cache_block_helper(Vcpu& vcpu, u64 bits, u64 address, u64) {
@@ -33,6 +44,8 @@ u64 cache_block_helper(Vcpu& vcpu, u64 bits, u64 address, u64) {
   const unsigned operation = bits >> 20 & 7;
   if (!configured(arch, vcpu.state<RiscvState>(), operation)) return illegal_helper(vcpu, bits, 0, 0);
   const u64 block = address & ~u64{kCacheBlock - 1};
+  // Kernels clear pages with it: most blocks are in a page that has been looked up.
+  if (operation == kZero && access_known(vcpu, block)) return block;
   // Whoever may load may also manage; a store's rights never go without a load's.
   const Access access = operation == kZero ? Access::Write : Access::Read;
   Translation t = arch.translate(vcpu, block, kCacheBlock, access);

@@ -32,7 +32,7 @@ namespace {
 
 RiscvState& state_of(const Vcpu& vcpu) { return vcpu.state<RiscvState>(); }
 
-constexpr unsigned kSatp = 0x180, kMip = 0x344;
+constexpr unsigned kSstatus = 0x100, kSatp = 0x180, kMstatus = 0x300, kMip = 0x344;
 
 u64 read_zero(const RiscvArch&, const Vcpu&, unsigned) { return 0; }
 
@@ -78,14 +78,14 @@ u64 read_mstatus(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
 }
 
 /// What sstatus has of mstatus, beside FS.
-constexpr u64 kSstatus = mstatus::kSie | mstatus::kSpie | mstatus::kSpp | mstatus::kSum | mstatus::kMxr;
+constexpr u64 kSstatusBits = mstatus::kSie | mstatus::kSpie | mstatus::kSpp | mstatus::kSum | mstatus::kMxr;
 
 /// The bits that this CPU has.
 u64 mstatus_mask(const RiscvArch& arch) {
   u64 mask = mstatus::kMie | mstatus::kMpie | mstatus::kMpp;
   if (arch.features().has(ext::F)) mask |= mstatus::kFs;
   if (arch.features().has(ext::U)) mask |= mstatus::kMprv | mstatus::kTw;
-  if (arch.features().has(ext::S)) mask |= kSstatus | mstatus::kTvm | mstatus::kTsr;
+  if (arch.features().has(ext::S)) mask |= kSstatusBits | mstatus::kTvm | mstatus::kTsr;
   return mask;
 }
 
@@ -166,10 +166,10 @@ constexpr auto write_mcounteren = write_masked<&RiscvState::mcounteren, kCounter
 
 u64 read_sstatus(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
   const u64 sd = u64{1} << (arch.xlen() - 1), uxl = arch.xlen() == 64 ? u64{3} << mstatus::kUxlShift : 0;
-  return read_mstatus(arch, vcpu, 0) & (kSstatus | mstatus::kFs | sd | uxl);
+  return read_mstatus(arch, vcpu, 0) & (kSstatusBits | mstatus::kFs | sd | uxl);
 }
 void write_sstatus(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
-  constexpr u64 kMine = kSstatus | mstatus::kFs;
+  constexpr u64 kMine = kSstatusBits | mstatus::kFs;
   write_mstatus(arch, vcpu, 0, (state_of(vcpu).mstatus & ~kMine) | (value & kMine));
 }
 u64 read_sie(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
@@ -275,6 +275,13 @@ bool permitted(const RiscvArch& arch, const Vcpu& vcpu, const CsrRow* row, const
   return csr_configured(arch, s, access);
 }
 
+/// Whether a write that has changed these bits of mstatus can have had no other effect on what runs next than
+/// by interrupts: kernels switch them off and on all the time.
+bool only_masks_interrupts(unsigned number, u64 changed) {
+  constexpr u64 kStack = mstatus::kSie | mstatus::kMie | mstatus::kSpie | mstatus::kMpie | mstatus::kSpp;
+  return (number == kSstatus || number == kMstatus) && (changed & ~kStack) == 0;
+}
+
 }  // namespace
 
 std::span<const CsrRow> all_csrs() { return rows(); }
@@ -347,7 +354,11 @@ u64 csr_helper(Vcpu& vcpu, u64 bits, u64 operand, u64) {
     // Setting and clearing bits of mip leaves out what a line adds to it (3.1.9).
     const u64 before = access.number == kMip ? state_of(vcpu).mip : old;
     const u64 value = op == 1 ? operand : op == 2 ? before | operand : before & ~operand;
+    const u64 status = state_of(vcpu).mstatus;
     row->write(arch, vcpu, access.number, value);
+    if (row->ends_block && (!only_masks_interrupts(access.number, status ^ state_of(vcpu).mstatus) ||
+                            arch.interrupt_pending(vcpu)))
+      vcpu.request_exit();
   }
   return old;
 }

@@ -18,7 +18,8 @@ struct CsrRow {
   const char* name;
   u64 needs;  // ext:: bits
   Xlen xlen;
-  bool ends_block;  // a write may change the context or make an interrupt deliverable
+  bool ends_block;  // a write may change the context or make an interrupt deliverable; it asks for the run
+                    // loop then
   u16 offset;       // of its storage in RiscvState, which makes it a register row; 0: none of its own
   CsrRead read;
   CsrWrite write;  // null: writes are ignored (the number says whether they are illegal)

@@ -68,6 +68,11 @@ class Emitter {
     ended = true;
   }
   void dispatch_next() { dispatch(b.i64(next)); }
+  /// The block ends, and the run loop looks only if a helper has asked for it.
+  void jump_next() {
+    b.goto_pc(next);
+    ended = true;
+  }
   /// Raises illegal-instruction.
   void illegal();
   /// Calls `helper`, which always raises.

@@ -19,7 +19,7 @@ void fence(Emitter& e) {
   constexpr u32 kPause = 0x0100000f;
   if (e.o.bits != kPause) return;
   e.b.call(helpers().pause);
-  e.dispatch_next();
+  e.jump_next();
 }
 
 void ecall(Emitter& e) { e.raise(helpers().ecall, e.b.i64(e.o.bits)); }
@@ -59,7 +59,7 @@ void csr(Emitter& e) {
   const Value operand = immediate ? e.b.i64(e.o.rs1) : e.wide(e.rs1());
   const Value old = e.b.call(helpers().csr, e.b.i64(e.o.bits), operand);
   e.set_rd(e.low(e.xt, old));
-  if (csr_access(e.o.bits).writes && csr_write_ends_block(e.o.csr)) e.dispatch_next();
+  if (csr_access(e.o.bits).writes && csr_write_ends_block(e.o.csr)) e.jump_next();
 }
 
 }  // namespace
