@@ -130,7 +130,7 @@ bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns,
   const Architecture& arch = machine_.arch();
   const GuestAddr start = vcpu.pc();
   const unsigned longest = arch.max_insn_bytes();
-  ir::Builder builder(arch, start, context.value);
+  ir::Builder builder(arch, start, context.value, &builder_buffers_);
   builder.set_interpreting(interpreting);
   if (insns != nullptr) builder.keep_settings();
 
@@ -177,7 +177,7 @@ bool Executor::build_unit(Vcpu& vcpu, jit::Context& context, unsigned max_insns,
     if (info.ends_block || builder.ended()) break;
   }
   if (!builder.ended()) builder.goto_pc(pc);
-  unit = builder.take();
+  builder.take(unit);
   return true;
 }
 
@@ -263,7 +263,7 @@ u32 Executor::find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc) {
   // itself is the interpreter's.
   unsigned longest = kBlockInsns;
   for (;;) {
-    ir::Unit unit;
+    ir::Unit& unit = unit_;
     jit::Extent extent;
     GuestFault fault;
     if (!build_unit(vcpu, context, longest, false, unit, extent, fault)) return Jit::kNone;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/instrument.h"
+#include "engine/ir/builder.h"
 #include "engine/ir/interp.h"
 #include "engine/jit/code.h"
 #include "engine/machine.h"
@@ -100,6 +101,8 @@ class Executor {
 
   Machine& machine_;
   ir::Interpreter interpreter_;
+  ir::Builder::Buffers builder_buffers_;
+  ir::Unit unit_;  // that is being translated
   std::unique_ptr<jit::Jit> jit_;
   std::map<std::pair<u64, unsigned>, std::unique_ptr<jit::Context>> contexts_;
   /// What was made from each page of guest physical memory.

@@ -35,13 +35,32 @@ bool has_effect(Op op) {
 
 }  // namespace
 
-Builder::Builder(const Architecture& arch, GuestAddr pc, u64 context)
-    : arch_(arch), context_(context), known_(arch.registers().size()) {
+Builder::Builder(const Architecture& arch, GuestAddr pc, u64 context, Buffers* buffers)
+    : arch_(arch),
+      context_(context),
+      own_(buffers == nullptr ? std::make_unique<Buffers>() : nullptr),
+      buffers_(buffers == nullptr ? *own_ : *buffers),
+      blocks_(buffers_.blocks),
+      begun_(buffers_.begun),
+      known_(buffers_.known) {
   unit_.pc = pc;
   unit_.context = context;
-  unit_.insts.reserve(64);
+  unit_.insts.swap(buffers_.insts);
+  unit_.insts.clear();
+  blocks_.clear();
+  begun_.clear();
+  if (known_.size() != arch.registers().size()) known_.assign(arch.registers().size(), {});
   recent_.fill(kNoValue);
   begin_block(add_block(false, 0));
+}
+
+Builder::~Builder() { unit_.insts.swap(buffers_.insts); }
+
+/// Nothing is known of registers any more.
+void Builder::forget() {
+  if (++buffers_.epoch != 0) return;
+  known_.assign(known_.size(), {});
+  buffers_.epoch = 1;
 }
 
 void Builder::require(bool ok, const char* what, Op op) const {
@@ -101,7 +120,8 @@ Value Builder::get(unsigned reg) {
     return konst(row.type, last_insn_start_ == kNoValue ? unit_.pc : at(last_insn_start_).imm);
   }
   Known& known = known_[reg];
-  if (known.epoch != epoch_) known = {emit({.op = Op::GetReg, .type = row.type, .imm = reg}), epoch_};
+  if (known.epoch != buffers_.epoch)
+    known = {emit({.op = Op::GetReg, .type = row.type, .imm = reg}), buffers_.epoch};
   return known.value;
 }
 
@@ -112,12 +132,12 @@ void Builder::set(unsigned reg, Value value) {
   if (row.zero) return;
   require(reg != arch_.pc_register(), "the pc is set by exits only", Op::SetReg);
   Known& known = known_[reg];
-  if (known.epoch == epoch_) {
+  if (known.epoch == buffers_.epoch) {
     u64 constant = 0;
     if (known.value == value || (is_const(known.value, &constant) && is_const_value(value, constant))) return;
   }
   emit({.op = Op::SetReg, .type = row.type, .args = {value, kNoValue, kNoValue}, .imm = reg});
-  known = {value, epoch_};
+  known = {value, buffers_.epoch};
 }
 
 Value Builder::load(Type type, Value address, MemAttr attr) {
@@ -292,18 +312,21 @@ void Builder::drop_insn_start() {
 
 // ---- laying out ----
 
-std::vector<u32> Builder::reachable_blocks() const {
-  std::vector<bool> seen(blocks_.size(), false);
-  std::vector<u32> work{0};
-  std::vector<u32> exits;
+void Builder::find_reachable_blocks() {
+  Flags& seen = buffers_.seen;
+  std::vector<u32>&work = buffers_.work, &exits = buffers_.exits, &order = buffers_.order;
+  seen.assign(blocks_.size(), 0);
+  work.assign(1, 0);
+  exits.clear();
+  order.clear();
   const auto visit = [&](u64 block, bool may_become_exit) {
     require(block < blocks_.size(), "no such block", Op::Jump);
-    if (seen[block]) return;
+    if (seen[block] != 0) return;
     if (may_become_exit && !blocks_[block].begun && blocks_[block].has_pc) return;  // take() makes it ExitPc
-    seen[block] = true;
+    seen[block] = 1;
     work.push_back(static_cast<u32>(block));
   };
-  seen[0] = true;
+  seen[0] = 1;
   while (!work.empty()) {
     const u32 number = work.back();
     work.pop_back();
@@ -318,100 +341,115 @@ std::vector<u32> Builder::reachable_blocks() const {
     if (last.op == Op::Jump || last.op == Op::Branch) visit(last.aux, last.op == Op::Jump);
     if (last.op == Op::Branch) visit(last.imm, false);
   }
-  std::vector<u32> order;
   for (const u32 number : begun_) {
-    if (seen[number]) order.push_back(number);
+    if (seen[number] != 0) order.push_back(number);
   }
   std::sort(exits.begin(), exits.end());
   order.insert(order.end(), exits.begin(), exits.end());
-  return order;
 }
 
 /// SetRegs whose value nobody can see: the same register is set again before anything may leave the unit.
 /// Mostly these are condition flags. Units for the interpreter, which stops between any two instructions,
 /// keep all, and so do those that are observed.
-std::vector<bool> Builder::overwritten_sets(const std::vector<u32>& order) const {
-  std::vector<bool> dead(unit_.insts.size(), false);
-  if (interpreting_ || keep_settings_) return dead;
-  std::vector<bool> set_later(known_.size(), false);
-  for (const u32 number : order) {
+void Builder::find_overwritten_sets() {
+  Flags &dead = buffers_.dead, &set_later = buffers_.set_later, &boundary_exits = buffers_.boundary_exits;
+  dead.assign(unit_.insts.size(), 0);
+  if (interpreting_ || keep_settings_) return;
+  const auto forget_sets = [&] { std::fill(set_later.begin(), set_later.end(), u8{0}); };
+  set_later.resize(known_.size());
+  for (const u32 number : buffers_.order) {
     const PendingBlock& block = blocks_[number];
     if (!block.begun) continue;
-    std::fill(set_later.begin(), set_later.end(), false);
+    forget_sets();
     // After a call the next instruction boundary is an exit (the helper may have asked for the run loop).
-    std::vector<bool> boundary_exits(block.count, false);
+    boundary_exits.assign(block.count, 0);
     bool called = false;
     for (u32 i = 0; i < block.count; ++i) {
       const Op op = at(block.first + i).op;
       if (op == Op::Call) called = true;
-      if (op == Op::InsnStart) boundary_exits[i] = std::exchange(called, false);
+      if (op == Op::InsnStart) boundary_exits[i] = std::exchange(called, false) ? 1 : 0;
     }
     // A call in a block before this one may still have its boundary here.
     for (u32 i = 0; i < block.count; ++i) {
       if (at(block.first + i).op != Op::InsnStart) continue;
-      boundary_exits[i] = true;
+      boundary_exits[i] = 1;
       break;
     }
+    bool any = false;  // of set_later
     for (u32 i = block.count; i-- > 0;) {
       const Inst& inst = at(block.first + i);
+      bool leaves = false;
       switch (info(inst.op).effect) {
         case Effect::State:
-          if (inst.op == Op::GetReg) set_later[inst.imm] = false;
+          if (inst.op == Op::GetReg) set_later[inst.imm] = 0;
           if (inst.op == Op::SetReg) {
             dead[block.first + i] = set_later[inst.imm];
-            set_later[inst.imm] = true;
+            set_later[inst.imm] = 1;
+            any = true;
           }
           break;
         case Effect::Memory:
         case Effect::Call:
-        case Effect::End: std::fill(set_later.begin(), set_later.end(), false); break;
-        case Effect::Mark:
-          if (boundary_exits[i]) std::fill(set_later.begin(), set_later.end(), false);
-          break;
+        case Effect::End: leaves = true; break;
+        case Effect::Mark: leaves = boundary_exits[i] != 0; break;
         default: break;
       }
+      if (!leaves || !any) continue;
+      forget_sets();
+      any = false;
     }
   }
-  return dead;
 }
 
-std::vector<bool> Builder::live_ops(const std::vector<u32>& order) const {
+void Builder::find_live_ops() {
   // Definitions precede uses in `insts`, so one pass backwards is enough.
-  std::vector<bool> live(unit_.insts.size(), false);
-  const std::vector<bool> dead = overwritten_sets(order);
+  Flags& live = buffers_.live;
+  const std::vector<u32>& order = buffers_.order;
+  live.assign(unit_.insts.size(), 0);
+  find_overwritten_sets();
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     const PendingBlock& block = blocks_[*it];
     for (u32 i = block.first + block.count; i-- > block.first;) {
       const Inst& inst = at(i);
-      if (has_effect(inst.op) && !dead[i]) live[i] = true;
-      if (!live[i]) continue;
+      if (has_effect(inst.op) && buffers_.dead[i] == 0) live[i] = 1;
+      if (live[i] == 0) continue;
       for (const Value v : inst.args) {
-        if (v != kNoValue) live[v] = true;
+        if (v != kNoValue) live[v] = 1;
       }
     }
   }
-  return live;
 }
 
 Unit Builder::take() {
+  Unit out;
+  take(out);
+  return out;
+}
+
+void Builder::take(Unit& out) {
   require(ended_, "the last block has no end", Op::Jump);
-  const std::vector<u32> order = reachable_blocks();
-  const std::vector<bool> live = live_ops(order);
-  std::vector<u32> new_number(blocks_.size(), 0);
+  find_reachable_blocks();
+  find_live_ops();
+  const std::vector<u32>& order = buffers_.order;
+  std::vector<u32>& new_number = buffers_.new_number;
+  new_number.assign(blocks_.size(), 0);
   for (u32 i = 0; i < order.size(); ++i) new_number[order[i]] = i;
 
-  Unit out;
   out.pc = unit_.pc;
   out.context = unit_.context;
+  out.insn_count = 0;
+  out.insts.clear();
+  out.blocks.clear();
   out.insts.reserve(unit_.insts.size() + order.size());
   out.blocks.reserve(order.size());
-  std::vector<Value> new_value(unit_.insts.size(), kNoValue);
+  std::vector<Value>& new_value = buffers_.new_value;
+  new_value.resize(unit_.insts.size());  // set before it is used
   for (const u32 number : order) {
     const PendingBlock& block = blocks_[number];
     const u32 first = static_cast<u32>(out.insts.size());
     if (!block.begun) out.insts.push_back({.op = Op::ExitPc, .imm = block.pc});
     for (u32 i = block.first; i < block.first + block.count; ++i) {
-      if (!live[i]) continue;
+      if (buffers_.live[i] == 0) continue;
       Inst inst = at(i);
       for (Value& v : inst.args) {
         if (v != kNoValue) v = new_value[v];
@@ -433,7 +471,6 @@ Unit Builder::take() {
     throw Fatal(std::string("internal error: ") + arch_.name() + " translation: " + error);
   }
 #endif
-  return out;
 }
 
 }  // namespace hindcast::ir

@@ -4,6 +4,7 @@
 // error in the translator.
 #pragma once
 #include <array>
+#include <memory>
 #include <unordered_map>
 
 #include "engine/ir/ir.h"
@@ -19,7 +20,12 @@ class Builder {
   /// The entry block, number 0, has begun. The engine tells the builder which guest pcs are IR blocks of this
   /// unit (declare_pc_block), so that goto_pc() and branch_pc() become jumps inside the unit; all other pcs
   /// become exits.
-  Builder(const Architecture& arch, GuestAddr pc, u64 context);
+  /// `buffers`: of builders that are made one after the other; null: its own.
+  struct Buffers;
+  Builder(const Architecture& arch, GuestAddr pc, u64 context, Buffers* buffers = nullptr);
+  ~Builder();
+  Builder(const Builder&) = delete;
+  Builder& operator=(const Builder&) = delete;
 
   // ---- for translators ----
   /// The context that the instruction at hand is translated for.
@@ -108,6 +114,7 @@ class Builder {
   /// The unit: unreachable blocks and unused values dropped, blocks contiguous and in the order in which they
   /// were begun (a value's definition thus precedes its uses), exits after them. The builder is spent.
   Unit take();
+  void take(Unit& out);
 
  private:
   /// Blocks are begun once and filled one after the other, so the ops of each are contiguous in
@@ -123,12 +130,14 @@ class Builder {
     u32 epoch = 0;  // counts only while equal to epoch_
   };
 
+  using Flags = std::vector<u8>;  // by value or block
+
   Value emit(const Inst& inst);       // appends
   Value emit_pure(const Inst& inst);  // appends, or finds the same op in this block
   void end(const Inst& inst);
   u32 add_block(bool has_pc, GuestAddr pc);
   u32 target(GuestAddr pc);  // the block of this unit at `pc`, or a new exit to it
-  void forget() { ++epoch_; }
+  void forget();
 
   const Inst& at(Value v) const { return unit_.insts[v]; }
   bool is_const_value(Value v, u64 wanted) const;
@@ -141,10 +150,10 @@ class Builder {
   void require_integer(Op op, Value v) const;
   unsigned checked_register(unsigned reg, Op op) const;
 
-  std::vector<bool> live_ops(const std::vector<u32>& order) const;
-  std::vector<bool> overwritten_sets(const std::vector<u32>& order) const;
-  std::vector<u32> reachable_blocks()
-      const;  // entry first, in the order in which they were begun; exits last
+  // Into buffers_.
+  void find_live_ops();
+  void find_overwritten_sets();
+  void find_reachable_blocks();  // entry first, in the order in which they were begun; exits last
 
   const Architecture& arch_;
   Unit unit_;
@@ -153,12 +162,25 @@ class Builder {
   bool interpreting_ = false, keep_settings_ = false;
   u32 current_ = 0;
   u32 last_insn_start_ = kNoValue;
-  u32 epoch_ = 1;
-  std::vector<PendingBlock> blocks_;
-  std::vector<u32> begun_;  // block numbers in the order of begin_block()
+  std::unique_ptr<Buffers> own_;
+  Buffers& buffers_;
+  std::vector<PendingBlock>& blocks_;
+  std::vector<u32>& begun_;  // block numbers in the order of begin_block()
   std::unordered_map<GuestAddr, u32> pc_blocks_;
-  std::vector<Known> known_;       // by register: the value it holds, within this IR block
+  std::vector<Known>& known_;      // by register: the value it holds, within this IR block
   std::array<Value, 256> recent_;  // by hash: a pure op that may be used again
+};
+
+struct Builder::Buffers {
+  std::vector<Inst> insts;
+  std::vector<PendingBlock> blocks;
+  std::vector<u32> begun;
+  std::vector<Known> known;
+  u32 epoch = 0;
+  // What take() needs.
+  std::vector<u32> order, exits, work, new_number;
+  Flags seen, live, dead, set_later, boundary_exits;
+  std::vector<Value> new_value;
 };
 
 }  // namespace hindcast::ir

@@ -12,6 +12,7 @@
 //    code leaves to it), so after a Store nothing may fault if a Load came before the Store: done again, it
 //    could load what was stored. Several Stores without a Load before them only store the same again.
 #pragma once
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,12 +41,13 @@ struct OpInfo {
   Effect effect;
   const char* meaning;
 };
-const OpInfo& info(Op op);
-inline constexpr unsigned kOpCount = 0
-#define OP(...) +1
+inline constexpr OpInfo kOpInfos[] = {
+#define OP(name, result, operands, effects, meaning) {#name, result, operands, Effect::effects, meaning},
 #include "engine/ir/ops.def"
 #undef OP
-    ;
+};
+inline constexpr unsigned kOpCount = std::size(kOpInfos);
+constexpr const OpInfo& info(Op op) { return kOpInfos[static_cast<unsigned>(op)]; }
 
 /// Rounding of an Fp op. The first five are IEEE's; Dynamic is the mode in the CPU header (part of the
 /// context, so the JIT knows it when it translates).
@@ -102,8 +104,16 @@ struct Unit {
   u32 insn_count = 0;
 };
 
+inline constexpr char kResults[] = {
+#define OP(name, result, operands, effects, meaning) result[0],
+#include "engine/ir/ops.def"
+#undef OP
+};
 /// The type of the value that an instruction defines (Void for none). Compares define I1.
-Type result_type(const Inst& inst);
+constexpr Type result_type(const Inst& inst) {
+  const char result = kResults[static_cast<unsigned>(inst.op)];
+  return result == '.' ? Type::Void : result == 'b' ? Type::I1 : inst.type;
+}
 /// Empty if the unit satisfies the invariants above, else what is wrong and where.
 std::string verify(const Unit& unit);
 /// One line an instruction; parse(print(u)) gives the same unit.

@@ -47,6 +47,7 @@ struct Link {
   GuestAddr target = 0;
   u32 jump_offset = 0;  // of the rel32 field in the arena
   u32 stub_offset = 0;
+  u32 previous = ~u32{0}, next = ~u32{0};  // among the links to the same block
 };
 
 /// How much is known about an access that faulted: what its next translation assumes.
@@ -187,8 +188,8 @@ struct Block {
   u32 insns = 0;
   u32 code_offset = 0, code_size = 0;
   bool live = true;
-  std::vector<u32> links;     // its exits
-  std::vector<u32> incoming;  // links that jump here
+  u32 first_link = 0, link_count = 0;  // its exits
+  u32 incoming = ~u32{0};              // the first of the links that jump here
 };
 
 }  // namespace hindcast::jit

@@ -10,7 +10,22 @@ using namespace asmjit;
 using ir::Op;
 using ir::Type;
 
-Emitter::Emitter(const EmitEnv& env, CodeHolder& holder) : env_(env), holder_(holder), a_(&holder) {
+Emitter::Emitter(const EmitEnv& env, CodeHolder& holder, Buffers& buffers)
+    : env_(env),
+      holder_(holder),
+      a_(&holder),
+      locs_(buffers.locs),
+      uses_(buffers.uses),
+      home_block_(buffers.home_block),
+      crosses_(buffers.crosses),
+      done_(buffers.done),
+      crossing_(buffers.crossing),
+      hint_(buffers.hint),
+      extended_by_(buffers.extended_by),
+      aliases_(buffers.aliases),
+      labels_(buffers.labels),
+      cold_(buffers.cold),
+      checked_(buffers.checked) {
   for (i8 r : env_.homes.gpr)
     if (r >= 0) pinned_mask_ |= 1u << r;
   for (i8 r : env_.homes.xmm)
@@ -44,14 +59,11 @@ bool Emitter::emit(const ir::Unit& unit, Emitted& out) {
     }
   }
   // Cold parts may queue further ones.
-  for (std::size_t i = 0; i < cold_.size() && !failed_; ++i) {
-    auto fn = std::move(cold_[i]);
-    fn();
-  }
+  for (std::size_t i = 0; i < cold_.size() && !failed_; ++i) cold_.run(i);
   if (failed_) return false;
   if (holder_.hasUnresolvedLinks()) holder_.resolveUnresolvedLinks();
   const CodeBuffer& buffer = holder_.textSection()->buffer();
-  out.code.assign(buffer.data(), buffer.data() + buffer.size());
+  out.code = {buffer.data(), buffer.size()};
   return true;
 }
 
@@ -63,11 +75,14 @@ void Emitter::analyse() {
   locs_.assign(n, {});
   uses_.assign(n, 0);
   home_block_.assign(n, 0);
-  crosses_.assign(n, false);
-  done_.assign(n, false);
+  crosses_.assign(n, 0);
+  done_.assign(n, 0);
   hint_.assign(n, -1);
   extended_by_.assign(n, ir::kNoValue);
-  aliases_.assign(env_.arch.registers().size(), {});
+  aliases_.resize(env_.arch.registers().size());
+  crossing_.clear();
+  cold_.clear();
+  labels_.clear();
   std::fill(std::begin(gpr_owner_), std::end(gpr_owner_), ir::kNoValue);
   std::fill(std::begin(xmm_owner_), std::end(xmm_owner_), ir::kNoValue);
   for (std::size_t i = 0; i < unit_->blocks.size(); ++i) labels_.push_back(a_.newLabel());
@@ -78,7 +93,9 @@ void Emitter::analyse() {
     for (Value arg : inst(v).args) {
       if (arg == ir::kNoValue) continue;
       ++uses_[arg];
-      if (home_block_[arg] != home_block_[v] && !is_const(arg)) crosses_[arg] = true;
+      if (home_block_[arg] == home_block_[v] || crosses_[arg] != 0) continue;
+      crossing_.push_back(arg);
+      if (!is_const(arg)) crosses_[arg] = 1;
     }
 
   // Results that go straight into a pinned home, and extensions folded into loads.
@@ -104,11 +121,8 @@ void Emitter::analyse() {
 void Emitter::begin_ir_block(u32 index) {
   a_.bind(labels_[index]);
   current_block_ = index;
-  for (Value v = 0; v < locs_.size(); ++v) {
-    i16 spill = locs_[v].spill;
-    locs_[v] = {};
-    if (crosses_[v]) locs_[v].spill = spill;
-  }
+  // Nobody asks any more for the other values of the blocks before.
+  for (Value v : crossing_) locs_[v] = {.spill = locs_[v].spill};
   for (auto& list : aliases_) list.clear();
   std::fill(std::begin(gpr_owner_), std::end(gpr_owner_), ir::kNoValue);
   std::fill(std::begin(xmm_owner_), std::end(xmm_owner_), ir::kNoValue);

@@ -9,7 +9,6 @@
 #include <asmjit/x86.h>
 
 #include <array>
-#include <functional>
 #include <vector>
 
 #include "engine/address_space.h"
@@ -17,6 +16,7 @@
 #include "engine/instr_plan.h"
 #include "engine/instrument.h"
 #include "engine/jit/code.h"
+#include "engine/jit/cold_parts.h"
 #include "engine/jit/host.h"
 
 namespace hindcast::jit {
@@ -51,7 +51,7 @@ struct EmitEnv {
 
 /// The result: code to be appended at code_address, and its sites and links.
 struct Emitted {
-  std::vector<u8> code;
+  ByteView code;  // in the holder's buffer
   std::vector<Site> sites;
   std::vector<Link> links;  // offsets relative to the code
   struct Access {
@@ -64,6 +64,15 @@ struct Emitted {
   // Of instrumented units only.
   std::vector<InstrSite> instr_sites;  // beside `sites`
   std::vector<std::vector<InstrEffect>> owed;
+
+  void clear() {
+    code = {};
+    sites.clear();
+    links.clear();
+    accesses.clear();
+    instr_sites.clear();
+    owed.clear();
+  }
 };
 
 /// Whether an instruction on type `t` can take the constant as a sign-extended 32-bit immediate.
@@ -75,17 +84,7 @@ inline asmjit::Imm imm_of(u64 value) { return asmjit::Imm(static_cast<i32>(stati
 
 class Emitter {
  public:
-  Emitter(const EmitEnv& env, asmjit::CodeHolder& holder);
-  /// False if the unit holds something that only the interpreter does; nothing may be used then.
-  bool emit(const ir::Unit& unit, Emitted& out);
-
- private:
   using Value = ir::Value;
-  using Gp = asmjit::x86::Gp;
-  using Xmm = asmjit::x86::Xmm;
-  using Mem = asmjit::x86::Mem;
-  using Operand = asmjit::Operand;
-
   /// Where a value can be found; several may hold at once. A constant needs none.
   struct Loc {
     i8 gpr = -1;    // a temporary
@@ -93,6 +92,29 @@ class Emitter {
     i16 home = -1;  // a guest register whose home holds it
     i16 spill = -1;
   };
+  /// Memory that emitters use one after the other.
+  struct Buffers {
+    std::vector<Loc> locs;
+    std::vector<u32> uses, home_block;
+    std::vector<u8> crosses, done;
+    std::vector<Value> crossing;
+    std::vector<i16> hint;
+    std::vector<Value> extended_by;
+    std::vector<std::vector<Value>> aliases;
+    std::vector<asmjit::Label> labels;
+    std::vector<std::pair<Value, i32>> checked;
+    ColdParts cold;
+  };
+  /// All three outlive the emitter.
+  Emitter(const EmitEnv& env, asmjit::CodeHolder& holder, Buffers& buffers);
+  /// False if the unit holds something that only the interpreter does; nothing may be used then.
+  bool emit(const ir::Unit& unit, Emitted& out);
+
+ private:
+  using Gp = asmjit::x86::Gp;
+  using Xmm = asmjit::x86::Xmm;
+  using Mem = asmjit::x86::Mem;
+  using Operand = asmjit::Operand;
 
   // emitter.cpp: analysis and locations.
   void analyse();
@@ -203,7 +225,10 @@ class Emitter {
   void jump_to(const u8* target, u8 opcode = 0xe9);
   void save_for_c();
   void restore_after_c(u32 keep_mask);  // keep_mask: registers that C left alone
-  void cold(std::function<void()> fn) { cold_.push_back(std::move(fn)); }
+  template <typename F>
+  void cold(const F& fn) {
+    cold_.add(fn);
+  }
 
   // emit_instrument.cpp: nothing of it in a plain translation.
   bool calling() const { return env_.instr != nullptr && env_.instr->calling; }
@@ -252,16 +277,17 @@ class Emitter {
   asmjit::x86::Assembler a_;
   const ir::Unit* unit_ = nullptr;
   Emitted* out_ = nullptr;
-  std::vector<Loc> locs_;
-  std::vector<u32> uses_;
-  std::vector<u32> home_block_;  // IR block that defines the value
-  std::vector<bool> crosses_, done_;
-  std::vector<i16> hint_;                    // register row that the value is set to at once, or -1
-  std::vector<Value> extended_by_;           // load -> the extension that is folded into it
-  std::vector<std::vector<Value>> aliases_;  // register row -> values whose loc.home it is
-  std::vector<asmjit::Label> labels_;        // of IR blocks
-  std::vector<std::function<void()>> cold_;
-  std::vector<std::pair<Value, i32>> checked_;  // bases known to be below the window limit
+  std::vector<Loc>& locs_;
+  std::vector<u32>& uses_;
+  std::vector<u32>& home_block_;     // IR block that defines the value
+  std::vector<u8>&crosses_, &done_;  // whether a value is used in another IR block; whether it is done
+  std::vector<Value>& crossing_;     // those that are, and constants
+  std::vector<i16>& hint_;           // register row that the value is set to at once, or -1
+  std::vector<Value>& extended_by_;  // load -> the extension that is folded into it
+  std::vector<std::vector<Value>>& aliases_;  // register row -> values whose loc.home it is
+  std::vector<asmjit::Label>& labels_;        // of IR blocks
+  ColdParts& cold_;
+  std::vector<std::pair<Value, i32>>& checked_;  // bases known to be below the window limit
   Value gpr_owner_[16] = {}, xmm_owner_[16] = {};
   u32 pinned_mask_ = 0, pinned_xmm_mask_ = 0;
   u32 locked_ = 0, locked_xmm_ = 0;

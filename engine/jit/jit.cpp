@@ -286,25 +286,27 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent, c
                     static_cast<u32>(links_.size()),
                     number,
                     emit_instr ? &*emit_instr : nullptr};
-  holder_.reset();
-  holder_.init(environment_);
-  Emitted out;
+  prepare_holder(room);
+  Emitted& out = emitted_;
+  out.clear();
   {
-    Emitter emitter(env, holder_);
+    Emitter emitter(env, holder_, buffers_);
     if (!emitter.emit(unit, out)) return kNone;
   }
-  if (!arena_->has_room(out.code.size())) return kNone;
+  // The assembler drops what does not fit.
+  constexpr u64 kLongestInsn = 16;
+  if (out.code.size() + kLongestInsn > scratch_.size() || !arena_->has_room(out.code.size())) return kNone;
 
-  auto block = std::make_unique<Block>();
-  block->pc = unit.pc;
-  block->pa = context.mapped ? extent.pa[0] : unit.pc;
-  block->context = &context;
-  block->extent = extent;
-  block->insns = unit.insn_count;
-  block->code_offset = arena_->append(out.code.data(), out.code.size());
-  block->code_size = static_cast<u32>(out.code.size());
+  Block& block = blocks_.emplace_back();
+  block.pc = unit.pc;
+  block.pa = context.mapped ? extent.pa[0] : unit.pc;
+  block.context = &context;
+  block.extent = extent;
+  block.insns = unit.insn_count;
+  block.code_offset = arena_->append(out.code.data(), out.code.size());
+  block.code_size = static_cast<u32>(out.code.size());
   for (const auto& access : out.accesses)
-    accesses_.push_back({block->code_offset + access.begin, block->code_offset + access.end,
+    accesses_.push_back({block.code_offset + access.begin, block.code_offset + access.end,
                          static_cast<u32>(sites_.size()) + access.site, access.quick});
   sites_.insert(sites_.end(), out.sites.begin(), out.sites.end());
   if (instr != nullptr) {
@@ -312,16 +314,28 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent, c
     std::move(out.owed.begin(), out.owed.end(), std::back_inserter(owed_));
     instr_blocks_.push_back(instr->block);
   }
+  block.first_link = static_cast<u32>(links_.size());
+  block.link_count = static_cast<u32>(out.links.size());
   for (Link l : out.links) {
-    l.jump_offset += block->code_offset;
-    l.stub_offset += block->code_offset;
-    block->links.push_back(static_cast<u32>(links_.size()));
-    arena_->patch32(l.jump_offset, l.stub_offset - (l.jump_offset + 4));
+    l.jump_offset += block.code_offset;
+    l.stub_offset += block.code_offset;
+    jump_to_stub(l);
     links_.push_back(l);
   }
-  context.blocks[{unit.pc, block->pa}] = number;
-  blocks_.push_back(std::move(block));
+  context.blocks[{unit.pc, block.pa}] = number;
   return number;
+}
+
+/// A buffer of one's own: the holder would allocate one for each unit.
+void Jit::prepare_holder(u64 room) {
+  constexpr u64 kLeast = 256 * 1024, kMargin = 4;
+  if (scratch_.size() < kMargin * room) scratch_.resize(std::max(kLeast, kMargin * room));
+  holder_.reset();
+  holder_.init(environment_);
+  CodeBuffer& buffer = holder_.textSection()->buffer();
+  buffer._data = scratch_.data();
+  buffer._capacity = scratch_.size();
+  buffer._flags |= CodeBufferFlags::kIsExternal | CodeBufferFlags::kIsFixed;
 }
 
 Exit Jit::enter(Vcpu& vcpu, Context& context, u32 number) {
@@ -341,7 +355,7 @@ Exit Jit::enter(Vcpu& vcpu, Context& context, u32 number) {
   using EnterFn = u64 (*)(void*, const u8*);
   running_jit = this;
   const u64 result = reinterpret_cast<EnterFn>(reinterpret_cast<std::uintptr_t>(enter_stub_))(
-      reinterpret_cast<u8*>(&header) + kStateBias, arena_->exec() + blocks_[number]->code_offset);
+      reinterpret_cast<u8*>(&header) + kStateBias, arena_->exec() + blocks_[number].code_offset);
   running_jit = nullptr;
   if (lanes_) lanes_->flush();
   return {static_cast<ExitKind>(result & 0xff), static_cast<u32>(result >> 8)};
@@ -368,40 +382,48 @@ void Jit::pay_owed(u32 site) {
 
 void Jit::abandoned() { running_jit = nullptr; }
 
+void Jit::jump_to_stub(Link& link) {
+  arena_->patch32(link.jump_offset, link.stub_offset - (link.jump_offset + 4));
+}
+
 void Jit::link(u32 number, u32 to) {
+  unlink(number);
   Link& l = links_[number];
+  Block& target = blocks_[to];
   l.to = to;
-  blocks_[to]->incoming.push_back(number);
-  arena_->patch32(l.jump_offset, blocks_[to]->code_offset - (l.jump_offset + 4));
+  l.previous = kNone;
+  l.next = std::exchange(target.incoming, number);
+  if (l.next != kNone) links_[l.next].previous = number;
+  arena_->patch32(l.jump_offset, target.code_offset - (l.jump_offset + 4));
+}
+
+void Jit::unlink(u32 number) {
+  Link& l = links_[number];
+  if (l.to == kNone) return;
+  (l.previous == kNone ? blocks_[l.to].incoming : links_[l.previous].next) = l.next;
+  if (l.next != kNone) links_[l.next].previous = l.previous;
+  l.to = kNone;
+  jump_to_stub(l);
 }
 
 void Jit::unlink_exits(u32 number) {
-  for (u32 link : blocks_[number]->links) {
-    Link& l = links_[link];
-    l.to = kNone;
-    arena_->patch32(l.jump_offset, l.stub_offset - (l.jump_offset + 4));
-  }
+  const Block& b = blocks_[number];
+  for (u32 k = 0; k < b.link_count; ++k) unlink(b.first_link + k);
 }
 
 void Jit::cache_jump(Context& context, u32 number) {
   unsigned shift = 0;
   for (unsigned align = machine_.arch().insn_alignment(); align > 1; align >>= 1) ++shift;
-  const Block& b = *blocks_[number];
+  const Block& b = blocks_[number];
   context.view->add_jump(static_cast<u32>((b.pc >> shift) % CodeView::kJumps), b.pc,
                          arena_->exec() + b.code_offset);
 }
 
 void Jit::kill(u32 number) {
-  Block& b = *blocks_[number];
+  Block& b = blocks_[number];
   if (!b.live) return;
   b.live = false;
-  for (u32 incoming : b.incoming) {
-    Link& l = links_[incoming];
-    if (l.to != number) continue;
-    l.to = kNone;
-    arena_->patch32(l.jump_offset, l.stub_offset - (l.jump_offset + 4));
-  }
-  b.incoming.clear();
+  while (b.incoming != kNone) unlink(b.incoming);
   if (auto it = b.context->blocks.find({b.pc, b.pa}); it != b.context->blocks.end() && it->second == number)
     b.context->blocks.erase(it);
   unsigned shift = 0;

@@ -2,10 +2,9 @@
 #pragma once
 #include <asmjit/x86.h>
 
+#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "engine/jit/arena.h"
@@ -50,10 +49,10 @@ class Jit {
   /// the budget of the exit's site or block, which the caller settles.
   Exit enter(Vcpu& vcpu, Context& context, u32 block);
 
-  Block& block(u32 number) { return *blocks_[number]; }
+  Block& block(u32 number) { return blocks_[number]; }
   /// The block's host code, where it runs (for tests).
   ByteView code(u32 number) const {
-    return {arena_->exec() + blocks_[number]->code_offset, blocks_[number]->code_size};
+    return {arena_->exec() + blocks_[number].code_offset, blocks_[number].code_size};
   }
   const Site& site(u32 number) const { return sites_[number]; }
   const InstrSite& instr_site(u32 number) const { return instr_sites_[number]; }
@@ -86,6 +85,10 @@ class Jit {
  private:
   void emit_stubs();
   void emit_fill_stub();
+  /// The holder is ready for a unit whose code may take `room` bytes.
+  void prepare_holder(u64 room);
+  void jump_to_stub(Link& link);
+  void unlink(u32 number);
   HomeMap standard_homes() const;
 
   Machine& machine_;
@@ -101,7 +104,11 @@ class Jit {
   const u8* exit_common_ = nullptr;
   const u8* fill_ = nullptr;
   const u8* exit_quick_ = nullptr;  // Calling: likewise, but MXCSR holds nothing of the guest's
-  std::vector<std::unique_ptr<Block>> blocks_;
+  // Used again by each compile().
+  Emitter::Buffers buffers_;
+  Emitted emitted_;
+  Bytes scratch_;
+  std::deque<Block> blocks_;
   std::vector<Site> sites_;
   std::vector<Link> links_;
   // Of instrumented translations.
