@@ -194,6 +194,14 @@ Translation check_physical(const RiscvArch& arch, const Vcpu& vcpu, GuestAddr va
     t.granule = page;
     return t;
   }
+  // Mostly one permission holds for the page.
+  bool uniform = false;
+  const u8 all = pmp_permissions(arch, s, privilege, pa & ~(page - 1), page, &uniform);
+  if (uniform && (all & wanted) != 0 && pa % page + size <= page) {
+    t.ok = true;
+    t.granule = page;
+    return t;
+  }
   for (u64 done = 0; done < size;) {
     const u64 part = std::min<u64>(size - done, kPmpPart - (pa + done) % kPmpPart);
     if ((pmp_permissions(arch, s, privilege, pa + done, part, nullptr) & wanted) == 0) {
@@ -208,7 +216,6 @@ Translation check_physical(const RiscvArch& arch, const Vcpu& vcpu, GuestAddr va
   // The page, if one permission holds for all of it; else the largest aligned block around the address that
   // has one.
   for (u64 block = page; block > 1; block >>= 1) {
-    bool uniform = false;
     const u8 allowed = pmp_permissions(arch, s, privilege, pa & ~(block - 1), block, &uniform);
     if (!uniform || (allowed & wanted) == 0) continue;
     t.granule = block;

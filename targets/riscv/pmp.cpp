@@ -98,7 +98,7 @@ u8 pmp_permissions(const RiscvArch& arch, const RiscvState& s, u64 privilege, u6
   if (uniform != nullptr) *uniform = true;
   if (!arch.features().has(ext::Pmp)) return pmp::kAll;
   const u64 last = address + (size - 1);  // wraps only for addresses that no entry can reach
-  for (unsigned i = 0; i < kPmpEntries; ++i) {
+  for (unsigned i = 0; i < kPmpEntries - s.pmp_unused; ++i) {
     const Range r = range_of(s, i);
     if (r.first >= r.end || last < r.first || address >= r.end) continue;
     // The lowest entry that matches any byte decides, and must match all bytes.
@@ -154,6 +154,9 @@ const RiscvState::PmpSummary& pmp_summary(const RiscvArch& arch, const Vcpu& vcp
   RiscvState& s = vcpu.state<RiscvState>();
   RiscvState::PmpSummary& summary = s.pmp_summary[privilege == kMachine ? 1 : 0];
   if (summary.known != 0) return summary;
+  s.pmp_unused = 0;
+  while (s.pmp_unused < kPmpEntries && (s.pmpcfg[kPmpEntries - 1 - s.pmp_unused] & pmp::kMode) == 0)
+    ++s.pmp_unused;
   // All that exists; beyond it every access fails anyway.
   const u64 everything = arch.xlen() == 32 ? u64{1} << 34 : u64{1} << 56;
   bool uniform = false;
@@ -170,7 +173,9 @@ const RiscvState::PmpSummary& pmp_summary(const RiscvArch& arch, const Vcpu& vcp
 }
 
 void pmp_changed(Vcpu& vcpu) {
-  for (auto& summary : vcpu.state<RiscvState>().pmp_summary) summary.known = 0;
+  RiscvState& s = vcpu.state<RiscvState>();
+  s.pmp_unused = 0;
+  for (auto& summary : s.pmp_summary) summary.known = 0;
   vcpu.protection_changed();
 }
 

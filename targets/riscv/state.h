@@ -69,6 +69,7 @@ struct RiscvState : CpuHeader {
     u64 restricts;   // something can be refused
     u64 executable;  // number of what may be executed (Machine::context_numbers()), if `restricts`
   } pmp_summary[2];
+  u64 pmp_unused;  // how many of the last entries are known to be off. Not state
 };
 
 inline constexpr u64 kUser = 0;
