@@ -120,13 +120,14 @@ Command add_run(CLI::App& app) {
     StatusLine status;
     host.progress = status.callback();
     host.engine.note = noter(status, log);
-    const MachineConfig config = state->machine.config();
+    MachineConfig config = state->machine.config();
     DebuggerOptions debugger = state->listen.debugger(state->machine);
     const auto plugins = state->plugins.host(log, config.files, !debugger.listen.empty());
     debugger.plugins = plugins.get();
     host.observer = plugins.get();
-    replay::RunResult result = debugger.listen.empty() ? replay::run_live(config, host)
-                                                       : debug_live(config, host, {}, debugger, log);
+    replay::RunResult result = debugger.listen.empty()
+                                   ? replay::run_live(std::move(config), host)
+                                   : debug_live(config, host, {}, debugger, log);
     status.clear();
     return finish(result, state->common, log, plugins.get());
   };
@@ -171,13 +172,13 @@ Command add_record(CLI::App& app) {
     host.progress = status.callback();
     host.engine.note = noter(status, log);
     state->options.notice = noter(status, log);
-    const MachineConfig config = state->machine.config();
+    MachineConfig config = state->machine.config();
     DebuggerOptions debugger = state->listen.debugger(state->machine);
     const auto plugins = state->plugins.host(log, config.files, !debugger.listen.empty());
     debugger.plugins = plugins.get();
     host.observer = plugins.get();
     replay::RunResult result = debugger.listen.empty()
-                                   ? replay::record(config, host, state->options)
+                                   ? replay::record(std::move(config), host, state->options)
                                    : debug_live(config, host, state->options, debugger, log);
     status.clear();
     return finish(result, state->common, log, plugins.get());

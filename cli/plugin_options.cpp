@@ -60,14 +60,14 @@ std::vector<plugins::PluginSpec> PluginText::specs() const {
   return out;
 }
 
-std::unique_ptr<plugins::PluginHost> PluginText::host(Log& log, std::vector<MachineFile> files,
+std::unique_ptr<plugins::PluginHost> PluginText::host(Log& log, const std::vector<MachineFile>& files,
                                                       bool more_later) const {
   plugins::HostSetup setup;
   setup.plugins = specs();
   if (setup.plugins.empty() && !more_later) return nullptr;
   setup.output = [&log](std::string_view text) { log.text(text); };
   setup.flush_output = [&log] { log.flush_text(); };
-  setup.symbol = [symbols = std::make_shared<Symbols>(std::move(files))](GuestAddr address) {
+  setup.symbol = [symbols = std::make_shared<Symbols>(files)](GuestAddr address) {
     return symbols->at(address);
   };
   return std::make_unique<plugins::PluginHost>(std::move(setup));

@@ -19,7 +19,7 @@ struct PluginText {
   std::vector<plugins::PluginSpec> specs() const;
   /// The loaded plugins, which write to the log; null if none was asked for, unless more may come later.
   /// `files`: where the guest's symbols are.
-  std::unique_ptr<plugins::PluginHost> host(Log& log, std::vector<MachineFile> files,
+  std::unique_ptr<plugins::PluginHost> host(Log& log, const std::vector<MachineFile>& files,
                                             bool more_later = false) const;
 };
 
