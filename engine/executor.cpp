@@ -254,9 +254,10 @@ u32 Executor::find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc) {
   jit::CodeKey key{pc, 0};
   GuestFault ignored;  // the interpreter will meet it
   if (!locate(vcpu, context, pc, key.pa, ignored)) return Jit::kNone;
-  if (auto it = context.blocks.find(key); it != context.blocks.end()) {
-    if (still_there(vcpu, context, jit_->block(it->second).extent, pc)) return it->second;
-    jit_->kill(it->second);
+  if (const auto known = context.blocks.find(key); known.block != Jit::kNone) {
+    if (!known.reaches_on || still_there(vcpu, context, jit_->block(known.block).extent, pc))
+      return known.block;
+    jit_->kill(known.block);
   }
   if (context.interpreted.contains(key)) return Jit::kNone;
   // What has more values at once than translated code has room for is cut in two; an instruction that has by
@@ -280,12 +281,21 @@ u32 Executor::find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc) {
   return Jit::kNone;
 }
 
+/// What translated code itself would jump to is asked first.
+const u8* Executor::find_code(Vcpu& vcpu, jit::Context& context) {
+  if (const u8* code = jit_->cached_jump(context, vcpu.pc())) return code;
+  const u32 block = find_block(vcpu, context, vcpu.pc());
+  if (block == Jit::kNone) return nullptr;
+  if (!has_breakpoint(vcpu)) jit_->cache_jump(context, block);
+  return jit_->code_of(block);
+}
+
 bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
   CpuHeader& header = vcpu.header();
-  u32 block = find_block(vcpu, context, header.pc);
+  const u8* code = find_code(vcpu, context);
   for (;;) {
-    if (block == Jit::kNone) return interpret(vcpu, context, 1);
-    const jit::Exit exit = jit_->enter(vcpu, context, block);
+    if (code == nullptr) return interpret(vcpu, context, 1);
+    const jit::Exit exit = jit_->enter(vcpu, context, code);
     switch (exit.kind) {
       case ExitKind::Budget:
         header.pc = jit_->block(exit.index).pc;
@@ -296,7 +306,8 @@ bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
         const u64 flushes = flushes_;
         const u32 from = jit_->link_at(exit.index).from;
         const bool from_live = jit_->block(from).live;
-        block = find_block(vcpu, context, header.pc);
+        const u32 block = find_block(vcpu, context, header.pc);
+        code = block == Jit::kNone ? nullptr : jit_->code_of(block);
         // If the arena was emptied meanwhile, the link is gone.
         if (block != Jit::kNone && from_live && flushes_ == flushes && !has_breakpoint(vcpu) &&
             may_link(context, jit_->block(from), jit_->block(block)))
@@ -305,8 +316,7 @@ bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
       }
       case ExitKind::Indirect:
         if (header.budget <= 0 || at_breakpoint(vcpu)) return true;
-        block = find_block(vcpu, context, header.pc);
-        if (block != Jit::kNone && !has_breakpoint(vcpu)) jit_->cache_jump(context, block);
+        code = find_code(vcpu, context);
         continue;
       case ExitKind::Dispatch: return false;
       case ExitKind::Site: {

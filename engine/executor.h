@@ -83,6 +83,8 @@ class Executor {
   /// The translated block at `pc`, made if need be; Jit::kNone with the fault delivered or for the
   /// interpreter.
   u32 find_block(Vcpu& vcpu, jit::Context& context, GuestAddr pc);
+  /// The code of the block at header().pc; null where find_block() has none.
+  const u8* find_code(Vcpu& vcpu, jit::Context& context);
   /// Whether the instruction at header().pc has a breakpoint; no translation leads to it unseen.
   bool has_breakpoint(const Vcpu& vcpu) const;
   /// Whether to stop before the instruction at header().pc.

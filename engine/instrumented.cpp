@@ -144,9 +144,10 @@ u32 Instrumented::find_block(Vcpu& vcpu, Context& context, GuestAddr pc) {
   jit::CodeKey key{pc, 0};
   GuestFault fault;  // the interpreter will meet it
   if (!executor_.locate(vcpu, context.jit, pc, key.pa, fault)) return Jit::kNone;
-  if (auto it = context.jit.blocks.find(key); it != context.jit.blocks.end()) {
-    if (executor_.still_there(vcpu, context.jit, jit_->block(it->second).extent, pc)) return it->second;
-    jit_->kill(it->second);
+  if (const auto known = context.jit.blocks.find(key); known.block != Jit::kNone) {
+    if (!known.reaches_on || executor_.still_there(vcpu, context.jit, jit_->block(known.block).extent, pc))
+      return known.block;
+    jit_->kill(known.block);
   }
   if (context.jit.interpreted.contains(key)) return Jit::kNone;
   std::unique_ptr<Fresh> fresh;

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -27,8 +28,21 @@ Arena::~Arena() {
   ::munmap(exec_, size_);
 }
 
+/// Maps the pages up to `end` and some more at once: page by page, as they are touched, takes longer than
+/// filling them with code.
+void Arena::populate(u64 end) {
+  constexpr u64 kStep = 512 * 1024;
+  if (end <= populated_) return;
+  const u64 bytes = std::min((end - populated_ + kStep - 1) / kStep * kStep, size_ - populated_);
+  // Linux before 5.14 does not know it, and maps them one after the other.
+  if (::madvise(write_ + populated_, bytes, MADV_POPULATE_WRITE) == 0)
+    ::madvise(exec_ + populated_, bytes, MADV_POPULATE_READ);
+  populated_ += bytes;
+}
+
 u32 Arena::append(const u8* code, u64 bytes) {
   u32 at = next_offset();
+  populate(used_ + bytes);
   std::memcpy(write_ + at, code, bytes);
   used_ = (used_ + bytes + 15) & ~u64{15};
   return at;

@@ -27,9 +27,12 @@ class Arena {
   const u8* exec() const { return exec_; }
 
  private:
+  void populate(u64 end);
+
   u8* write_ = nullptr;
   u8* exec_ = nullptr;
   u64 size_, used_ = 0;
+  u64 populated_ = 0;  // bytes at the beginning whose pages are mapped
 };
 
 }  // namespace hindcast::jit

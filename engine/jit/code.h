@@ -7,6 +7,7 @@
 
 #include "engine/ir/fp_rules.h"
 #include "engine/ir/ir.h"
+#include "engine/jit/block_table.h"
 #include "engine/jit/host.h"
 #include "engine/types.h"
 
@@ -58,18 +59,6 @@ enum class Slow : u8 {
 };
 
 class Jit;
-
-/// Where a translation begins: the pc, and the physical address of its first byte. The two are the same in
-/// contexts whose fetch is not mapped.
-struct CodeKey {
-  GuestAddr pc = 0, pa = 0;
-  bool operator==(const CodeKey&) const = default;
-};
-struct CodeKeyHash {
-  std::size_t operator()(const CodeKey& key) const {
-    return static_cast<std::size_t>((key.pc ^ key.pa << 20) * 0x9e37'79b9'7f4a'7c15);
-  }
-};
 
 /// What instruction fetch in one address space has found. A pure cache.
 struct CodeView {
@@ -154,7 +143,7 @@ struct Context {
   void drop_range(GuestAddr first, unsigned bits) {
     for (auto& [key, v] : views) v->drop_range(first, bits);
   }
-  std::unordered_map<CodeKey, u32, CodeKeyHash> blocks;  // live translated blocks
+  BlockTable blocks;
   std::unordered_map<CodeKey, std::unique_ptr<struct IrBlock>, CodeKeyHash> interp;
   std::unordered_map<GuestAddr, Slow> slow;
   /// Blocks that hold something only the interpreter does, so that they are not tried again on every visit.

@@ -155,8 +155,8 @@ x86::Mem Emitter::translated_address(const ir::Inst& i, u8 r, unsigned width) {
   const u32 page_bits = env_.arch.page_bits();
   if (t == Type::I32) a_.mov(x86::gpd(r), x86::gpd(r));
   const u8 entry = alloc_gpr(), page = alloc_gpr();
-  const Label again = a_.newLabel(), miss = a_.newLabel();
-  a_.bind(again);
+  const Label miss = a_.newLabel();
+  const u32 again = static_cast<u32>(a_.offset());
   a_.mov(x86::gpq(entry), x86::gpq(r));
   a_.shr(x86::gpq(entry), page_bits - kEntryShift);
   a_.and_(x86::gpd(entry), (SoftTlb::kEntries - 1) << kEntryShift);
@@ -166,15 +166,17 @@ x86::Mem Emitter::translated_address(const ir::Inst& i, u8 r, unsigned width) {
   const i32 tag = static_cast<i32>(write ? offsetof(SoftTlb::Entry, write) : offsetof(SoftTlb::Entry, read));
   a_.cmp(x86::gpq(page), x86::ptr(x86::gpq(entry), tag, 8));
   a_.jne(miss);
-  const Label leave = site_exit(ExitKind::Site, pc_, insn_ - 1);
-  cold([this, again, miss, leave, r, what = width | u32{write} << 8] {
+  const u32 site = add_site(pc_, insn_ - 1, {.insn = insn_ - 1, .begun = true});
+  cold([this, again, miss, site, quick = quick_exit(), r, what = width | u32{write} << 8] {
     a_.bind(miss);
     a_.mov(field(offsetof(CpuHeader, scratch), 8), x86::gpq(r));
     a_.mov(field(offsetof(CpuHeader, scratch) + 8, 4), what);
     constexpr u8 kCall = 0xe8;
     jump_to(env_.fill, kCall);
-    a_.jnz(again);
-    a_.jmp(leave);
+    constexpr u8 kJnz[] = {0x0f, 0x85};
+    a_.embed(kJnz, sizeof kJnz);
+    a_.dd(again - (static_cast<u32>(a_.offset()) + 4));
+    leave(site, ExitKind::Site, quick);
   });
   a_.mov(x86::gpq(page), x86::ptr(x86::gpq(entry), static_cast<i32>(offsetof(SoftTlb::Entry, addend)), 8));
   locked_ &= ~(1u << entry);

@@ -85,6 +85,7 @@ Jit::Jit(Machine& machine, Variant variant) : machine_(machine), variant_(varian
     if (!lanes_->usable()) lanes_.reset();
   }
   environment_ = Environment::host();
+  for (unsigned align = machine.arch().insn_alignment(); align > 1; align >>= 1) ++insn_shift_;
   homes_ = standard_homes();
   for (const auto& block : machine.memory().ram_blocks())
     if (!block->rom && (main_ram_ == nullptr || block->size > main_ram_->size)) main_ram_ = block.get();
@@ -322,7 +323,7 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent, c
     jump_to_stub(l);
     links_.push_back(l);
   }
-  context.blocks[{unit.pc, block.pa}] = number;
+  context.blocks.insert({unit.pc, block.pa}, number, extent.size[1] != 0);
   return number;
 }
 
@@ -338,7 +339,7 @@ void Jit::prepare_holder(u64 room) {
   buffer._flags |= CodeBufferFlags::kIsExternal | CodeBufferFlags::kIsFixed;
 }
 
-Exit Jit::enter(Vcpu& vcpu, Context& context, u32 number) {
+Exit Jit::enter(Vcpu& vcpu, Context& context, const u8* code) {
   if (current_gs != gs_base_) {
     if (host_.fsgsbase)
       asm volatile("wrgsbase %0" : : "r"(gs_base_));
@@ -355,7 +356,7 @@ Exit Jit::enter(Vcpu& vcpu, Context& context, u32 number) {
   using EnterFn = u64 (*)(void*, const u8*);
   running_jit = this;
   const u64 result = reinterpret_cast<EnterFn>(reinterpret_cast<std::uintptr_t>(enter_stub_))(
-      reinterpret_cast<u8*>(&header) + kStateBias, arena_->exec() + blocks_[number].code_offset);
+      reinterpret_cast<u8*>(&header) + kStateBias, code);
   running_jit = nullptr;
   if (lanes_) lanes_->flush();
   return {static_cast<ExitKind>(result & 0xff), static_cast<u32>(result >> 8)};
@@ -412,11 +413,8 @@ void Jit::unlink_exits(u32 number) {
 }
 
 void Jit::cache_jump(Context& context, u32 number) {
-  unsigned shift = 0;
-  for (unsigned align = machine_.arch().insn_alignment(); align > 1; align >>= 1) ++shift;
   const Block& b = blocks_[number];
-  context.view->add_jump(static_cast<u32>((b.pc >> shift) % CodeView::kJumps), b.pc,
-                         arena_->exec() + b.code_offset);
+  context.view->add_jump(jump_index(b.pc), b.pc, code_of(number));
 }
 
 void Jit::kill(u32 number) {
@@ -424,11 +422,9 @@ void Jit::kill(u32 number) {
   if (!b.live) return;
   b.live = false;
   while (b.incoming != kNone) unlink(b.incoming);
-  if (auto it = b.context->blocks.find({b.pc, b.pa}); it != b.context->blocks.end() && it->second == number)
-    b.context->blocks.erase(it);
-  unsigned shift = 0;
-  for (unsigned align = machine_.arch().insn_alignment(); align > 1; align >>= 1) ++shift;
-  const u32 at = static_cast<u32>((b.pc >> shift) % CodeView::kJumps);
+  if (const CodeKey key{b.pc, b.pa}; b.context->blocks.find(key).block == number)
+    b.context->blocks.erase(key);
+  const u32 at = jump_index(b.pc);
   for (auto& [key, view] : b.context->views)
     if (view->jumps[at].pc == b.pc) view->jumps[at] = CodeView::no_jump(at);
 }

@@ -47,7 +47,10 @@ class Jit {
   u32 compile(Context& context, const ir::Unit& unit, const Extent& extent, const UnitInstr* instr = nullptr);
   /// Runs from a block's start until something needs attention. Header fields are exact on return, but for
   /// the budget of the exit's site or block, which the caller settles.
-  Exit enter(Vcpu& vcpu, Context& context, u32 block);
+  Exit enter(Vcpu& vcpu, Context& context, u32 block) { return enter(vcpu, context, code_of(block)); }
+  /// Likewise, by the block's code.
+  Exit enter(Vcpu& vcpu, Context& context, const u8* code);
+  const u8* code_of(u32 block) const { return arena_->exec() + blocks_[block].code_offset; }
 
   Block& block(u32 number) { return blocks_[number]; }
   /// The block's host code, where it runs (for tests).
@@ -70,6 +73,11 @@ class Jit {
   void unlink_exits(u32 block);
   /// The view in use finds the block by its pc from now on.
   void cache_jump(Context& context, u32 block);
+  /// The code that it finds by the pc; null: none. The context has a view.
+  const u8* cached_jump(const Context& context, GuestAddr pc) const {
+    const CodeView::Jump& jump = context.view->jumps[jump_index(pc)];
+    return jump.pc == pc ? jump.code : nullptr;
+  }
   /// The block is dead: nothing enters it any more. A caller that is inside it leaves before long.
   void kill(u32 block);
   /// Whether the last Site exit came from a memory access that faulted on the host, and if so where.
@@ -87,6 +95,7 @@ class Jit {
   void emit_fill_stub();
   /// The holder is ready for a unit whose code may take `room` bytes.
   void prepare_holder(u64 room);
+  u32 jump_index(GuestAddr pc) const { return static_cast<u32>((pc >> insn_shift_) % CodeView::kJumps); }
   void jump_to_stub(Link& link);
   void unlink(u32 number);
   HomeMap standard_homes() const;
@@ -95,6 +104,7 @@ class Jit {
   Variant variant_;
   HostFeatures host_;
   HomeMap homes_;
+  unsigned insn_shift_ = 0;  // instructions lie at multiples of 2^this
   std::unique_ptr<Arena> arena_;
   asmjit::Environment environment_;
   asmjit::CodeHolder holder_;
@@ -109,8 +119,9 @@ class Jit {
   Emitted emitted_;
   Bytes scratch_;
   std::deque<Block> blocks_;
-  std::vector<Site> sites_;
-  std::vector<Link> links_;
+  // In pieces: what grows by copying touches its memory twice.
+  std::deque<Site> sites_;
+  std::deque<Link> links_;
   // Of instrumented translations.
   std::vector<InstrSite> instr_sites_;  // beside sites_
   std::vector<std::vector<InstrEffect>> owed_;
@@ -120,7 +131,7 @@ class Jit {
     u32 begin, end, site;
     bool quick;
   };
-  std::vector<Access> accesses_;  // ascending by begin: the arena only grows
+  std::deque<Access> accesses_;  // ascending by begin: the arena only grows
   bool access_fault_ = false;
   u64 gs_base_ = 0;
   std::function<void()> on_clear_;
