@@ -186,9 +186,7 @@ IrqSink* build_sse_system(const DeviceSite& site) {
   }
   auto& device =
       devices::place<SystemControl>(site, 4 * kSystemWords, site.machine, generation, std::move(resets));
-  site.machine.set_extension(
-      ResetControl::kExtension,
-      std::shared_ptr<void>(std::shared_ptr<void>(), static_cast<ResetControl*>(&device)));
+  devices::set_reset_control(site.machine, device);
   return nullptr;
 }
 

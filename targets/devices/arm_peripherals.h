@@ -25,6 +25,7 @@ IrqSink* build_pl061(const DeviceSite& site);
 IrqSink* build_stellaris_ethernet(const DeviceSite& site);
 // stm32_timer.cpp, stm32_soc.cpp
 IrqSink* build_stm32_timer(const DeviceSite& site);
+IrqSink* build_stm32_watchdog(const DeviceSite& site);
 IrqSink* build_stm32_rcc(const DeviceSite& site);
 IrqSink* build_stm32f1_rcc(const DeviceSite& site);
 IrqSink* build_stm32_pwr(const DeviceSite& site);

@@ -1,6 +1,7 @@
 #include "targets/devices/nrf51.h"
 
 #include "targets/devices/model_registry.h"
+#include "targets/devices/reset_control.h"
 
 namespace hindcast::devices {
 namespace {
@@ -69,16 +70,30 @@ void NrfPeripheral::write_register(u32 offset, u32 value) {
 namespace {
 
 /// CLOCK, POWER and MPU share an address (chapters 11 to 13). Clocks run as soon as they are started.
-class NrfClock final : public NrfPeripheral {
+class NrfClock final : public NrfPeripheral, public ResetRecord {
  public:
   using NrfPeripheral::NrfPeripheral;
   void reset() override {
+    const ResetCause cause = take();
+    const u32 causes = stored(kCauses), retained = stored(kRetained);
     NrfPeripheral::reset();
+    if (cause != ResetCause::PowerOn) {
+      constexpr u32 kPin = 1, kWatchdog = 2, kSoftware = 4;
+      stored(kCauses) = causes | (cause == ResetCause::SecureWatchdog ? kWatchdog
+                                  : cause == ResetCause::Processor    ? kSoftware
+                                                                      : kPin);
+    }
+    if (cause == ResetCause::Processor) stored(kRetained) = retained;
     stored(kXtalFrequency) = 0xff;
     stored(kRamOn) = 3;
   }
+  void state(Archive& ar) override {
+    NrfPeripheral::state(ar);
+    record_state(ar);
+  }
 
  private:
+  static constexpr u32 kCauses = 0x400, kRetained = 0x51c;
   static constexpr u32 kHfRun = 0x408, kHfStatus = 0x40c, kLfRun = 0x414, kLfStatus = 0x418, kLfCopy = 0x41c,
                        kLfSource = 0x518, kXtalFrequency = 0x550, kRamOn = 0x524;
   static constexpr u32 kRunning = 1 << 16, kCrystal = 1;
@@ -103,6 +118,14 @@ class NrfClock final : public NrfPeripheral {
       case 0x10: event(3); break;  // calibration: done
       default: break;
     }
+  }
+  void write_register(u32 offset, u32 value) override {
+    if (offset == kCauses)
+      stored(offset) &= ~value;
+    else if (offset == kRetained)
+      stored(offset) = value & 0xff;
+    else
+      NrfPeripheral::write_register(offset, value);
   }
 };
 
@@ -237,7 +260,10 @@ class GpioRegisters final : public Device, public MmioHandler {
 
 }  // namespace
 
-IrqSink* build_nrf_clock(const DeviceSite& site) { return add_nrf<NrfClock>(site, site.irq()); }
+IrqSink* build_nrf_clock(const DeviceSite& site) {
+  set_reset_control(site.machine, place<NrfClock>(site, NrfPeripheral::kSize, site.machine, site.irq()));
+  return nullptr;
+}
 IrqSink* build_nrf_rng(const DeviceSite& site) { return add_nrf<NrfRng>(site, site.irq(), site.channel); }
 IrqSink* build_nrf_temp(const DeviceSite& site) { return add_nrf<NrfTemp>(site, site.irq()); }
 IrqSink* build_nrf_adc(const DeviceSite& site) { return add_nrf<NrfAdc>(site, site.irq()); }

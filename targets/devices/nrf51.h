@@ -5,11 +5,10 @@
 #include <array>
 
 #include "engine/machine.h"
+#include "targets/devices/model_registry.h"
 #include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
-
-struct DeviceSite;
 
 class NrfPeripheral : public Device, public WordRegisters {
  public:
@@ -65,6 +64,7 @@ IrqSink* build_nrf_temp(const DeviceSite& site);
 IrqSink* build_nrf_adc(const DeviceSite& site);
 IrqSink* build_nrf_gpio(const DeviceSite& site);
 IrqSink* build_nrf_twi(const DeviceSite& site);
+IrqSink* build_nrf_watchdog(const DeviceSite& site);
 IrqSink* build_nrf_flash(const DeviceSite& site);
 IrqSink* build_nrf_information(const DeviceSite& site);
 IrqSink* build_nrf_user_information(const DeviceSite& site);

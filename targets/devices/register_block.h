@@ -21,7 +21,7 @@ struct RegisterSpec {
 };
 
 /// A device of such registers. Others read as 0 and take no writes.
-class RegisterBlock final : public Device, public WordRegisters {
+class RegisterBlock : public Device, public WordRegisters {
  public:
   /// `table` must outlive the device; its offsets ascend.
   RegisterBlock(std::string name, std::span<const RegisterSpec> table, NarrowWrites narrow);
@@ -29,10 +29,12 @@ class RegisterBlock final : public Device, public WordRegisters {
   void reset() override;
   void state(Archive& ar) override;
 
- private:
+ protected:
   u32 read_word(u32 at) override;
   void write_word(u32 at, u32 value) override;
   u32 unwritten(u32 at) const override;
+
+ private:
   const RegisterSpec* find(u32 at, std::size_t* index) const;
 
   std::span<const RegisterSpec> table_;

@@ -3,6 +3,7 @@
 // and the random number generator, which asks through the input port.
 #include "targets/devices/model_registry.h"
 #include "targets/devices/register_block.h"
+#include "targets/devices/reset_control.h"
 #include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
@@ -32,7 +33,7 @@ constexpr RegisterSpec kRcc[] = {
     {0x60, 0x36fec9ff, kAll},
     {0x64, 0x00075f33, kAll},
     {0x70, 0, 0x00018305, 0, 1, 1},
-    {0x74, 0x0e000000, 1, 0, 1, 1},
+    {0x74, 0, 1, 0, 1, 1},
     {0x80, 0, kAll},
     {0x84, 0x20003000, kAll},
 };
@@ -46,7 +47,7 @@ constexpr RegisterSpec kRccF1[] = {{0x00, 0x83, 0x010d00f9, 0, 0x01010001, 1},
                                    {0x18, 0, kAll},
                                    {0x1c, 0, kAll},
                                    {0x20, 0, 0x00018305, 0, 1, 1},
-                                   {0x24, 0x0c000000, 1, 0, 1, 1}};
+                                   {0x24, 0, 1, 0, 1, 1}};
 constexpr RegisterSpec kPwr[] = {{0x00, 0x4000, 0x43ff}, {0x04, 0x4000, 0x300}};
 constexpr RegisterSpec kFlash[] = {
     {0x00, 0, 0x1f07},       {0x04, 0, 0}, {0x08, 0, 0}, {0x0c, 0, 0, 0xf3}, {0x10, 0x80000000, kAll},
@@ -152,6 +153,44 @@ class Gpio final : public Device, public WordRegisters {
   u32 registers_[kRegisters] = {};
 };
 
+/// Clock control, whose CSR keeps the causes of resets (6.3.21).
+class Rcc final : public RegisterBlock, public ResetRecord {
+ public:
+  /// `csr`: its offset. `at_first`: the causes after power-on.
+  Rcc(std::string name, std::span<const RegisterSpec> table, u32 csr, u32 at_first)
+      : RegisterBlock(std::move(name), table, NarrowWrites::Merge), csr_(csr), at_first_(at_first) {}
+  void reset() override {
+    RegisterBlock::reset();
+    constexpr u32 kPin = 1 << 26, kSoftware = 1 << 28, kWatchdog = 1 << 29;
+    switch (take()) {
+      case ResetCause::PowerOn: causes_ = at_first_; break;
+      case ResetCause::Processor: causes_ |= kSoftware | kPin; break;
+      case ResetCause::SecureWatchdog: causes_ |= kWatchdog | kPin; break;
+      default: causes_ |= kPin;
+    }
+  }
+  void state(Archive& ar) override {
+    RegisterBlock::state(ar);
+    ar.field("causes", causes_);
+    record_state(ar);
+  }
+
+ private:
+  u32 read_word(u32 at) override { return RegisterBlock::read_word(at) | (at == csr_ ? causes_ : 0); }
+  void write_word(u32 at, u32 value) override {
+    constexpr u32 kRemove = 1 << 24;
+    if (at == csr_ && (value & kRemove) != 0) causes_ = 0;
+    RegisterBlock::write_word(at, value);
+  }
+  u32 csr_, at_first_;
+  u32 causes_ = 0;
+};
+
+IrqSink* add_rcc(const DeviceSite& site, std::span<const RegisterSpec> table, u32 csr, u32 at_first) {
+  set_reset_control(site.machine, place<Rcc>(site, table.back().offset + 4, table, csr, at_first));
+  return nullptr;
+}
+
 /// RNG (24.4): a word for each read while it is on.
 class Rng final : public Device, public WordRegisters {
  public:
@@ -188,8 +227,8 @@ class Rng final : public Device, public WordRegisters {
 
 }  // namespace
 
-IrqSink* build_stm32_rcc(const DeviceSite& site) { return add_table<kRcc>(site, NarrowWrites::Merge); }
-IrqSink* build_stm32f1_rcc(const DeviceSite& site) { return add_table<kRccF1>(site, NarrowWrites::Merge); }
+IrqSink* build_stm32_rcc(const DeviceSite& site) { return add_rcc(site, kRcc, 0x74, 0x0e000000); }
+IrqSink* build_stm32f1_rcc(const DeviceSite& site) { return add_rcc(site, kRccF1, 0x24, 0x0c000000); }
 IrqSink* build_stm32_pwr(const DeviceSite& site) { return add_table<kPwr>(site, NarrowWrites::Repeat); }
 IrqSink* build_stm32_flash(const DeviceSite& site) { return add_table<kFlash>(site, NarrowWrites::Merge); }
 IrqSink* build_stm32_syscfg(const DeviceSite& site) { return add_table<kSyscfg>(site, NarrowWrites::Repeat); }

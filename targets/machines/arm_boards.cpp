@@ -44,6 +44,7 @@ struct ArmBoard {
   GuestAddr vectors;                    // the vector table at reset
   void (*adjust)(loader::DeviceTree&);  // what makes the tree this board's; may be null
   bool takes_unnamed;                   // images that name no machine
+  bool reads_0 = false;                 // where its peripheral region is empty, instead of a bus fault
 };
 
 void identify(loader::DeviceTree& tree, const char* scc, u32 identification) {
@@ -102,7 +103,7 @@ const ArmBoard kBoards[] = {
      false},
     {"olimex-stm32-h405", "Olimex STM32-H405, Cortex-M4 (STM32F405)", kStm32F405Dts, nullptr, kStm32Flash,
      nullptr, false},
-    {"microbit", "BBC micro:bit, Cortex-M0 (nRF51822)", kMicrobitDts, nullptr, 0, nullptr, false},
+    {"microbit", "BBC micro:bit, Cortex-M0 (nRF51822)", kMicrobitDts, nullptr, 0, nullptr, false, true},
 };
 
 /// Architectures are immutable and must outlive every machine that uses them; equal ones are shared.
@@ -215,7 +216,8 @@ void add_vendors_peripherals(Machine& machine) {
 }
 
 /// A tree names what its software knows of, and leaves out what every part of that family has (ST's AFIO): on
-/// a user's board the rest of the peripheral region is a stub too.
+/// a user's board the rest of the peripheral region is a stub too, and where software for QEMU's board finds
+/// that it reads as 0.
 void add_unnamed_peripherals(Machine& machine) {
   constexpr GuestAddr kBase = 0x40000000, kEnd = 0x60000000;
   AddressSpace& memory = machine.memory();
@@ -303,7 +305,7 @@ std::unique_ptr<Machine> build_arm_board(MachineConfig& config, const EngineOpti
   add_stubs(*machine, tree);
   if (arch.has(arm::ext::BitBand)) arm::add_bit_bands(*machine);
   if (arch.has(arm::ext::Main)) add_vendors_peripherals(*machine);
-  if (board == nullptr) add_unnamed_peripherals(*machine);
+  if (board == nullptr || board->reads_0) add_unnamed_peripherals(*machine);
   place_shadowed(*machine, *plan);
   if (config.semihosting) add_semihosting(*machine, config, *plan, ram);
   machine->set_extension("loader.symbols", std::shared_ptr<void>(plan, &plan->symbols));
