@@ -106,17 +106,17 @@ std::vector<Planned> plan_devices(const DeviceTree& tree) {
   return planned;
 }
 
-/// The number of the cable that the adapter gets if there are so many; nothing if it is none.
-std::optional<std::size_t> cable_of(const Planned& p) {
-  if (p.model->first_channel == devices::kNetworkChannels) return p.channel - devices::kNetworkChannels;
-  if (p.node->string(devices::virtio::kDeviceProperty) == devices::virtio::kNetworkDevice)
-    return p.node->cell(devices::virtio::kNetworkProperty);
-  return std::nullopt;
+/// Adapters on the board, and virtio's, behind whatever transport.
+std::size_t count_adapters(const DeviceTree& tree) {
+  std::size_t n = wired_adapters(tree);
+  tree.for_each([&](const DtNode& node) {
+    if (node.string(devices::virtio::kDeviceProperty) == devices::virtio::kNetworkDevice) ++n;
+  });
+  return n;
 }
 
-void check_networks(const std::vector<Planned>& planned, std::size_t cables) {
-  const auto adapters = static_cast<std::size_t>(std::count_if(
-      planned.begin(), planned.end(), [](const Planned& p) { return cable_of(p).has_value(); }));
+void check_networks(const DeviceTree& tree, std::size_t cables) {
+  const std::size_t adapters = count_adapters(tree);
   if (cables <= adapters) return;
   if (adapters == 0) throw Fatal("--net: this board has no network adapter; leave it out");
   throw Fatal(fmt::format("--net: this board has {} network adapter{}, not {}", adapters,
@@ -169,7 +169,7 @@ void add_memory(Machine& machine, const DeviceTree& tree, std::span<const DtRang
 void add_devices(Machine& machine, const DeviceTree& tree, std::span<const NetworkAdapter> networks) {
   std::map<u32, Sink> sinks = vcpu_sinks(machine, tree);
   std::vector<Planned> planned = plan_devices(tree);
-  check_networks(planned, networks.size());
+  check_networks(tree, networks.size());
   Wiring wiring(machine, planned);
   // Controllers come before what is connected to them, wherever they stand in the tree.
   while (!planned.empty()) {
@@ -202,7 +202,10 @@ void add_devices(Machine& machine, const DeviceTree& tree, std::span<const Netwo
         }
       }
       devices::DeviceSite site{machine, *p.node, p.name, p.channel, p.node->reg(), std::move(lines)};
-      if (const auto cable = cable_of(p); cable && *cable < networks.size()) site.network = &networks[*cable];
+      site.networks = networks;
+      if (p.model->first_channel == devices::kNetworkChannels)
+        if (const std::size_t cable = p.channel - devices::kNetworkChannels; cable < networks.size())
+          site.network = &networks[cable];
       IrqSink* sink = p.model->build(site);
       if (std::optional<u32> phandle = p.node->cell("phandle"); sink != nullptr && phandle)
         sinks[*phandle] = {sink, false};

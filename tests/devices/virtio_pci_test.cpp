@@ -3,6 +3,7 @@
 
 #include <random>
 
+#include "targets/devices/model_registry.h"
 #include "targets/devices/virtio/block.h"
 #include "tests/devices/virtio_fixture.h"
 
@@ -136,6 +137,27 @@ TEST_F(VirtioPci, ReadsTheDisk) {
   EXPECT_EQ(read(kBar + 0x1000, 1), 1u);  // reading it takes the interrupt back
   EXPECT_EQ(read(kBar + 0x1000, 1), 0u);
   EXPECT_FALSE(source_level(kFirstLine + 1));
+}
+
+TEST_F(VirtioPci, HasNetworks) {
+  port.drives.clear();
+  MachineConfig c = with_pci(1);
+  for (u8 i = 0; i < 2; ++i) c.networks.push_back({{0x52, 0x54, 0, 0x12, 0x34, static_cast<u8>(0x56 + i)}});
+  build(c);  // the disk, the adapters, entropy
+  EXPECT_EQ(read(slot(2)), 0x10411af4u);
+  EXPECT_EQ(read(slot(3)), 0x10411af4u);
+  map(2, kBar);
+  map(3, kBar + 0x10000);
+  EXPECT_EQ(read(kBar + 0x2000 + 5, 1), 0x56u);
+  EXPECT_EQ(read(kBar + 0x12000 + 5, 1), 0x57u);
+  start_device(kBar + 0x10000);
+  InputSink& wire = *port.sinks.at(devices::kNetworkChannels + 1).second;
+  EXPECT_EQ(wire.receivable(), 0u) << "there is no buffer";
+  make_available(chain({{kData, 1526, true}}));
+  ASSERT_GE(wire.receivable(), 60u);
+  wire.receive(InputKind::Network, Bytes(60, 7));
+  EXPECT_EQ(take_used().second, 72u);
+  EXPECT_EQ(fetch(kData + 12, 60), Bytes(60, 7));
 }
 
 TEST_F(VirtioPci, LinesAreSharedByEveryFourthSlot) {

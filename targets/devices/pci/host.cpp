@@ -121,6 +121,7 @@ IrqSink* build_pci_host(const DeviceSite& site) {
   for (const auto& child : site.node.children()) {
     if (!child->compatible_with(virtio::kPciCompatible)) continue;
     DeviceSite place{site.machine, *child, fmt::format("{}.{}", site.name, slot++), kNoChannel, {}, {}};
+    place.networks = site.networks;
     virtio::VirtioDevice* device = virtio::add_virtio_device(place);
     if (device == nullptr) place.fail("names no virtio device");
     // Messages need somebody who takes them.

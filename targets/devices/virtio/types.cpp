@@ -30,10 +30,10 @@ VirtioDevice* add_entropy(const DeviceSite& site) {
 
 VirtioDevice* add_network(const DeviceSite& site) {
   const u32 number = site.cell(kNetworkProperty, 0);
-  if (site.network == nullptr) site.fail("has no network");
+  if (number >= site.networks.size()) site.fail("has no network");
   return &site.machine.add_device<NetworkDevice>(fmt::format("network{}", number), site.machine,
                                                  static_cast<Channel>(kNetworkChannels + number),
-                                                 site.network->mac);
+                                                 site.networks[number].mac);
 }
 
 struct Row {
