@@ -179,6 +179,28 @@ TEST_F(VirtioPci, LinesAreSharedByEveryFourthSlot) {
   EXPECT_FALSE(source_level(kFirstLine + 2));
 }
 
+TEST_F(VirtioPci, ReachesMemoryOnlyAsABusMaster) {
+  map(2, kBar);  // entropy
+  write(slot(2) + 4, 2, 2);
+  start_device(kBar);
+  make_available(chain({{kData, 4, true}}));
+  write(kBar + 0x3000, 0, 2);
+  pass(1'000'000);
+  EXPECT_EQ(used_index(), 0);
+  EXPECT_EQ(read(kData), 0u);
+  Bytes held = save();
+  write(slot(2) + 4, 6, 2);  // goes on by itself
+  EXPECT_EQ(take_used().second, 4u);
+  LoadArchive ar(held);
+  machine->state(ar);
+  write(used + 2, 0, 2);
+  write(kBar + 0x3000, 0, 2);
+  EXPECT_EQ(used_index(), 0) << "the state that was loaded is that of one held back";
+  machine->reset();
+  map(2, kBar);
+  EXPECT_EQ(read(kBar + 0x14, 1), 0u);
+}
+
 TEST_F(VirtioPci, TheAccessCapability) {
   const GuestAddr at = capability(1, 5);
   auto point = [&](u8 bar, u32 offset, u32 size) {

@@ -89,8 +89,7 @@ void Function::add_msix(unsigned bar, unsigned vectors, Msix::Send send) {
 }
 
 void Function::follow_msix_control() {
-  if (msix_ != nullptr)
-    msix_->set_control(static_cast<u16>(word(msix_control_, 2)), (word(kCommand, 2) & kBusMaster) != 0);
+  if (msix_ != nullptr) msix_->set_control(static_cast<u16>(word(msix_control_, 2)), bus_master());
 }
 
 u32 Function::config_read(unsigned offset, unsigned size) {
@@ -120,6 +119,8 @@ Function::Place Function::claims(u64 address) const {
     if (address - bar_base(bar) < bars_[bar].size) return {bar, address - bar_base(bar)};
   return {};
 }
+
+bool Function::bus_master() const { return (word(kCommand, 2) & kBusMaster) != 0; }
 
 void Function::set_interrupt(bool level) {
   level_ = level;

@@ -59,6 +59,8 @@ class Function {
   void function_state(Archive& ar);
   u32 word(unsigned offset, unsigned size) const;
   void put(unsigned offset, unsigned size, u32 value);
+  /// Whether the function may reach memory by itself.
+  bool bus_master() const;
   /// The driver looks at, or has written, bytes of the configuration space that have a meaning of their own.
   virtual void config_reading(unsigned /*offset*/, unsigned /*size*/) {}
   virtual void config_written(unsigned /*offset*/, unsigned /*size*/) {}

@@ -31,7 +31,10 @@ void VirtioDevice::set_status(u8 status) {
   if ((status_ & kFeaturesOk) != 0)
     for (Queue& queue : queues_)
       queue.negotiated(has_feature(kIndirectDescriptors), has_feature(kEventIndex));
-  if (!begins) return;
+  if (begins) look_at_queues();
+}
+
+void VirtioDevice::look_at_queues() {
   for (unsigned i = 0; i < queue_count(); ++i) notify(i);
 }
 

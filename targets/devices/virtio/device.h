@@ -55,6 +55,12 @@ class VirtioDevice : public Device {
   const Queue& queue(unsigned index) const { return queues_[index]; }
   /// The driver rings the bell of a queue. Any number may come.
   void notify(u64 queue);
+  /// Whether the device may reach memory: on a bus whose masters are held back it stands still, and goes on
+  /// with look_at_queues(). It may, unless its transport says otherwise.
+  void set_reach(bool reach) { reach_ = reach; }
+  bool has_reach() const { return reach_; }
+  /// As if the driver had rung all bells.
+  void look_at_queues();
   /// Little-endian, `size` 1, 2 or 4. Beyond the end zeros are read, and writes change nothing.
   u32 read_config(u64 offset, unsigned size) const;
   void write_config(u64 offset, unsigned size, u32 value);
@@ -68,8 +74,8 @@ class VirtioDevice : public Device {
   Machine& machine() { return machine_; }
   GuestMemory& memory() { return memory_; }
   bool has_feature(u64 bit) const { return (driver_features_ & bit) != 0; }
-  /// The driver has set the device up, and nothing is broken.
-  bool running() const { return (status_ & (kDriverOk | kNeedsReset)) == kDriverOk; }
+  /// The driver has set the device up, nothing is broken, and memory can be reached.
+  bool running() const { return reach_ && (status_ & (kDriverOk | kNeedsReset)) == kDriverOk; }
   /// Takes the next chain of a queue while the device is running.
   std::optional<Chain> pop(unsigned queue);
   /// Gives a chain back; interrupts follow with flush().
@@ -105,6 +111,7 @@ class VirtioDevice : public Device {
   Type type_;
   std::vector<Queue> queues_;
   Transport* transport_ = nullptr;
+  bool reach_ = true;  // the transport's, which saves it
   u8 status_ = 0;
   u64 driver_features_ = 0;
   u32 config_generation_ = 0;

@@ -107,6 +107,7 @@ void PciTransport::reset() {
   isr_ = 0;
   forget_vectors();
   reset_function();
+  device_.set_reach(false);
 }
 
 void PciTransport::state(Archive& ar) {
@@ -115,6 +116,7 @@ void PciTransport::state(Archive& ar) {
   ar.field("driver_feature_half", driver_feature_half_);
   ar.field("queue", queue_);
   ar.field("isr", isr_);
+  if (ar.loading()) device_.set_reach(bus_master());
   if (msix() == nullptr) return;
   ar.field("config_vector", config_vector_);
   config_vector_ = legal_vector(config_vector_);
@@ -259,6 +261,10 @@ void PciTransport::config_reading(unsigned offset, unsigned) {
 }
 
 void PciTransport::config_written(unsigned offset, unsigned) {
+  if (bus_master() != device_.has_reach()) {
+    device_.set_reach(bus_master());
+    device_.look_at_queues();
+  }
   if (offset != access_ + kAccessData) return;
   if (const Pointed at = pointed(); at.size != 0)
     bar_write(kBar, at.offset, at.size, word(access_ + kAccessData, at.size));
