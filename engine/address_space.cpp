@@ -251,6 +251,20 @@ void AddressSpace::write_block(RamBlock& block, u64 offset, const void* data, st
   std::memcpy(block.host + offset, data, size);
 }
 
+void AddressSpace::read_storage(const RamBlock& block, u64 offset, void* out, std::size_t size) {
+  // A load from a page of the mapping would allocate it.
+  for (std::size_t done = 0; done < size;) {
+    u8* const to = static_cast<u8*>(out) + done;
+    const ssize_t n = ::pread(block.fd, to, size - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      std::memcpy(to, block.host + offset + done, size - done);
+      return;
+    }
+    done += static_cast<std::size_t>(n);
+  }
+}
+
 void AddressSpace::clear_storage(RamBlock& block, u64 offset, u64 size) {
   const u64 end = offset + size;
   const u64 first = std::min((offset + kPage - 1) / kPage * kPage, end),

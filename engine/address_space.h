@@ -74,6 +74,8 @@ class AddressSpace {
   std::vector<RamBlock*> saved_blocks() const;
   /// Writes into a saved block from the host's side; the bytes must lie within it.
   void write_block(RamBlock& block, u64 offset, const void* data, std::size_t size);
+  /// Copies a stretch of storage, without giving memory to pages that have none.
+  static void read_storage(const RamBlock& block, u64 offset, void* out, std::size_t size);
   /// Makes a stretch of storage zero, and gives back the memory behind whole pages.
   static void clear_storage(RamBlock& block, u64 offset, u64 size);
   struct DeviceRange {

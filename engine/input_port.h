@@ -26,9 +26,9 @@ const char* to_string(InputKind kind);
 
 /// The first byte of a Disk request; u32 LE drive (by its number in the configuration), u64 LE offset and u32
 /// LE size follow. What reads cannot be given in full is not given at all: an empty reply. Writes (the bytes
-/// follow) and clearing are for runs that change the drive and keep nothing; the reply is one byte if it was
-/// done.
-inline constexpr u8 kDiskRead = 0, kDiskWrite = 1, kDiskClear = 2;
+/// follow), clearing, and flushing what was written to the medium are for runs that change the drive and keep
+/// nothing; the reply is one byte if it was done.
+inline constexpr u8 kDiskRead = 0, kDiskWrite = 1, kDiskClear = 2, kDiskFlush = 3;
 
 /// Which device asks or receives. Assigned by the board in tree order, so equal configurations number alike.
 using Channel = u16;

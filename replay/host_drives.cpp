@@ -60,6 +60,7 @@ Bytes HostDrives::serve(ByteView request) {
   if (request[0] == kDiskRead) return size <= kMostBytes ? read(drive, offset, size) : Bytes();
   if (request[0] == kDiskWrite && data.size() == size) done = write(drive, offset, data);
   if (request[0] == kDiskClear) done = clear(drive, offset, size);
+  if (request[0] == kDiskFlush) done = ::fdatasync(drive.fd) == 0;
   return done ? Bytes(1) : Bytes();
 }
 

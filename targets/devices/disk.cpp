@@ -39,8 +39,11 @@ Disk::Disk(Machine& machine, const std::string& name, const Site& site)
       storage_(machine.memory().add_storage(name, checked(name, site.bytes))),
       pages_(storage_.size / kPage) {}
 
-bool Disk::fetch(u64 offset, u64 size) {
-  return size == 0 || fetch_pages(offset / kPage, (offset + size - 1) / kPage + 1);
+bool Disk::read(u64 offset, void* out, std::size_t size) {
+  if (size == 0) return true;
+  if (!fetch_pages(offset / kPage, (offset + size - 1) / kPage + 1)) return false;
+  AddressSpace::read_storage(storage_, offset, out, size);
+  return true;
 }
 
 bool Disk::fetch_ends(u64 offset, u64 size) {
@@ -72,7 +75,12 @@ bool Disk::ask(u64 first, u64 end) {
   const Bytes reply = machine_.port().answer(InputKind::Disk, site_.channel,
                                              request(kDiskRead, site_.drive, offset, static_cast<u32>(size)));
   if (reply.size() != size) return false;
-  std::memcpy(storage_.host + offset, reply.data(), size);
+  // What is not known is zero, and pages of zeros shall take no memory.
+  for (u64 at = 0; at < size; at += kPage) {
+    const auto page = ByteView(reply).subspan(at, std::min(kPage, size - at));
+    if (std::any_of(page.begin(), page.end(), [](u8 byte) { return byte != 0; }))
+      std::memcpy(storage_.host + offset + at, page.data(), page.size());
+  }
   note_known(first, end);
   return true;
 }
@@ -92,20 +100,19 @@ void Disk::note_known(u64 first, u64 end) {
 
 bool Disk::write(u64 offset, ByteView data) {
   if (data.empty()) return true;
+  if (!fetch_ends(offset, data.size()) || !pass_on(kDiskWrite, offset, static_cast<u32>(data.size()), data))
+    return false;
   std::memcpy(storage_.host + offset, data.data(), data.size());
   note_known(offset / kPage, (offset + data.size() - 1) / kPage + 1);
-  return pass_on(kDiskWrite, offset, static_cast<u32>(data.size()), data);
+  return true;
 }
 
 bool Disk::clear(u64 offset, u64 size) {
   if (size == 0) return true;
+  if (!fetch_ends(offset, size) || !pass_on(kDiskClear, offset, static_cast<u32>(size), {})) return false;
   AddressSpace::clear_storage(storage_, offset, size);
   note_known(offset / kPage, (offset + size - 1) / kPage + 1);
-  constexpr u64 kMost = u64{1} << 30;
-  bool good = true;
-  for (u64 at = 0; at < size; at += kMost)
-    good = pass_on(kDiskClear, offset + at, static_cast<u32>(std::min(kMost, size - at)), {}) && good;
-  return good;
+  return true;
 }
 
 bool Disk::pass_on(u8 operation, u64 offset, u32 size, ByteView data) {

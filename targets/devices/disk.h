@@ -32,21 +32,21 @@ class Disk {
   /// Whether the range lies on the disk.
   bool contains(u64 offset, u64 size) const { return offset <= site_.bytes && size <= site_.bytes - offset; }
 
-  // All ranges below must lie on the disk.
-  /// Makes the bytes known; false if the outside did not have all of them.
-  bool fetch(u64 offset, u64 size);
-  /// What a write to the range needs to know before: the rest of the pages at its ends.
-  bool fetch_ends(u64 offset, u64 size);
-  /// Known bytes.
-  const u8* at(u64 offset) const { return storage_.host + offset; }
-  /// Writes; the ends are known (fetch_ends). False if the host's file did not take it (write_through).
+  // All ranges below must lie on the disk. What a call costs the host grows with its size: a controller moves
+  // large amounts in portions. False: the outside did not have all of the bytes, or did not take them
+  // (`write_through`); the disk is as it was then.
+  bool read(u64 offset, void* out, std::size_t size);
   bool write(u64 offset, ByteView data);
   bool clear(u64 offset, u64 size);
+  /// What was written is on the host's medium (`write_through`).
+  bool flush() { return pass_on(kDiskFlush, 0, 0, {}); }
 
   /// Which bytes are known. When loading, nonsense is refused with Fatal.
   void state(Archive& ar);
 
  private:
+  /// What a write to the range needs to know before: the rest of the pages at its ends.
+  bool fetch_ends(u64 offset, u64 size);
   bool fetch_pages(u64 first, u64 end);
   /// Asks for a range of pages that are not known.
   bool ask(u64 first, u64 end);

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,8 @@ class FakePort final : public InputPort {
 
   /// The drives' bytes; what is not there cannot be read.
   std::vector<Bytes> drives;
+  std::map<u8, unsigned> disk_operations;  // how many there were, by the first byte
+  std::set<u8> refused_operations;         // the host's file does not take these
   u64 real_time = 0;
   unsigned real_time_bytes = 8;  // of the reply
   std::map<InputKind, unsigned> answers;
@@ -54,6 +57,8 @@ class FakePort final : public InputPort {
     const u64 drive = number(request, 1, 4), offset = number(request, 5, 8), size = number(request, 13, 4);
     if (drive >= drives.size() || offset + size > drives[drive].size()) return {};
     const auto at = drives[drive].begin() + static_cast<std::ptrdiff_t>(offset);
+    ++disk_operations[request[0]];
+    if (refused_operations.contains(request[0])) return {};
     if (request[0] == kDiskRead) return Bytes(at, at + static_cast<std::ptrdiff_t>(size));
     if (request[0] == kDiskWrite) std::copy(request.begin() + 17, request.end(), at);
     if (request[0] == kDiskClear) std::fill_n(at, size, u8{0});

@@ -1,6 +1,8 @@
 // The virtio disk, with rings built by hand.
 #include "targets/devices/virtio/block.h"
 
+#include <sys/stat.h>
+
 #include "tests/devices/virtio_fixture.h"
 
 namespace hindcast::test {
@@ -51,6 +53,14 @@ class VirtioBlock : public VirtioTest {
     submit(type, sector, data);
     pass(BlockDevice::kLatency + 10'000'000);
     return answer();
+  }
+  /// Again, with a drive that is written through.
+  void through() {
+    port.drives.clear();
+    MachineConfig c = with_drive();
+    c.drives[0].write_through = true;
+    build(c);
+    start();
   }
   Bytes disk(u64 offset, u64 size) {
     const auto at = port.drives[0].begin() + static_cast<std::ptrdiff_t>(offset);
@@ -141,6 +151,70 @@ TEST_F(VirtioBlock, OneRequestAfterTheOther) {
   EXPECT_EQ(fetch(kData + 0x1000, 512), pattern(512, 3));
 }
 
+TEST_F(VirtioBlock, ABellAsksForNothingAndEachPortionForItself) {
+  constexpr u64 kPortion = BlockDevice::kPortion;
+  port.drives.clear();
+  build(with_drive(4 << 20));
+  start();
+  // Three portions, not along the pages of the disk; and a second request behind.
+  const u32 size = 2 * kPortion + 1024;
+  submit(kIn, 1, {{kData, size, true}});
+  write(kHeader + 0x20, kIn);
+  write(kHeader + 0x28, 4096, 8);
+  make_available(chain({{kHeader + 0x20, 16}, {kData + 0x200000, 512, true}, {kStatus + 1, 1, true}}));
+  ring();
+  EXPECT_EQ(port.answers[InputKind::Disk], 0u);
+  pass(BlockDevice::kLatency + kPortion - 512);
+  EXPECT_EQ(port.answers[InputKind::Disk], 1u);
+  EXPECT_EQ(fetch(kData, 512), disk(512, 512));
+  pass(kPortion);
+  EXPECT_EQ(port.answers[InputKind::Disk], 2u);
+  EXPECT_EQ(answer(), kPending);
+  pass(1536);
+  EXPECT_EQ(answer(), kOk);
+  EXPECT_EQ(take_used().second, size + 1);
+  EXPECT_EQ(port.answers[InputKind::Disk], 3u);
+  EXPECT_EQ(fetch(kData, size), disk(512, size));
+  pass(BlockDevice::kLatency + 511);
+  EXPECT_EQ(used_index(), 1);
+  pass(1);
+  EXPECT_EQ(used_index(), 2);
+  EXPECT_EQ(fetch(kData + 0x200000, 512), disk(4096 * 512, 512));
+  // What is written in portions is read again.
+  put(kData, pattern(size, 3));
+  submit(kOut, 3, {{kData, size - 512}, {kData + size - 512, 512}});
+  pass(BlockDevice::kLatency + size);
+  ASSERT_EQ(answer(), kOk);
+  EXPECT_EQ(do_it(kIn, 3, {{kData + 0x200000, size, true}}), kOk);
+  EXPECT_EQ(fetch(kData + 0x200000, size), pattern(size, 3));
+}
+
+TEST_F(VirtioBlock, NothingIsAskedForOnBehalfOfNonsense) {
+  EXPECT_EQ(do_it(kIn, 0, {{kData, 512, true}, {kFlash, 512, true}}), kIoError);
+  EXPECT_EQ(do_it(kOut, 1, {{0x10000000, 512}}), kIoError);
+  EXPECT_EQ(port.answers[InputKind::Disk], 0u);
+}
+
+TEST_F(VirtioBlock, ZerosTakeNoMemory) {
+  MachineConfig c = config();
+  port.drives.assign(1, Bytes(1 << 20));
+  port.drives[0][70000] = 1;
+  c.drives.push_back({"disk.img", 1 << 20, false, false});
+  build(c);
+  start();
+  put(kData, pattern(1 << 20));
+  EXPECT_EQ(do_it(kIn, 0, {{kData, 1 << 20, true}}), kOk);
+  EXPECT_EQ(fetch(kData, 1 << 20), port.drives[0]);
+  for (const RamBlock* block : machine->memory().saved_blocks()) {
+    if (block->name != "disk0") continue;
+    struct stat info {};
+    ASSERT_EQ(::fstat(block->fd, &info), 0);
+    EXPECT_EQ(info.st_blocks * 512, 4096);
+    return;
+  }
+  ADD_FAILURE() << "there is no disk";
+}
+
 TEST_F(VirtioBlock, RefusesWhatIsNotOnTheDisk) {
   EXPECT_EQ(do_it(kIn, kSize / 512, {{kData, 512, true}}), kIoError);
   EXPECT_EQ(do_it(kIn, kSize / 512 - 1, {{kData, 1024, true}}), kIoError);
@@ -199,16 +273,41 @@ TEST_F(VirtioBlock, AReadOnlyDriveSaysSo) {
 }
 
 TEST_F(VirtioBlock, WritesThroughIfToldTo) {
-  port.drives.clear();
-  MachineConfig c = with_drive();
-  c.drives[0].write_through = true;
-  build(c);
-  start();
+  through();
   put(kData, pattern(1024, 5));
   EXPECT_EQ(do_it(kOut, 1, {{kData, 1024}}), kOk);
   EXPECT_EQ(disk(512, 1024), pattern(1024, 5));
   port.drives[0].resize(8192);
   EXPECT_EQ(do_it(kOut, 32, {{kData, 1024}}), kIoError);
+}
+
+TEST_F(VirtioBlock, AWriteThatTheHostRefusesChangesNothing) {
+  through();
+  port.refused_operations = {kDiskWrite, kDiskClear};
+  put(kData, pattern(4096, 5));
+  // A page in two parts: neither what was before nor what was not written may be lost.
+  EXPECT_EQ(do_it(kOut, 8, {{kData, 512}, {kData + 512, 3584}}), kIoError);
+  write(kData, 8, 8);
+  write(kData + 8, 8);
+  write(kData + 12, 0);
+  EXPECT_EQ(do_it(kZero, 0, {{kData, 16}}), kIoError);
+  EXPECT_EQ(do_it(kIn, 8, {{kData, 4096, true}}), kOk);
+  EXPECT_EQ(fetch(kData, 4096), disk(4096, 4096));
+}
+
+TEST_F(VirtioBlock, FlushingReachesTheHostsMedium) {
+  through();
+  start(VirtioDevice::kVersion1 | 1u << 9);
+  EXPECT_EQ(do_it(kOut, 0, {{kData, 4096}}), kOk);
+  EXPECT_EQ(port.disk_operations[kDiskFlush], 0u);
+  EXPECT_EQ(do_it(kFlush, 0, {}), kOk);
+  EXPECT_EQ(port.disk_operations[kDiskFlush], 1u);
+  port.refused_operations = {kDiskFlush};
+  EXPECT_EQ(do_it(kFlush, 0, {}), kIoError);
+  port.refused_operations = {};
+  start();  // a driver that cannot flush
+  EXPECT_EQ(do_it(kOut, 0, {{kData, 4096}}), kOk);
+  EXPECT_EQ(port.disk_operations[kDiskFlush], 3u);
 }
 
 TEST_F(VirtioBlock, AResetForgetsRequestsButNotTheDisk) {

@@ -199,6 +199,20 @@ TEST_F(VirtioPci, ReachesMemoryOnlyAsABusMaster) {
   machine->reset();
   map(2, kBar);
   EXPECT_EQ(read(kBar + 0x14, 1), 0u);
+  // The disk, in the middle of a request.
+  map(1, kBar);
+  start_device(kBar);
+  put(kData, Bytes(1024));
+  make_available(chain({{kData, 16}, {kData + 0x200, 512, true}, {kData + 0x100, 1, true}}));
+  write(kBar + 0x3000, 0, 2);
+  write(slot(1) + 4, 2, 2);
+  pass(1'000'000);
+  EXPECT_EQ(used_index(), 0);
+  EXPECT_EQ(read(kData + 0x200), 0u);
+  write(slot(1) + 4, 6, 2);
+  pass(0);
+  EXPECT_EQ(take_used().second, 513u);
+  EXPECT_EQ(read(kData + 0x200), 0x50505050u);
 }
 
 TEST_F(VirtioPci, TheAccessCapability) {

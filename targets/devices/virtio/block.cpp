@@ -44,7 +44,7 @@ void put(Bytes& to, u64 value, unsigned size) {
 
 BlockDevice::BlockDevice(std::string name, Machine& machine, const Disk::Site& site)
     : VirtioDevice(std::move(name), machine, Type::Block, {kQueueSize}), disk_(machine, this->name(), site) {
-  timer_ = machine.clock().add_timer(this->name() + ".done", [this] { finish_first(); });
+  timer_ = machine.clock().add_timer(this->name() + ".done", [this] { step(); });
 }
 
 u64 BlockDevice::features() const {
@@ -75,31 +75,34 @@ Bytes BlockDevice::config() const {
   return out;
 }
 
-void BlockDevice::notified(unsigned queue) {
-  while (std::optional<Chain> chain = pop(queue)) take(std::move(*chain));
+void BlockDevice::notified(unsigned) {
+  if (current_)
+    arm();  // it may have been held back
+  else
+    take_next(machine().clock().now());
+}
+
+void BlockDevice::take_next(VirtualNs begin) {
+  if (std::optional<Chain> chain = pop(0)) take(std::move(*chain), begin);
   arm();
 }
 
-void BlockDevice::take(Chain chain) {
+void BlockDevice::take(Chain chain, VirtualNs begin) {
   Request request;
   request.head = chain.head;
+  request.begun_at = begin;
   const std::vector<Segment> status = take_back(chain.writable, 1);
   const std::vector<Segment> head = take_front(chain.readable, sizeof(Header));
   Header header{};
   if (gather(memory(), head, &header, sizeof header) != sizeof header) return fail("a request has no header");
   if (status.empty() || !memory().is_ram(status[0].address, 1))
     return fail("a request has no place for its status");
-  // A driver that gives the same buffers twice could fill the list for ever.
-  if (requests_.size() >= kQueueSize) return fail("there are more requests than the queue holds");
   request.status_address = status[0].address;
   parse(header.type, header.sector, chain, request);
-  VirtualNs begin = machine().clock().now();
-  if (!requests_.empty()) begin = std::max(begin, requests_.back().done_at);
-  request.done_at = begin + kLatency + (request.kind == Kind::Clear ? 0 : request.size * kPerByte);
-  requests_.push_back(std::move(request));
+  current_ = std::move(request);
 }
 
-/// What the request is, and whether it can be done; what is read becomes known.
+/// What the request is, and whether it can be done, as far as that can be told without the disk's bytes.
 void BlockDevice::parse(u32 type, u64 sector, const Chain& chain, Request& request) {
   const bool changes = type == kOut || type == kDiscardSectors || type == kZeroSectors;
   if (changes && disk_.read_only()) {
@@ -125,21 +128,20 @@ void BlockDevice::parse(u32 type, u64 sector, const Chain& chain, Request& reque
     default: request.status = kUnsupported; break;
   }
   if (request.status == kOk && !all_ram(memory(), request.data)) request.status = kIoError;
-  if (request.status != kOk) request.kind = Kind::Nothing;
+  if (request.status == kOk) return;
+  request.kind = Kind::Nothing;
+  request.size = 0;
 }
 
 void BlockDevice::parse_transfer(u64 sector, const std::vector<Segment>& data, Request& request) {
   const u64 size = total_size(data);
   const bool fits = sector < Disk::kLargest && size % Disk::kSector == 0 && size <= kMostData &&
                     disk_.contains(sector * Disk::kSector, size);
-  request.status = kIoError;
+  request.status = fits ? kOk : kIoError;
   if (!fits) return;
   request.offset = sector * Disk::kSector;
   request.size = size;
   request.data = data;
-  const bool known =
-      request.kind == Kind::Read ? disk_.fetch(request.offset, size) : disk_.fetch_ends(request.offset, size);
-  if (known) request.status = kOk;
 }
 
 void BlockDevice::parse_clear(u32 type, const std::vector<Segment>& data, Request& request) {
@@ -153,67 +155,86 @@ void BlockDevice::parse_clear(u32 type, const std::vector<Segment>& data, Reques
   const u64 size = range.sectors * Disk::kSector;
   const bool fits = range.sector < Disk::kLargest && range.sectors <= kMostClearSectors &&
                     disk_.contains(range.sector * Disk::kSector, size);
-  if (!fits || !disk_.fetch_ends(range.sector * Disk::kSector, size)) return;
+  if (!fits) return;
   request.kind = Kind::Clear;
   request.status = kOk;
   request.offset = range.sector * Disk::kSector;
   request.size = size;
 }
 
-void BlockDevice::finish_first() {
-  if (requests_.empty()) return;
-  const Request request = std::move(requests_.front());
-  requests_.pop_front();
-  if (!running()) return;
-  u32 written = 0;
-  u8 status = request.status;
-  if (status == kOk && !move(request, written)) status = kIoError;
-  memory().write(request.status_address, &status, 1);
-  push(0, request.head, written + 1);
-  flush(0);
-  arm();
+/// How far the request is when its next portion is done: the end of a page, or its own.
+u64 BlockDevice::portion_end() const {
+  const u64 portion = current_->kind == Kind::Clear ? kClearPortion : kPortion;
+  const u64 end = (current_->offset + current_->moved + portion) / AddressSpace::kPage * AddressSpace::kPage;
+  return std::min(end - current_->offset, current_->size);
 }
 
-/// Moves the data; `written`: how many bytes of guest memory.
-bool BlockDevice::move(const Request& request, u32& written) {
-  switch (request.kind) {
-    case Kind::Read: {
-      u64 at = request.offset;
-      for (const Segment& segment : request.data) {
-        if (!memory().write(segment.address, disk_.at(at), segment.size)) return false;
-        at += segment.size;
-      }
-      written = static_cast<u32>(request.size);
-      return true;
-    }
-    case Kind::Write: {
-      u64 at = request.offset;
-      for (const Segment& segment : request.data) {
-        const ByteView data = memory().view(segment.address, segment.size);
-        if (data.size() != segment.size || !disk_.write(at, data)) return false;
-        at += segment.size;
-      }
-      return true;
-    }
+VirtualNs BlockDevice::due() const {
+  const u64 bytes =
+      current_->kind == Kind::Clear ? portion_end() / (kClearPortion / kPortion) : portion_end();
+  return current_->begun_at + kLatency + bytes * kPerByte;
+}
+
+void BlockDevice::step() {
+  if (!current_ || !running()) return;
+  if (current_->status == kOk && current_->moved < current_->size) {
+    if (!move_portion()) return finish(kIoError, 0);
+    if (current_->moved < current_->size) return arm();
+  }
+  u32 written = 0;
+  if (current_->status == kOk && !conclude(written)) return finish(kIoError, 0);
+  finish(current_->status, written);
+}
+
+bool BlockDevice::move_portion() {
+  Request& request = *current_;
+  const u64 end = portion_end(), size = end - request.moved, at = request.offset + request.moved;
+  if (request.kind == Kind::Clear) {
+    request.moved = end;
+    return disk_.clear(at, size);
+  }
+  const std::vector<Segment> part = part_of(request.data, request.moved, size);
+  request.moved = end;
+  Bytes bytes(size);
+  if (request.kind == Kind::Read)
+    return disk_.read(at, bytes.data(), size) && scatter(memory(), part, bytes.data(), size) == size;
+  return gather(memory(), part, bytes.data(), size) == size && disk_.write(at, bytes);
+}
+
+/// What is left to do when all bytes are moved; `written`: how many of guest memory were.
+bool BlockDevice::conclude(u32& written) {
+  switch (current_->kind) {
+    case Kind::Read: written = static_cast<u32>(current_->size); return true;
     case Kind::Identify: {
       std::array<char, kIdSize> id{};
       name().copy(id.data(), id.size());
-      written = static_cast<u32>(scatter(memory(), request.data, id.data(), id.size()));
+      written = static_cast<u32>(scatter(memory(), current_->data, id.data(), id.size()));
       return true;
     }
-    case Kind::Clear: return disk_.clear(request.offset, request.size);
-    case Kind::Flush:
+    case Kind::Write:
+    case Kind::Clear:
+      // A driver that knows no flushing relies on what is done (section 5.2.6.2).
+      return has_feature(kFlush) || disk_.flush();
+    case Kind::Flush: return disk_.flush();
     case Kind::Nothing: return true;
   }
   return false;
 }
 
-void BlockDevice::arm() {
-  machine().clock().arm(timer_, requests_.empty() ? kNever : requests_.front().done_at);
+void BlockDevice::finish(u8 status, u32 written) {
+  const VirtualNs end = due();
+  const Request request = std::move(*current_);
+  current_.reset();
+  memory().write(request.status_address, &status, 1);
+  push(0, request.head, written + 1);
+  flush(0);
+  take_next(end);
 }
 
+void BlockDevice::arm() { machine().clock().arm(timer_, current_ ? due() : kNever); }
+
 void BlockDevice::reset_type() {
-  requests_.clear();
+  current_.reset();
   arm();
 }
 
@@ -223,8 +244,9 @@ void BlockDevice::save_request(Archive& ar, Request& request) {
   ar.field("status", request.status);
   ar.field("offset", request.offset);
   ar.field("size", request.size);
+  ar.field("moved", request.moved);
   ar.field("status_address", request.status_address);
-  ar.field("done_at", request.done_at);
+  ar.field("begun_at", request.begun_at);
   Bytes data;
   for (const Segment& segment : request.data) {
     put(data, segment.address, 8);
@@ -244,26 +266,24 @@ void BlockDevice::save_request(Archive& ar, Request& request) {
 /// What was saved could have been taken from a queue.
 bool BlockDevice::plausible(const Request& request) const {
   if (request.kind > Kind::Nothing || request.data.size() > Queue::kMostSegments) return false;
-  if (request.kind != Kind::Read && request.kind != Kind::Write && request.kind != Kind::Clear) return true;
+  if (request.kind != Kind::Read && request.kind != Kind::Write && request.kind != Kind::Clear)
+    return request.size == 0;
   const bool sized = request.kind == Kind::Clear || total_size(request.data) == request.size;
-  return sized && disk_.contains(request.offset, request.size);
+  return sized && request.moved <= request.size && disk_.contains(request.offset, request.size);
 }
 
 void BlockDevice::save(Archive& ar) {
   disk_.state(ar);
-  u32 count = static_cast<u32>(requests_.size());
-  ar.field("requests", count);
-  if (ar.loading()) {
-    requests_.clear();  // the deadline is the clock's
-    if (count > kQueueSize) throw Fatal(fmt::format("saved state: {} has {} requests", name(), count));
-    requests_.resize(count);
-  }
-  for (Request& request : requests_) save_request(ar, request);
+  bool busy = current_.has_value();
+  ar.field("busy", busy);
+  if (ar.loading()) current_.reset();  // the deadline is the clock's
+  if (!busy) return;
+  Request request;
+  if (current_) request = *current_;
+  save_request(ar, request);
   if (!ar.loading()) return;
-  auto good = [this](const Request& request) { return plausible(request); };
-  if (std::all_of(requests_.begin(), requests_.end(), good)) return;
-  requests_.clear();
-  throw Fatal(fmt::format("saved state: a request of {} makes no sense", name()));
+  if (!plausible(request)) throw Fatal(fmt::format("saved state: the request of {} makes no sense", name()));
+  current_ = std::move(request);
 }
 
 }  // namespace hindcast::devices::virtio

@@ -34,6 +34,22 @@ std::vector<Segment> take_back(std::vector<Segment>& segments, u64 size) {
   return front;
 }
 
+std::vector<Segment> part_of(const std::vector<Segment>& segments, u64 from, u64 size) {
+  std::vector<Segment> out;
+  for (const Segment& segment : segments) {
+    if (size == 0) break;
+    if (from >= segment.size) {
+      from -= segment.size;
+      continue;
+    }
+    const u32 part = static_cast<u32>(std::min(segment.size - from, size));
+    out.push_back({segment.address + from, part});
+    size -= part;
+    from = 0;
+  }
+  return out;
+}
+
 bool all_ram(const GuestMemory& memory, const std::vector<Segment>& segments) {
   return std::all_of(segments.begin(), segments.end(),
                      [&](const Segment& segment) { return memory.is_ram(segment.address, segment.size); });

@@ -55,6 +55,8 @@ u64 total_size(const std::vector<Segment>& segments);
 /// Cuts the first or last `size` bytes off the segments and returns them; nothing if there are fewer.
 std::vector<Segment> take_front(std::vector<Segment>& segments, u64 size);
 std::vector<Segment> take_back(std::vector<Segment>& segments, u64 size);
+/// `size` bytes of the segments from byte `from` on; fewer where they end.
+std::vector<Segment> part_of(const std::vector<Segment>& segments, u64 from, u64 size);
 /// Whether all segments are RAM.
 bool all_ram(const GuestMemory& memory, const std::vector<Segment>& segments);
 /// Copies up to `size` bytes between the front of the segments and `out` / `data`. Returns how many were
