@@ -48,6 +48,7 @@ class VirtTest : public testing::Test {
     targets::register_all();
     EngineOptions engine;
     engine.jit = false;
+    engine.note = [this](const std::string& line) { notes.push_back(line); };
     machine = Registry::instance().build(c, engine, port);
     built = c;
   }
@@ -106,6 +107,7 @@ class VirtTest : public testing::Test {
   }
 
   FakePort port;
+  std::vector<std::string> notes;  // lines for the user
   MachineConfig built;
   std::unique_ptr<Machine> machine;
 };

@@ -29,6 +29,7 @@ class VirtioNetwork : public VirtioTest {
     const Bytes zeros(0x10000);
     ASSERT_TRUE(machine->memory().host_write(kRings, zeros.data(), zeros.size()));
     rings_[0] = rings_[1] = {};
+    next_descriptor = next_avail = seen_used = 0;
     queue_ = kSend;
     select(kReceive);
     set_queue(kReceive);
@@ -88,6 +89,22 @@ TEST_F(VirtioNetwork, TwoAdaptersAtTwoPlaces) {
   EXPECT_EQ(read(kVirtio + 0x104, 2), 0x5634u);
   EXPECT_EQ(read(kVirtio + 0x1000 + 0x104, 2), 0x5734u);
   EXPECT_TRUE(port.sinks.contains(kWire + 1));
+}
+
+TEST_F(VirtioNetwork, EachFailureIsToldOnce) {
+  for (int i = 0; i < 3; ++i) {
+    begin();
+    make_available(kRingSize);
+    ring(kSend);
+    EXPECT_TRUE(broken());
+  }
+  begin();
+  make_available(chain({{0x10000000, 100}}));
+  ring(kSend);
+  EXPECT_TRUE(broken());
+  ASSERT_EQ(notes.size(), 2u);
+  EXPECT_EQ(notes[0], "network0: the guest's driver must reset it: a descriptor that is not in its table");
+  EXPECT_EQ(notes[1], "network0: the guest's driver must reset it: a frame is not in RAM");
 }
 
 TEST_F(VirtioNetwork, FramesArriveInBuffers) {

@@ -80,7 +80,8 @@ void VirtioDevice::look_for_failure(unsigned queue) {
 void VirtioDevice::fail(const char* what) {
   if ((status_ & kNeedsReset) != 0) return;
   status_ |= kNeedsReset;
-  if (const auto& note = machine_.options().engine.note)
+  const auto& note = machine_.options().engine.note;
+  if (note && told_.insert(what).second)
     note(fmt::format("{}: the guest's driver must reset it: {}", name(), what));
   if ((status_ & kDriverOk) != 0 && transport_ != nullptr) transport_->config_interrupt();
 }

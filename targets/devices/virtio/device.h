@@ -3,7 +3,9 @@
 // them behind. Modern devices only: a driver that does not accept VIRTIO_F_VERSION_1 is refused at
 // FEATURES_OK.
 #pragma once
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/machine.h"
@@ -82,7 +84,8 @@ class VirtioDevice : public Device {
   void push(unsigned queue, u16 head, u32 written);
   /// Sends the interrupt for what was pushed, if the driver wants one.
   void flush(unsigned queue);
-  /// The driver has done what no driver may do: the device stops until it is reset. `what`: for the user.
+  /// The driver has done what no driver may do: the device stops until it is reset. `what`: for the user, a
+  /// literal; whatever a guest does, each is said once.
   void fail(const char* what);
   /// The configuration space has changed by itself.
   void config_changed();
@@ -111,7 +114,8 @@ class VirtioDevice : public Device {
   Type type_;
   std::vector<Queue> queues_;
   Transport* transport_ = nullptr;
-  bool reach_ = true;  // the transport's, which saves it
+  std::set<std::string_view> told_;  // why the driver had to reset the device: each is said once
+  bool reach_ = true;                // the transport's, which saves it
   u8 status_ = 0;
   u64 driver_features_ = 0;
   u32 config_generation_ = 0;
