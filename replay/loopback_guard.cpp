@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t kEthernetHeader = 14, kIpv4Header = 20, kIpv6Header = 40;
 constexpr u16 kIpv4 = 0x0800, kIpv6 = 0x86dd;
-constexpr u8 kTcp = 6, kUdp = 17, kIcmp = 1;
+constexpr u8 kTcp = 6, kUdp = 17, kIcmp = 1, kIcmp6 = 58;
 constexpr Ipv4 kEverybody = 0xffffffff;
 /// Programs on the host that can be answered at the same time.
 constexpr std::size_t kMostFlows = 4096;
@@ -24,10 +24,11 @@ ByteView payload_of(ByteView packet) {
 
 }  // namespace
 
-bool LoopbackGuard::lifts_block() const {
-  return options_.host_loopback ||
-         std::any_of(options_.forwards.begin(), options_.forwards.end(), [](auto& f) { return f.udp; });
+bool LoopbackGuard::forwards_udp() const {
+  return std::any_of(options_.forwards.begin(), options_.forwards.end(), [](auto& f) { return f.udp; });
 }
+
+bool LoopbackGuard::lifts_block() const { return options_.host_loopback || forwards_udp(); }
 
 bool LoopbackGuard::allows(ByteView frame) const {
   if (frame.size() < kEthernetHeader) return false;
@@ -44,6 +45,7 @@ bool LoopbackGuard::allows_ipv4(ByteView packet) const {
   const Ipv4 to = be32(packet, 16);
   // Its own host, as a kernel sees it; both reach the loopback.
   if (to >> 24 == 127 || to >> 24 == 0) return false;
+  if (restricts()) return allows_router(packet);
   const bool router = to == options_.host || to == kEverybody;
   return !router || options_.host_loopback || !lifts_block() || allows_router(packet);
 }
@@ -54,6 +56,8 @@ bool LoopbackGuard::allows_ipv6(ByteView packet) const {
   const ByteView to = packet.subspan(24, 16);
   const bool zeros = std::all_of(to.begin(), to.begin() + 10, [](u8 byte) { return byte == 0; });
   if (zeros && to[10] == to[11] && (to[10] == 0 || to[10] == 0xff)) return false;
+  // Forwards are of IPv4: restricted, nothing is left but what makes and finds neighbours.
+  if (restricts()) return packet[6] == kIcmp6 && (to[0] == 0xfe || to[0] == 0xff);
   return options_.host_loopback || !lifts_block() || allows_router6(packet);
 }
 
@@ -62,7 +66,6 @@ bool LoopbackGuard::allows_router6(ByteView packet) {
   constexpr std::array<u8, 8> kNetwork = {0xfe, 0xc0};
   constexpr std::array<u8, 16> kNames = {0xfe, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3};
   constexpr std::array<u8, 16> kAll = {0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-  constexpr u8 kIcmp6 = 58;
   constexpr u16 kDns = 53;
   const ByteView to = packet.subspan(24, 16), payload = packet.subspan(kIpv6Header);
   const bool own = std::equal(kNetwork.begin(), kNetwork.end(), to.begin());
@@ -72,29 +75,40 @@ bool LoopbackGuard::allows_router6(ByteView packet) {
   return carried && std::equal(kNames.begin(), kNames.end(), to.begin()) && be16(payload, 2) == kDns;
 }
 
+/// To somebody whose datagram has come through a forward.
+bool LoopbackGuard::is_answer(ByteView packet) const {
+  const ByteView payload = payload_of(packet);
+  return flows_.contains({be32(packet, 16), be16(payload, 2), be16(payload, 0)});
+}
+
+/// What the router serves itself, and what belongs to connections and datagrams that came in.
 bool LoopbackGuard::allows_router(ByteView packet) const {
   const ByteView payload = payload_of(packet);
   // A fragment says too little; nothing that is allowed needs any.
   const bool fragment = (be16(packet, 6) & 0x3fff) != 0;
   if (fragment || payload.size() < 8) return false;
   const u8 protocol = packet[9];
-  if (protocol == kIcmp) return true;
+  const Ipv4 address = be32(packet, 16);
+  const bool router = address == options_.host, everybody = address == kEverybody;
+  if (protocol == kIcmp) return router || address == options_.dns;
   if (protocol == kTcp) {
     constexpr u8 kSyn = 2, kAck = 16;
     return payload.size() >= 20 && (payload[13] & (kSyn | kAck)) != kSyn;
   }
   constexpr u16 kDhcp = 67, kTftp = 69;
-  const u16 from = be16(payload, 0), to = be16(payload, 2);
-  return protocol == kUdp && (to == kDhcp || to == kTftp || flows_.contains({from, to}));
+  const u16 port = be16(payload, 2);
+  // libslirp serves TFTP at the router's address only: a broadcast would go to the host.
+  const bool served = (port == kDhcp && (router || everybody)) || (port == kTftp && router);
+  return protocol == kUdp && (served || is_answer(packet));
 }
 
 void LoopbackGuard::note(ByteView frame) {
-  if (!lifts_block() || options_.host_loopback || frame.size() < kEthernetHeader + kIpv4Header) return;
+  if (!forwards_udp() || frame.size() < kEthernetHeader + kIpv4Header) return;
   const ByteView packet = frame.subspan(kEthernetHeader), payload = payload_of(packet);
-  if (be16(frame, 12) != kIpv4 || packet[9] != kUdp || payload.size() < 8 ||
-      be32(packet, 12) != options_.host)
-    return;
-  const std::pair<u16, u16> flow = {be16(payload, 2), be16(payload, 0)};
+  if (be16(frame, 12) != kIpv4 || packet[9] != kUdp || payload.size() < 8) return;
+  const Ipv4 from = be32(packet, 12);
+  if (from != options_.host && !restricts()) return;  // needs no leave
+  const Flow flow = {from, be16(payload, 0), be16(payload, 2)};
   if (!flows_.insert(flow).second) return;
   order_.push_back(flow);
   if (order_.size() <= kMostFlows) return;

@@ -111,6 +111,8 @@ class UserNetwork final : public Network {
   void loop();
   int wait_ms(u32 slirp_ms) const;
   void fire_timers();
+  /// Gives libslirp what the guest has sent; false: nothing.
+  bool take_frames();
 
   static UserNetwork& self(void* opaque) { return *static_cast<UserNetwork*>(opaque); }
   static ssize_t on_frame(const void* data, std::size_t size, void* opaque) {
@@ -174,7 +176,7 @@ void UserNetwork::create(const NetworkOptions& options) {
   search.push_back(nullptr);
   SlirpConfig config{};
   config.version = 1;
-  config.restricted = options.restricted ? 1 : 0;
+  config.restricted = options.restricted && !guard_.restricts() ? 1 : 0;
   config.in_enabled = true;
   config.vnetwork = to_network(options.net);
   config.vnetmask = to_network(options.mask);
@@ -268,16 +270,27 @@ void UserNetwork::loop() {
       if ((self(opaque).polled_[static_cast<std::size_t>(index)].revents & host) != 0) out |= slirp;
     return out;
   };
+  bool took = false;
   while (!ending_) {
     polled_ = {{stop_.fd(), POLLIN, 0}, {from_guest_.fd(), POLLIN, 0}};
     u32 timeout = ~u32{0};
     ::slirp_pollfds_fill(slirp_, &timeout, add, this);
-    const int n = ::poll(polled_.data(), polled_.size(), wait_ms(timeout));
+    const int n = ::poll(polled_.data(), polled_.size(), took ? 0 : wait_ms(timeout));
     ::slirp_pollfds_poll(slirp_, n < 0 ? 1 : 0, seen, this);
     fire_timers();
-    while (auto frame = from_guest_.pop())
-      if (guard_.allows(*frame)) ::slirp_input(slirp_, frame->data(), static_cast<int>(frame->size()));
+    // The guest's address may be known now, for which datagrams have waited: once more, at once.
+    took = take_frames();
   }
+  take_frames();  // those that the guest sent last
+}
+
+bool UserNetwork::take_frames() {
+  bool any = false;
+  while (auto frame = from_guest_.pop()) {
+    any = true;
+    if (guard_.allows(*frame)) ::slirp_input(slirp_, frame->data(), static_cast<int>(frame->size()));
+  }
+  return any;
 }
 
 }  // namespace
