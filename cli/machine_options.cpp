@@ -18,6 +18,7 @@ namespace {
 constexpr u64 kMiB = 1u << 20;
 constexpr u64 kMaxIcountShift = 10;
 constexpr const char* kUsersBoard = "board";
+using Format = replay::HostDrives::Format;
 bool is_elf(const Bytes& data) {
   constexpr u8 magic[] = {0x7f, 'E', 'L', 'F'};
   return data.size() >= sizeof magic && std::equal(magic, magic + sizeof magic, data.begin());
@@ -76,9 +77,10 @@ SemihostingText parse_semihosting(const std::string& text) {
   return out;
 }
 
-/// "FILE[,format=raw][,readonly=on][,write=on]".
-MachineDrive parse_drive(const std::string& text) {
+/// "FILE[,format=raw/qcow2][,readonly=on][,write=on]".
+std::pair<MachineDrive, Format> parse_drive(const std::string& text) {
   MachineDrive drive;
+  Format format = Format::Detect;
   const std::vector<std::string> parts = split_commas(text);
   for (std::size_t i = 0; i < parts.size(); ++i) {
     auto [key, value] = split_pair(parts[i]);
@@ -90,14 +92,19 @@ MachineDrive parse_drive(const std::string& text) {
       drive.read_only = parse_switch("--drive readonly", value);
     else if (key == "write")
       drive.write_through = parse_switch("--drive write", value);
-    else if (key != "format" || value != "raw")
-      throw Fatal(fmt::format("--drive: '{}' is not known; use FILE[,format=raw][,readonly=on][,write=on]",
-                              printable(parts[i])));
+    else if (key == "format" && value == "raw")
+      format = Format::Raw;
+    else if (key == "format" && value == "qcow2")
+      format = Format::Qcow2;
+    else
+      throw Fatal(
+          fmt::format("--drive: '{}' is not known; use FILE[,format=raw/qcow2][,readonly=on][,write=on]",
+                      printable(parts[i])));
   }
   if (drive.name.empty()) throw Fatal(fmt::format("--drive: '{}' names no file", printable(text)));
   if (drive.read_only && drive.write_through)
     throw Fatal("--drive: readonly=on and write=on contradict each other");
-  return drive;
+  return {drive, format};
 }
 
 /// "name=NAME,file=FILE" or "name=NAME,string=TEXT".
@@ -199,7 +206,7 @@ void MachineText::add_to(CLI::App& command) {
   command
       .add_option(
           "--drive", drives,
-          "FILE[,format=raw][,readonly=on][,write=on]: a disk, any number of times; the file is never "
+          "FILE[,format=raw/qcow2][,readonly=on][,write=on]: a disk, any number of times; the file is never "
           "changed, unless by 'run' with write=on")
       ->take_all()
       ->allow_extra_args(false);
@@ -235,8 +242,8 @@ void MachineText::open_drives() const {
   if (host_drives_ != nullptr) return;
   host_drives_ = std::make_shared<replay::HostDrives>();
   for (const std::string& text : drives) {
-    MachineDrive drive = parse_drive(text);
-    drive.bytes = host_drives_->add(drive.name, drive.write_through);
+    auto [drive, format] = parse_drive(text);
+    drive.bytes = host_drives_->add(drive.name, format, drive.write_through);
     opened_drives_.push_back(std::move(drive));
   }
 }

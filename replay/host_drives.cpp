@@ -20,8 +20,6 @@ constexpr u64 kSector = 512;
 constexpr std::size_t kHeader = 1 + 4 + 8 + 4;
 /// No device asks for more at once.
 constexpr u64 kMostBytes = 1u << 20;
-/// An image of this format is not what it looks like to somebody who reads it raw.
-constexpr char kQcowMagic[] = {'Q', 'F', 'I', '\xfb'};
 
 }  // namespace
 
@@ -29,11 +27,11 @@ HostDrives::~HostDrives() {
   for (const Drive& drive : drives_) ::close(drive.fd);
 }
 
-u64 HostDrives::add(const std::string& path, bool writable) {
+u64 HostDrives::add(const std::string& path, Format format, bool writable) {
   auto problem = [&](const std::string& what) { return Fatal(fmt::format("--drive {}: {}", path, what)); };
   const int fd = ::open(path.c_str(), (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) throw problem(std::strerror(errno));
-  drives_.push_back({fd, 0, writable});  // closes it, whatever happens
+  drives_.push_back({fd, 0, writable, nullptr});  // closes it, whatever happens
   struct stat info {};
   if (::fstat(fd, &info) != 0) throw problem(std::strerror(errno));
   if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode)) throw problem("neither a file nor a disk");
@@ -42,11 +40,17 @@ u64 HostDrives::add(const std::string& path, bool writable) {
   const off_t size = ::lseek(fd, 0, SEEK_END);
   if (size < 0) throw problem(std::strerror(errno));
   if (size == 0) throw problem("empty; make it as large as the drive is to be ('truncate -s 1G FILE')");
-  char magic[sizeof kQcowMagic] = {};
-  if (::pread(fd, magic, sizeof magic, 0) == sizeof magic &&
-      std::memcmp(magic, kQcowMagic, sizeof magic) == 0)
-    throw problem("a qcow2 image; make a raw one of it ('qemu-img convert -O raw FILE NEW')");
   drives_.back().bytes = static_cast<u64>(size);
+  if (format == Format::Qcow2 || (format == Format::Detect && Qcow2::begins_like_one(fd))) {
+    if (writable) throw problem("a qcow2 image, which is only read; write=on needs a raw one");
+    try {
+      drives_.back().qcow2 = std::make_unique<Qcow2>(fd);
+    } catch (const Fatal& what) {
+      throw problem(what.what());
+    }
+    drives_.back().bytes = drives_.back().qcow2->bytes();
+    if (drives_.back().bytes == 0) throw problem("a qcow2 image of a disk without bytes");
+  }
   return (drives_.back().bytes + kSector - 1) / kSector * kSector;
 }
 
@@ -70,6 +74,7 @@ bool HostDrives::has_effects(ByteView request) const { return !request.empty() &
 Bytes HostDrives::read(const Drive& drive, u64 offset, u64 size) {
   Bytes out(size);
   const u64 there = std::min(size, drive.bytes - std::min(drive.bytes, offset));
+  if (drive.qcow2 != nullptr) return drive.qcow2->read(offset, std::span(out).first(there)) ? out : Bytes();
   for (u64 done = 0; done < there;) {
     const ssize_t n = ::pread(drive.fd, out.data() + done, there - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;

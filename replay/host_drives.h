@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "replay/host_services.h"
+#include "replay/qcow2.h"
 
 namespace hindcast::replay {
 
@@ -16,10 +17,12 @@ class HostDrives final : public HostService {
   HostDrives(const HostDrives&) = delete;
   HostDrives& operator=(const HostDrives&) = delete;
 
-  /// Opens a raw image (or a disk of the host) and returns its size in bytes, rounded up to whole sectors of
-  /// 512. `writable`: requests may change it. Throws Fatal if it cannot be used, or somebody else writes to
-  /// it.
-  u64 add(const std::string& path, bool writable);
+  /// What the bytes of a file mean. Detect: qcow2 if it begins like that, else raw.
+  enum class Format : u8 { Detect, Raw, Qcow2 };
+  /// Opens an image (or a disk of the host) and returns the disk's size in bytes, rounded up to whole sectors
+  /// of 512. `writable`: requests may change it; raw images only. Throws Fatal if it cannot be used, or
+  /// somebody else writes to it.
+  u64 add(const std::string& path, Format format, bool writable);
 
   Bytes serve(ByteView request) override;
   bool has_effects(ByteView request) const override;
@@ -27,8 +30,9 @@ class HostDrives final : public HostService {
  private:
   struct Drive {
     int fd = -1;
-    u64 bytes = 0;  // of the file
+    u64 bytes = 0;  // of the disk
     bool writable = false;
+    std::unique_ptr<Qcow2> qcow2;  // null: raw
   };
   static Bytes read(const Drive& drive, u64 offset, u64 size);
   static bool write(const Drive& drive, u64 offset, ByteView data);
