@@ -216,6 +216,9 @@ void MachineText::add_to(CLI::App& command) {
                   "(semihosting "
                   "shares it, and has stdio beside file and none)")
       ->capture_default_str();
+  command.add_option("--virtio-console", virtio_console,
+                     "a virtio console (Linux: hvc0) beside the serial port, and where it leads, as for "
+                     "--serial; both may be stdio");
   command
       .add_option(
           "--semihosting,--semihosting-config", semihosting,
@@ -260,6 +263,7 @@ MachineConfig MachineText::config() const {
       throw Fatal(fmt::format("--board describes the machine; leave -M {} out", printable(config.machine)));
     config.machine = kUsersBoard;
   }
+  if (!virtio_console.empty()) config.machine_options.insert_or_assign("console", "on");
   config.cpu = cpu;
   if (!memory.empty()) config.memory_bytes = parse_size("--memory", memory, kMiB);
   if (!smp.empty()) {  // how many a board has is the board's to say
@@ -320,6 +324,7 @@ replay::HostOptions MachineText::host() const {
   replay::HostOptions host;
   host.engine = engine.options();
   host.serial = parse_console("--serial", serial);
+  if (!virtio_console.empty()) host.virtio_console = parse_console("--virtio-console", virtio_console);
   if (!semihosting.empty()) host.semihosting_console = parse_semihosting(semihosting).console;
   for (const NetworkText& net : parse_networks(nets)) host.networks.push_back(net.options);
   host.pcap = pcap;

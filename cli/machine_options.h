@@ -20,7 +20,7 @@ struct EngineText {
 /// Options as text. `config()` and `host()` check them and read the files.
 struct MachineText {
   std::string image, machine, cpu, memory, smp, bios, kernel, initrd, append, dtb, board, svd,
-      serial = "stdio", semihosting, semihost_root, icount_shift, max_icount, pace, pcap;
+      serial = "stdio", virtio_console, semihosting, semihost_root, icount_shift, max_icount, pace, pcap;
   std::vector<std::string> loads, drives, nets, fw_cfg, guest_args;
   EngineText engine;
 

@@ -33,6 +33,9 @@ inline constexpr u8 kDiskRead = 0, kDiskWrite = 1, kDiskClear = 2, kDiskFlush = 
 /// Which device asks or receives. Assigned by the board in tree order, so equal configurations number alike.
 using Channel = u16;
 
+/// Of a console beside the serial ports (virtio's): it receives InputKind::Serial as they do.
+inline constexpr Channel kConsoleChannel = 0x600;
+
 /// The receiving end of asynchronous inputs and deferred answers on one channel.
 /// Both functions are called between instructions, at the position where the guest first sees the input.
 class InputSink {

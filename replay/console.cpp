@@ -183,7 +183,7 @@ std::shared_ptr<Console> open_console(const ConsoleOptions& options, ConsoleName
 }  // namespace
 
 void Consoles::check() const {
-  for (const auto& console : {serial, semihosting})
+  for (const auto& console : {serial, semihosting, extra})
     if (!console->problem().empty()) throw Fatal(console->problem());
 }
 
@@ -192,13 +192,22 @@ Consoles open_consoles(const HostOptions& host, bool semihosting, int wake_fd) {
   std::optional<ConsoleOptions> own = semihosting ? host.semihosting_console : std::nullopt;
   const bool serial_types = host.serial.kind != Kind::File && host.serial.kind != Kind::None;
   if (semihosting && !own && !serial_types) own = ConsoleOptions{};
-  Consoles out{host.console, host.semihosting};
+  Consoles out{host.console, host.semihosting, host.extra};
   if (!out.serial) out.serial = open_console(host.serial, {"--serial ", "the serial port"}, wake_fd);
-  if (out.semihosting) return out;
-  if (!own || (own->kind == Kind::Stdio && host.serial.kind == Kind::Stdio))
-    out.semihosting = out.serial;
+  const bool own_semihosting = own && !(own->kind == Kind::Stdio && host.serial.kind == Kind::Stdio);
+  if (!out.semihosting)
+    out.semihosting = own_semihosting
+                          ? open_console(*own, {"--semihosting chardev=", "the semihosting console"}, wake_fd)
+                          : out.serial;
+  if (out.extra) return out;
+  // Standard input and output are there once.
+  const bool stdio = host.virtio_console && host.virtio_console->kind == Kind::Stdio;
+  if (!host.virtio_console || (stdio && host.serial.kind == Kind::Stdio))
+    out.extra = out.serial;
+  else if (stdio && own_semihosting && own->kind == Kind::Stdio)
+    out.extra = out.semihosting;
   else
-    out.semihosting = open_console(*own, {"--semihosting chardev=", "the semihosting console"}, wake_fd);
+    out.extra = open_console(*host.virtio_console, {"--virtio-console ", "the virtio console"}, wake_fd);
   return out;
 }
 

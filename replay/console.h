@@ -1,4 +1,5 @@
-// What the first serial port and the semihosting console are connected to on the host's side.
+// What the first serial port, the virtio console and the semihosting console are connected to on the host's
+// side.
 #pragma once
 #include <functional>
 #include <memory>
@@ -47,10 +48,10 @@ class Console {
 /// else is opened.
 void ensure_standard_fds();
 
-/// Never null; one object may be both.
+/// Never null; one object may be several.
 struct Consoles {
-  std::shared_ptr<Console> serial, semihosting;
-  /// Throws Fatal if either could not be written.
+  std::shared_ptr<Console> serial, semihosting, extra;  // `extra`: of the console beside the serial ports
+  /// Throws Fatal if any could not be written.
   void check() const;
 };
 

@@ -18,13 +18,16 @@ constexpr u64 kPatienceNs = 2'000'000'000;
 
 HostLines::HostLines(Consoles consoles, LivePort& port, const Interrupts& interrupts)
     : port_(port), interrupts_(interrupts) {
-  if (consoles.serial == consoles.semihosting) {
-    lines_.push_back({std::move(consoles.serial), true, true, {}});
-  } else {
-    lines_.push_back({std::move(consoles.semihosting), false, true, {}});
-    lines_.push_back({std::move(consoles.serial), true, false, {}});
-    port_.separate_serial();
-  }
+  serve(Stream::Semihosting, std::move(consoles.semihosting));
+  serve(Stream::Serial, std::move(consoles.serial));
+  serve(Stream::Console, std::move(consoles.extra));
+}
+
+void HostLines::serve(Stream stream, std::shared_ptr<Console> console) {
+  auto line = std::find_if(lines_.begin(), lines_.end(), [&](auto& l) { return l.console == console; });
+  if (line == lines_.end()) line = lines_.insert(line, Line{std::move(console), {}, {}});
+  line->serves[static_cast<std::size_t>(stream)] = true;
+  port_.set_line(stream, static_cast<std::size_t>(line - lines_.begin()));
 }
 
 void HostLines::begin() {
@@ -81,14 +84,19 @@ void HostLines::read(Line& line) {
     line.input.insert(line.input.end(), buffer.begin(), buffer.begin() + n);
 }
 
-bool HostLines::reads_serial(const Line& line) const {
-  // Only where both share a console is there a question who the reader is.
-  return line.serial && (!line.semihosting || port_.reads_serial());
+std::vector<Channel> HostLines::serial_ports(const Line& line) const {
+  std::vector<Channel> ports;
+  // Only where it shares a console with semihosting is there a question who the reader is.
+  const bool reads = !serves(line, Stream::Semihosting) || port_.reads_serial();
+  if (!reads) return ports;
+  const std::optional<Channel> serial = port_.serial_channel();
+  if (serial && serves(line, Stream::Serial)) ports.push_back(*serial);
+  if (port_.extra_console() != nullptr && serves(line, Stream::Console)) ports.push_back(kConsoleChannel);
+  return ports;
 }
 
 bool HostLines::has_receiver(const Line& line) const {
-  return (line.semihosting && !port_.waiting().empty()) ||
-         (reads_serial(line) && port_.first_channel(InputKind::Serial).has_value());
+  return (serves(line, Stream::Semihosting) && !port_.waiting().empty()) || !serial_ports(line).empty();
 }
 
 bool HostLines::may_get_input() const {
@@ -100,19 +108,20 @@ bool HostLines::may_get_input() const {
 
 std::optional<HostLines::Target> HostLines::target(const Line& line) const {
   // Who has asked is served before the serial port.
-  if (line.semihosting)
+  if (serves(line, Stream::Semihosting))
     for (Channel channel : port_.waiting()) {
       const InputSink* sink = port_.sink(channel, InputKind::SemihostConsole);
       if (sink != nullptr && sink->receivable() != 0)
         return Target{InputKind::SemihostConsole, channel, sink->receivable()};
     }
-  if (auto channel = port_.first_channel(InputKind::Serial); channel && reads_serial(line)) {
-    const InputSink& sink = *port_.sink(*channel, InputKind::Serial);
-    std::size_t room = sink.wanted();
-    if (room == 0 && !line.input.empty() && host_now_ns() - line.since_ns >= kPatienceNs)
-      room = sink.receivable();
-    if (room != 0) return Target{InputKind::Serial, *channel, room};
-  }
+  const std::vector<Channel> ports = serial_ports(line);
+  for (Channel channel : ports)
+    if (const std::size_t room = port_.sink(channel, InputKind::Serial)->wanted(); room != 0)
+      return Target{InputKind::Serial, channel, room};
+  if (line.input.empty() || host_now_ns() - line.since_ns < kPatienceNs) return std::nullopt;
+  for (Channel channel : ports)
+    if (const std::size_t room = port_.sink(channel, InputKind::Serial)->receivable(); room != 0)
+      return Target{InputKind::Serial, channel, room};
   return std::nullopt;
 }
 
@@ -149,8 +158,7 @@ void HostLines::write(Line& line, ByteView data) {
 }
 
 void HostLines::flush() {
-  write(lines_.front(), port_.pending_output());
-  write(lines_.back(), port_.pending_serial());
+  for (std::size_t i = 0; i < lines_.size(); ++i) write(lines_[i], port_.pending_output(i));
   port_.clear_output();
 }
 

@@ -1,6 +1,7 @@
 // The consoles of a live run and the guest's streams, brought together: who gets what is typed, and where
 // what is printed goes.
 #pragma once
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,7 +47,7 @@ class HostLines {
   /// One console, and what has been read from it and not yet given to the guest.
   struct Line {
     std::shared_ptr<Console> console;
-    bool serial, semihosting;  // what it serves
+    std::array<bool, kStreams> serves{};
     Bytes input;
     u64 since_ns = 0;  // since when the first of it waits
   };
@@ -57,7 +58,12 @@ class HostLines {
   };
   bool watches(const Line& line) const;
   bool has_receiver(const Line& line) const;
-  bool reads_serial(const Line& line) const;
+  void serve(Stream stream, std::shared_ptr<Console> console);
+  static bool serves(const Line& line, Stream stream) {
+    return line.serves[static_cast<std::size_t>(stream)];
+  }
+  /// Where the line's bytes for a serial port may go, first choice first.
+  std::vector<Channel> serial_ports(const Line& line) const;
   std::optional<Target> target(const Line& line) const;
   bool can_deliver(const Line& line) const;
   /// Makes the first `n` bytes of the input what a program expects of a terminal: it is raw because of the
@@ -68,7 +74,7 @@ class HostLines {
 
   LivePort& port_;
   const Interrupts& interrupts_;
-  std::vector<Line> lines_;  // one for both, or semihosting's and the serial port's
+  std::vector<Line> lines_;  // each with a console of its own
 };
 
 }  // namespace hindcast::replay

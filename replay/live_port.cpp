@@ -72,6 +72,21 @@ void LivePort::note_warp(VirtualNs when) {
   record(static_cast<u8>(InputKind::Warp), 0, icount(), std::move(payload));
 }
 
+Stream LivePort::stream_of(Channel channel) const {
+  if (channel == kConsoleChannel) return Stream::Console;
+  return sink(channel, InputKind::Serial) != nullptr ? Stream::Serial : Stream::Semihosting;
+}
+
+std::size_t LivePort::pending_size() const {
+  std::size_t size = 0;
+  for (const Bytes& pending : pending_) size += pending.size();
+  return size;
+}
+
+void LivePort::clear_output() {
+  for (Bytes& pending : pending_) pending.clear();
+}
+
 void LivePort::emit(Channel channel, ByteView data) {
   if (data.empty() || machine() == nullptr) return;
   if (sink(channel, InputKind::Network) != nullptr) {
@@ -82,7 +97,7 @@ void LivePort::emit(Channel channel, ByteView data) {
   }
   if (!is_console(channel)) return;
   last_output_ = icount();
-  Bytes& pending = separate_ && sink(channel, InputKind::Serial) != nullptr ? pending_serial_ : pending_;
+  Bytes& pending = pending_[lines_[static_cast<std::size_t>(stream_of(channel))]];
   pending.insert(pending.end(), data.begin(), data.end());
   if (pending_size() >= kMaxPending) stop_soon();
 }

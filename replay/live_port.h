@@ -1,5 +1,6 @@
 // The ports of live and recorded runs.
 #pragma once
+#include <array>
 #include <exception>
 #include <set>
 #include <utility>
@@ -11,6 +12,10 @@
 #include "replay/recorder.h"
 
 namespace hindcast::replay {
+
+/// The guest's streams that people read and type into.
+enum class Stream : u8 { Semihosting, Serial, Console };
+inline constexpr std::size_t kStreams = 3;
 
 /// Answers from the host's services and holds outputs and questions until the driver of the run looks at
 /// them, which it does between instructions. Exceptions of the host's side cannot pass through translated
@@ -49,16 +54,14 @@ class LivePort : public PortBase {
   /// until it asks again.
   bool reads_serial() const { return reads_serial_; }
 
-  /// The serial port has a console of its own.
-  void separate_serial() { separate_ = true; }
-  /// Output not yet given to the host; pending_output() holds all of it until the serial port is separate.
-  const Bytes& pending_output() const { return pending_; }
-  const Bytes& pending_serial() const { return pending_serial_; }
-  std::size_t pending_size() const { return pending_.size() + pending_serial_.size(); }
-  void clear_output() {
-    pending_.clear();
-    pending_serial_.clear();
-  }
+  /// What the stream prints belongs to that line (below kStreams); to line 0 if nothing else is said. What
+  /// shares a line stays in order.
+  void set_line(Stream stream, std::size_t line) { lines_[static_cast<std::size_t>(stream)] = line; }
+  /// Output of a line not yet given to the host.
+  const Bytes& pending_output(std::size_t line) const { return pending_[line]; }
+  /// Of all lines.
+  std::size_t pending_size() const;
+  void clear_output();
   /// A frame that the guest has sent.
   struct Frame {
     Channel channel;
@@ -84,12 +87,13 @@ class LivePort : public PortBase {
 
  private:
   void stop_soon();
+  Stream stream_of(Channel channel) const;
 
   HostServices services_;
   std::set<Channel> waiting_;
   bool reads_serial_ = true;
-  bool separate_ = false;
-  Bytes pending_, pending_serial_;
+  std::array<std::size_t, kStreams> lines_{};  // by stream
+  std::array<Bytes, kStreams> pending_;        // by line
   std::vector<Frame> frames_;
   Icount last_output_ = kNever;
   std::exception_ptr failure_;

@@ -92,6 +92,7 @@ void LiveRun::open_lines(bool semihosting) {
   consoles_ = replay::open_consoles(host_, semihosting, interrupts_->fd());
   host_.console = consoles_.serial;
   host_.semihosting = consoles_.semihosting;
+  host_.extra = consoles_.extra;
 }
 
 void LiveRun::start_driver() {

@@ -18,9 +18,9 @@ InputSink* PortBase::sink(Channel channel, InputKind kind) const {
   return it == sinks_.end() || it->second.kind != kind ? nullptr : it->second.sink;
 }
 
-std::optional<Channel> PortBase::first_channel(InputKind kind) const {
+std::optional<Channel> PortBase::serial_channel() const {
   for (const auto& [channel, sink] : sinks_)
-    if (sink.kind == kind) return channel;
+    if (sink.kind == InputKind::Serial && channel != kConsoleChannel) return channel;
   return std::nullopt;
 }
 

@@ -27,13 +27,14 @@ class PortBase : public InputPort {
 
   /// Null if nobody receives `kind` there.
   InputSink* sink(Channel channel, InputKind kind) const;
-  /// The lowest channel that receives `kind`.
-  std::optional<Channel> first_channel(InputKind kind) const;
-
-  /// What is printed there is for people: the first serial port, and semihosting.
+  /// The first serial port.
+  std::optional<Channel> serial_channel() const;
+  /// The console beside the serial ports.
+  InputSink* extra_console() const { return sink(kConsoleChannel, InputKind::Serial); }
+  /// What is printed there is for people: the first serial port, the console beside it, and semihosting.
   bool is_console(Channel channel) const {
-    return channel == first_channel(InputKind::Serial) ||
-           sink(channel, InputKind::SemihostConsole) != nullptr;
+    return channel == serial_channel() || sink(channel, InputKind::SemihostConsole) != nullptr ||
+           (channel == kConsoleChannel && extra_console() != nullptr);
   }
 
   const OutputHash& output_hash() const { return output_hash_; }

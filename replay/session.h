@@ -37,6 +37,8 @@ struct HostOptions {
   /// The semihosting console. Nullopt: the serial port's, or, where that takes no input, standard input and
   /// output.
   std::optional<ConsoleOptions> semihosting_console;
+  /// The virtio console. Nullopt: the serial port's.
+  std::optional<ConsoleOptions> virtio_console;
   /// What the cables of MachineConfig::networks lead to, by their numbers.
   std::vector<NetworkOptions> networks;
   /// File that gets every network frame, in pcap format; empty: none.
@@ -48,8 +50,9 @@ struct HostOptions {
   /// Who answers which kind of request. Entropy and RealTime are added when missing; the command registers
   /// Semihost.
   HostServices services;
-  /// Open already, instead of `serial` and of `semihosting_console`, when set (tests, embedding, branches).
-  std::shared_ptr<class Console> console, semihosting;
+  /// Open already, instead of `serial`, `semihosting_console` and `virtio_console`, when set (tests,
+  /// embedding, branches).
+  std::shared_ptr<class Console> console, semihosting, extra;
   /// Open already, instead of `networks`, when not empty.
   std::vector<std::shared_ptr<Network>> open_networks;
   /// Called now and then on the machine's thread, for the status line.

@@ -40,7 +40,7 @@ const DeviceModel kModels[] = {
      build_finisher},
     {"rtc", "Goldfish real-time clock", {"google,goldfish-rtc"}, kClockChannels, build_goldfish_rtc},
     {"virtio",
-     "virtio devices over MMIO: disk, network, entropy",
+     "virtio devices over MMIO: disk, network, entropy, console",
      {"virtio,mmio"},
      kNoChannel,
      build_virtio_mmio},

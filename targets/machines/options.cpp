@@ -15,6 +15,7 @@ struct Switch {
 constexpr Switch kSwitches[] = {
     {"rng-seed", "off", "on", &BoardOptions::rng_seed},
     {"rng", "off", "on", &BoardOptions::rng},
+    {"console", "off", "on", &BoardOptions::console},
     {"virtio", "mmio", "pci", &BoardOptions::pci},
 };
 

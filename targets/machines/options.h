@@ -9,6 +9,7 @@ namespace hindcast::machines {
 struct BoardOptions {
   bool rng_seed = false;  // /chosen/rng-seed
   bool rng = false;       // a virtio entropy device
+  bool console = false;   // a virtio console
   bool pci = false;       // virtio devices are on the PCI bus, not behind MMIO
   Aia aia = Aia::None;    // the interrupt controllers
 };

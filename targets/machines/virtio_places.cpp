@@ -106,6 +106,7 @@ void place_virtio_devices(loader::DeviceTree& tree, const MachineConfig& config,
   for (std::size_t i = wired_adapters(tree); i < config.networks.size(); ++i)
     places.take(virtio::kNetworkDevice, "--net").set_cells(virtio::kNetworkProperty, {static_cast<u32>(i)});
   if (options.rng) places.take("entropy", "-M rng=on");
+  if (options.console) places.take("console", "--virtio-console");
 }
 
 }  // namespace hindcast::machines

@@ -32,7 +32,7 @@ void settle_pci_windows(loader::DeviceTree& tree, unsigned xlen);
 void place_fw_cfg_files(loader::DeviceTree& tree, const MachineConfig& config);
 
 /// Puts the configuration's devices there: drives in their order, networks for which the board
-/// itself has no adapter, then entropy.
+/// itself has no adapter, then entropy and a console.
 void place_virtio_devices(loader::DeviceTree& tree, const MachineConfig& config, const BoardOptions& options);
 
 }  // namespace hindcast::machines

@@ -247,20 +247,7 @@ void BlockDevice::save_request(Archive& ar, Request& request) {
   ar.field("moved", request.moved);
   ar.field("status_address", request.status_address);
   ar.field("begun_at", request.begun_at);
-  Bytes data;
-  for (const Segment& segment : request.data) {
-    put(data, segment.address, 8);
-    put(data, segment.size, 4);
-  }
-  ar.field("data", data);
-  if (!ar.loading()) return;
-  request.data.clear();
-  for (std::size_t at = 0; at + 12 <= data.size(); at += 12) {
-    Segment segment;
-    std::memcpy(&segment.address, data.data() + at, 8);
-    std::memcpy(&segment.size, data.data() + at + 8, 4);
-    request.data.push_back(segment);
-  }
+  save_segments(ar, "data", request.data);
 }
 
 /// What was saved could have been taken from a queue.

@@ -75,4 +75,20 @@ std::size_t scatter(GuestMemory& memory, const std::vector<Segment>& to, const v
   return done;
 }
 
+void save_segments(Archive& ar, const char* name, std::vector<Segment>& segments) {
+  constexpr std::size_t kAddress = 8, kSize = 4, kEach = kAddress + kSize;
+  Bytes bytes(ar.loading() ? 0 : segments.size() * kEach);
+  for (std::size_t i = 0; i * kEach < bytes.size(); ++i) {
+    std::memcpy(&bytes[i * kEach], &segments[i].address, kAddress);
+    std::memcpy(&bytes[i * kEach + kAddress], &segments[i].size, kSize);
+  }
+  ar.field(name, bytes);
+  if (!ar.loading()) return;
+  segments.assign(bytes.size() / kEach, {});
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    std::memcpy(&segments[i].address, &bytes[i * kEach], kAddress);
+    std::memcpy(&segments[i].size, &bytes[i * kEach + kAddress], kSize);
+  }
+}
+
 }  // namespace hindcast::devices::virtio

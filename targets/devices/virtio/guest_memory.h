@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/address_space.h"
+#include "engine/archive.h"
 
 namespace hindcast::devices::virtio {
 
@@ -63,5 +64,8 @@ bool all_ram(const GuestMemory& memory, const std::vector<Segment>& segments);
 /// copied: fewer than asked for where the segments end, or at the first that is not RAM.
 std::size_t gather(const GuestMemory& memory, const std::vector<Segment>& from, void* out, std::size_t size);
 std::size_t scatter(GuestMemory& memory, const std::vector<Segment>& to, const void* data, std::size_t size);
+
+/// Saves or loads segments. What is loaded is not checked.
+void save_segments(Archive& ar, const char* name, std::vector<Segment>& segments);
 
 }  // namespace hindcast::devices::virtio

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "targets/devices/virtio/block.h"
+#include "targets/devices/virtio/console.h"
 #include "targets/devices/virtio/entropy.h"
 #include "targets/devices/virtio/mmio.h"
 #include "targets/devices/virtio/network.h"
@@ -28,6 +29,10 @@ VirtioDevice* add_entropy(const DeviceSite& site) {
   return &site.machine.add_device<EntropyDevice>("entropy0", site.machine, kEntropyChannels);
 }
 
+VirtioDevice* add_console(const DeviceSite& site) {
+  return &site.machine.add_device<ConsoleDevice>("console0", site.machine, kConsoleChannel);
+}
+
 VirtioDevice* add_network(const DeviceSite& site) {
   const u32 number = site.cell(kNetworkProperty, 0);
   if (number >= site.networks.size()) site.fail("has no network");
@@ -42,6 +47,7 @@ struct Row {
 };
 constexpr Row kRows[] = {
     {"block", add_block},
+    {"console", add_console},
     {"entropy", add_entropy},
     {kNetworkDevice, add_network},
 };
