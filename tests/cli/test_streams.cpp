@@ -196,7 +196,11 @@ TEST_F(Streams, NorDoesOneThatRunsFreeOfItsDebuggerCrash) {
     EXPECT_EQ(outcome.status, 125) << outcome.describe();
     EXPECT_NE(outcome.err.find("No space left"), std::string::npos) << outcome.err;
   }
-  replays(recording, "boot\nboot\nboot\n", 124);
+  // How far the guest is when the loss is seen depends on the host's time.
+  const Outcome replay = hindcast({"replay", recording});
+  EXPECT_FALSE(replay.out.empty());
+  EXPECT_TRUE(std::string("boot\nboot\nboot\n").starts_with(replay.out)) << replay.out;
+  replays(recording, replay.out, 124);
 }
 
 TEST_F(Streams, ARecordingSurvivesAConsoleThatCannotBeWritten) {
