@@ -20,7 +20,7 @@ struct DeviceSite {
   Channel channel = 0;  // the device's way outside
   std::vector<loader::DtRange> regs;
   std::vector<IrqLine> interrupts;  // in the order of the node's interrupts; unconnected entries included
-  const NetworkAdapter* network = nullptr;    // of a network adapter; null: no cable
+  const NetworkAdapter* network = nullptr;     // of a network adapter; null: no cable
   std::span<const NetworkAdapter> networks{};  // all cables, for a virtio device whose node names one
 
   /// The n-th register range. Fatal if the tree has none, or one of fewer than `least` bytes.
