@@ -49,11 +49,19 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
     return m;
   }
 
+  const u64 at = is_const(base) ? const_of(base) + static_cast<u64>(static_cast<i64>(attr.offset)) : 0;
+  if (is_const(base) && narrow && env_.context.flat && slow == Slow::No &&
+      static_cast<u32>(at) <= INT32_MAX && (!attr.must_align || at % width == 0)) {
+    m = x86::ptr(u64{static_cast<u32>(at)}, width);
+    m.setAbs();
+    m.setSegment(x86::gs);
+    return m;
+  }
+
   // The whole address in a temporary.
   u8 r = alloc_gpr();
   const Type t = narrow ? Type::I32 : Type::I64;
   if (is_const(base)) {
-    u64 at = const_of(base) + static_cast<u64>(static_cast<i64>(attr.offset));
     mov_imm(r, narrow ? static_cast<u32>(at) : at);
   } else {
     u8 rb = use(base);
