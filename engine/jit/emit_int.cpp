@@ -151,11 +151,35 @@ void Emitter::emit_set_reg(Value v) {
   }
 }
 
+bool Emitter::fused_complement(Value flip, Value user) const {
+  const ir::Inst &f = inst(flip), &u = inst(user);
+  return env_.host.bmi1 && f.op == Op::Xor && u.op == Op::And && ir::bits_of(u.type) >= 32 &&
+         flip + 1 == user && (u.args[0] == flip) != (u.args[1] == flip) && uses_[flip] == 1 &&
+         !crosses_[flip] && home_block_[flip] == home_block_[user] && !is_const(f.args[0]) &&
+         is_const(f.args[1]) && const_of(f.args[1]) == (wide(f.type) ? ~u64{0} : u64{0xffffffff});
+}
+
+void Emitter::emit_and_not(Value v, Value flip) {
+  const ir::Inst& i = inst(v);
+  const Value other = i.args[0] == flip ? i.args[1] : i.args[0], flipped = inst(flip).args[0];
+  const u8 r = use(flipped);
+  const Operand from = is_const(other) ? Operand(gp(use(other), i.type)) : use_rm(other);
+  consume(flipped);
+  consume(other);
+  uses_[flip] = 0;
+  const u8 d = dest(v);
+  a_.emit(x86::Inst::kIdAndn, gp(d, i.type), gp(r, i.type), from);
+  define(v, d);
+}
+
 void Emitter::emit_binary(Value v) {
   const ir::Inst& i = inst(v);
   const Op op = i.op;
   const Type t = wide(i.type) ? Type::I64 : Type::I32;
   Value a = i.args[0], b = i.args[1];
+  if (v + 1 < unit_->insts.size() && fused_complement(v, v + 1)) return;
+  for (const Value arg : {a, b})
+    if (arg + 1 == v && fused_complement(arg, v)) return emit_and_not(v, arg);
   if (is_const(a) && commutes(op)) std::swap(a, b);
   const bool imm_b = is_const(b) && fits_i32(const_of(b), t);
 
@@ -223,6 +247,14 @@ void Emitter::emit_shift(Value v) {
   const u32 width = ir::bits_of(t);
   if (is_const(b)) {
     const u32 k = static_cast<u32>(const_of(b)) & (width - 1);
+    if (env_.host.bmi2 && (i.op == Op::Rotl || i.op == Op::Rotr) && !is_const(a)) {
+      const Operand from = use_rm(a);
+      consume_args(i);
+      const u8 d = dest(v);
+      a_.emit(x86::Inst::kIdRorx, gp(d, t), from, Imm(i.op == Op::Rotr ? k : (width - k) & (width - 1)));
+      define(v, d);
+      return;
+    }
     u8 ra = use(a);
     consume_args(i);
     u8 d = hint_[v] >= 0 && env_.homes.gpr[hint_[v]] >= 0 ? dest(v)

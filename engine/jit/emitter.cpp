@@ -131,6 +131,7 @@ void Emitter::begin_ir_block(u32 index) {
 
 bool Emitter::emit_inst(Value v) {
   const ir::Inst& i = inst(v);
+  at_ = v;
   switch (i.op) {
     case Op::Const: return true;  // materialised where it is used
     case Op::InsnStart:
@@ -209,12 +210,19 @@ int Emitter::new_spill() {
 u8 Emitter::alloc_gpr() {
   for (u8 r : kTempGprs)
     if (gpr_owner_[r] == ir::kNoValue && (locked_ >> r & 1) == 0) return lock(r), r;
-  // Prefer a value that is somewhere else too.
+  // Prefer a value that is somewhere else too; of those, what is used last.
   int victim = -1;
+  bool victim_kept = false;
+  Value victim_use = 0;
   for (u8 r : kTempGprs) {
     if ((locked_ >> r & 1) != 0) continue;
     const Loc& l = locs_[gpr_owner_[r]];
-    if (victim < 0 || l.home >= 0 || l.spill >= 0) victim = r;
+    const bool kept = l.home >= 0 || l.spill >= 0 || l.xmm >= 0 || is_const(gpr_owner_[r]);
+    const Value use = next_use(gpr_owner_[r]);
+    if (victim >= 0 && (kept != victim_kept ? victim_kept : use <= victim_use)) continue;
+    victim = r;
+    victim_kept = kept;
+    victim_use = use;
   }
   if (victim < 0) {
     failed_ = true;
@@ -223,6 +231,15 @@ u8 Emitter::alloc_gpr() {
   evict(static_cast<u8>(victim));
   lock(static_cast<u8>(victim));
   return static_cast<u8>(victim);
+}
+
+ir::Value Emitter::next_use(Value v) const {
+  constexpr Value kFar = 64;  // further is all the same
+  const auto end = static_cast<Value>(std::min<std::size_t>(unit_->insts.size(), at_ + kFar));
+  for (Value user = at_; user < end; ++user)
+    for (Value arg : inst(user).args)
+      if (arg == v) return user;
+  return end;
 }
 
 u8 Emitter::alloc_xmm() {

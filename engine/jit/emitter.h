@@ -132,6 +132,8 @@ class Emitter {
   int new_spill();
   u8 alloc_gpr();
   u8 alloc_xmm();
+  /// The next instruction that uses it, the one that is emitted included; a far one if there is none.
+  Value next_use(Value v) const;
   void lock(u8 gpr) { locked_ |= 1u << gpr; }
   void lock_xmm(u8 x) { locked_xmm_ |= 1u << x; }
   void unlock_all() { locked_ = locked_xmm_ = 0; }
@@ -173,6 +175,9 @@ class Emitter {
   void emit_compare_value(Value v);
   /// Whether compare `cond` is left to be emitted by its only user, the next instruction.
   bool fused_compare(Value cond, Value user) const;
+  /// Whether the complement `flip` is left to be emitted by its only user, the next instruction: an And.
+  bool fused_complement(Value flip, Value user) const;
+  void emit_and_not(Value v, Value flip);
   void emit_test(Value cond);  // flags: ZF clear if the I1 value is true
 
   // emit_memory.cpp
@@ -292,6 +297,7 @@ class Emitter {
   u32 pinned_mask_ = 0, pinned_xmm_mask_ = 0;
   u32 locked_ = 0, locked_xmm_ = 0;
   int spills_ = 0;
+  Value at_ = 0;             // what is emitted
   u32 insn_ = 0;             // instructions begun
   GuestAddr pc_ = 0;         // of the current one
   bool after_call_ = false;  // an exit request must be looked at before the next instruction

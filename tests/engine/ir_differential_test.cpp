@@ -304,7 +304,7 @@ class Generator {
     static constexpr Op kCompare[] = {Op::CmpEq, Op::CmpNe, Op::CmpLtS, Op::CmpLtU, Op::CmpGeS, Op::CmpGeU};
     static constexpr Op kLogic[] = {Op::And, Op::Or, Op::Xor};
     const Type t = integer();
-    switch (random_.below(12)) {
+    switch (random_.below(13)) {
       case 0: {
         const Op op = kUnary[random_.below(std::size(kUnary))];
         return b_.unary(op, pick(op == Op::Bswap && t == Type::I8 ? Type::I32 : t));
@@ -331,6 +331,12 @@ class Generator {
           default: return b_.bitcast(Type::I32, pick(Type::F32));
         }
       case 8: return b_.unary(Op::NanBox, pick(Type::F32));
+      case 9: {
+        const Value other = pick(t);
+        const Value flipped = b_.binary(Op::Xor, pick(t), b_.konst(t, ir::truncate(t, ~u64{0})));
+        if (random_.chance(20)) keep(flipped);
+        return random_.chance(50) ? b_.binary(Op::And, flipped, other) : b_.binary(Op::And, other, flipped);
+      }
       default: return b_.binary(kBinary[random_.below(std::size(kBinary))], pick(t), pick(t));
     }
   }
