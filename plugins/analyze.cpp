@@ -57,7 +57,8 @@ bool go_to_block(replay::Player& player, const PluginHost* host) {
     const GuestAddr pc = machine.current().pc();
     player.run(player.icount() + 1, 1);
     const GuestAddr now = machine.current().pc();
-    const bool jumped = now - pc > arch.max_insn_bytes();  // forwards past any instruction, or backwards
+    // Forwards past any instruction, backwards, or an instruction to itself.
+    const bool jumped = now - pc > arch.max_insn_bytes() || now == pc;
     if (jumped && !machine.exited() && !machine.current().halted() &&
         !arch.interrupt_pending(machine.current()) && machine.clock().next_deadline() > machine.clock().now())
       return true;
@@ -103,8 +104,8 @@ PartRunner::~PartRunner() { host_.leave_machine(); }
 
 void PartRunner::go_to_beginning(const Part& part) {
   // Where the last one has gone beyond its end to a block's beginning, this is the first such place after
-  // that end.
-  if (begun_ && part.from >= last_to_ && part.from <= player_->icount()) return;
+  // that end, and after any place between.
+  if (begun_ && (part.from == last_to_ || (part.from > last_to_ && part.from < player_->icount()))) return;
   const bool near = std::any_of(checkpoints_.begin(), checkpoints_.end(), [&](Icount checkpoint) {
     return checkpoint <= part.from && checkpoint > player_->icount() + kWorthRestoring;
   });

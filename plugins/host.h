@@ -79,7 +79,10 @@ class PluginHost final : public Instrumentation, public replay::Observer {
   void merge(ByteView saved);
 
   /// One of the plugins has ended the run in another process.
-  void set_ended(int status) { exit_status_ = status; }
+  void set_ended(int status, const std::string& message) {
+    exit_status_ = status;
+    message_ = message;
+  }
   /// Text goes there from now on, but for what plugins say when they are installed.
   void become_part(std::function<void(std::string_view)> output, std::function<void()> flush_output) {
     setup_.output = std::move(output);

@@ -19,9 +19,9 @@ namespace {
 
 constexpr Icount kLeast = 1'000'000;  // starting a process is not worth less
 /// Nor asking one that runs for less than that.
-constexpr Icount kLeastOfMany = 20'000;
+constexpr Icount kLeastOfCheap = 20'000;
 /// The first parts are not longer: what plugins write is not known yet.
-constexpr Icount kFirst = 64'000'000, kFirstOfMany = 100'000;
+constexpr Icount kFirst = 64'000'000, kFirstOfCheap = 100'000;
 /// A part gets this share of what is left for each process, but not less than this share of all.
 constexpr double kShare = 1.25;
 constexpr unsigned kShortest = 16;
@@ -34,27 +34,27 @@ constexpr std::size_t kShortAhead = 2;
 /// Cuts the analysis into parts, one after the other.
 class Divider {
  public:
-  /// `many`: short parts are cheap.
-  Divider(const replay::Player& player, Icount from, Icount to, unsigned jobs, bool many)
-      : from_(from), at_(from), to_(to), jobs_(jobs), many_(many) {
+  /// `cheap`: short parts are, too.
+  Divider(const replay::Player& player, Icount from, Icount to, unsigned jobs, bool cheap)
+      : from_(from), at_(from), to_(to), jobs_(jobs), cheap_(cheap) {
     for (const auto& info : player.reader().checkpoints()) checkpoints_.push_back(info.icount);
   }
   bool done() const { return at_ >= to_; }
   Icount total() const { return to_ - from_; }
   /// Text makes the parts short: much shorter than what is left for each process.
   bool parts_are_short(double density) const {
-    return many_ &&
-           density * static_cast<double>(to_ - at_) > kShort * jobs_ * static_cast<double>(part_text(many_));
+    return cheap_ &&
+           density * static_cast<double>(to_ - at_) > kShort * jobs_ * static_cast<double>(part_text(cheap_));
   }
 
   /// `density`: bytes of text for each instruction so far; negative: not known.
   Part next(double density) {
     Icount least = std::max(total() / (kShortest * jobs_), kLeast);
     auto length = std::max(static_cast<Icount>(static_cast<double>(to_ - at_) / (kShare * jobs_)), least);
-    if (density < 0) length = std::min(length, many_ ? kFirstOfMany : kFirst);
-    const auto text = static_cast<double>(part_text(many_));
+    if (density < 0) length = std::min(length, cheap_ ? kFirstOfCheap : kFirst);
+    const auto text = static_cast<double>(part_text(cheap_));
     if (density * static_cast<double>(length) > text)
-      length = std::max(static_cast<Icount>(text / density), many_ ? kLeastOfMany : kLeast);
+      length = std::max(static_cast<Icount>(text / density), cheap_ ? kLeastOfCheap : kLeast);
     least = std::min(least, length);
     Icount cut = to_;
     if (to_ - at_ > length + std::min(length, least) / 2) cut = near_checkpoint(at_ + length, length / 4);
@@ -76,14 +76,14 @@ class Divider {
   std::vector<Icount> checkpoints_;
   Icount from_, at_, to_;
   unsigned jobs_;
-  bool many_;
+  bool cheap_;
 };
 
 /// The parts that are being run, in their order, and the processes.
 class Parts {
  public:
   Parts(PluginHost& host, const JobsOptions& options, Divider divider)
-      : host_(host), options_(options), divider_(std::move(divider)), many_(host.can_begin_again()) {}
+      : host_(host), options_(options), divider_(std::move(divider)), serves_many_(host.can_begin_again()) {}
   Parts(const Parts&) = delete;
   Parts& operator=(const Parts&) = delete;
   ~Parts() {
@@ -114,7 +114,7 @@ class Parts {
   }
 
   bool is_over(const Running& part) const {
-    return part.process->ended() || (many_ && part.state->written && part.state->failed.empty());
+    return part.process->ended() || (serves_many_ && part.state->written && part.state->failed.empty());
   }
 
   /// As many as may run; of those that wait for their turn with their text, not too many.
@@ -141,7 +141,7 @@ class Parts {
 
   /// The one that can have another part soonest; null: none should.
   PartProcess* least_busy() const {
-    if (!many_) return nullptr;
+    if (!serves_many_) return nullptr;
     std::size_t fewest = divider_.parts_are_short(density()) ? kShortAhead : 1;
     PartProcess* found = nullptr;
     for (const auto& process : processes_) {
@@ -153,7 +153,7 @@ class Parts {
   }
 
   bool room_for_another() const {
-    if (many_) return processes_.size() < options_.jobs;
+    if (serves_many_) return processes_.size() < options_.jobs;
     std::size_t running = 0, waiting = 0;
     for (const Running& part : parts_) {
       running += part.state->running();
@@ -202,17 +202,18 @@ class Parts {
     const PartState& state = *parts_.front().state;
     PartProcess* const process = parts_.front().process;
     if (!state.failed.empty()) throw Fatal(state.failed);
-    const bool well = !process->ended() || process->ended_well();
+    // A process that runs several parts may have gone in one behind this.
+    const bool well = serves_many_ || !process->ended() || process->ended_well();
     if (!state.saved || !state.written || !well) incomplete(state.part.from, *process);
     host_.merge(*state.saved);
     done_ += state.part.to - state.part.from;
     text_ += state.text;
     if (state.ended) {
-      host_.set_ended(*state.ended);
+      host_.set_ended(state.ended->status, state.ended->message);
       over_ = true;  // what comes behind it counts for nothing
     }
     parts_.pop_front();
-    if (process->ended()) {
+    if (process->ended() && process->parts() == 0) {
       free_buffers_.push_back(process->buffer());
       std::erase_if(processes_, [process](const auto& p) { return p.get() == process; });
     }
@@ -248,7 +249,7 @@ class Parts {
   PluginHost& host_;
   const JobsOptions& options_;
   Divider divider_;
-  const bool many_;                          // parts of a process
+  const bool serves_many_;                   // a process can run several parts
   std::vector<int> buffers_, free_buffers_;  // outlive the processes
   std::deque<Running> parts_;
   std::vector<std::unique_ptr<PartProcess>> processes_;

@@ -153,6 +153,12 @@ class Messages {
   void add_progress(u64 instructions, u64 text) {
     add_value(PartMessage::Progress, std::array<u64, 2>{instructions, text});
   }
+  void add_ended(i32 status, const std::string& message) {
+    Bytes payload(sizeof status);
+    std::memcpy(payload.data(), &status, sizeof status);
+    payload.insert(payload.end(), message.begin(), message.end());
+    add(PartMessage::Ended, payload);
+  }
   void send() {
     for (std::size_t done = 0; done < out_.size();) {
       const ssize_t n = ::write(kPartMessages, out_.data() + done, out_.size() - done);
@@ -183,7 +189,7 @@ Part parse_part(const std::string& text) {
 
 int serve_parts(const std::string& path, PluginHost& host, const Part& first, AnalyzeOptions options) {
   // However the command ends, its parts end with it, also where they wait for a reader of their text.
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   pollfd messages{kPartMessages, 0, 0};
   if (::poll(&messages, 1, 0) == 1) return 125;  // it had gone before that: nobody reads them
   const bool many = host.can_begin_again();
@@ -209,9 +215,10 @@ int serve_parts(const std::string& path, PluginHost& host, const Part& first, An
         if (!runner) runner = std::make_unique<PartRunner>(path, host, options);
         const Bytes saved = runner->run(part);
         say.add_progress(part.to - part.from, text.total());
-        if (!host.message().empty()) throw Fatal(host.message());
-        if (host.ended()) say.add_value(PartMessage::Ended, i32{*host.exit_status()});
-        if (host.ended()) more = false;
+        if (host.ended()) {
+          say.add_ended(*host.exit_status(), host.message());
+          more = false;
+        }
         say.add(PartMessage::Saved, saved);
       } catch (const std::exception& error) {
         const std::string what = error.what();

@@ -12,7 +12,7 @@ enum class PartMessage : u8 {
   Progress = 1,  // u64 instructions done, u64 bytes of text written by plugins
   Saved = 2,     // what the plugins have found out: the part is over
   Failed = 3,    // one line: instead of Saved
-  Ended = 4,     // i32: a plugin has ended the run there with this status; before Saved
+  Ended = 4,     // i32, text: a plugin has ended the run there with this status and message; before Saved
   Lost = 5,      // i32: an errno; text could not be written
   Written = 6,   // after Saved, and Lost: all text that can be written is; without it some is missing
 };
@@ -34,11 +34,12 @@ inline constexpr int kPartOrders = 4;
 inline constexpr int kPartBuffer = 5;  // a file in memory of kPartBufferSize bytes for the text that waits
 
 /// Text that waits for its turn, at most; then the plugins wait. Divided by what plugins write for each
-/// instruction this also bounds the length of parts. For many short parts in a process: what fits into a
-/// cache; for long ones: enough that starting their processes is worth it.
-constexpr std::size_t part_text(bool many) { return std::size_t{many ? 2u : 256u} << 20; }
+/// instruction this also bounds the length of parts. Where short parts are cheap
+/// (PluginHost::keeps_blocks()): what fits into a cache; for long ones: enough that starting their processes
+/// is worth it.
+constexpr std::size_t part_text(bool cheap) { return std::size_t{cheap ? 2u : 256u} << 20; }
 /// What a part may keep: more than expected, so that a part whose text is somewhat denser need not wait.
-constexpr std::size_t most_part_text(bool many) { return many ? 2 * part_text(many) : part_text(many); }
+constexpr std::size_t most_part_text(bool cheap) { return cheap ? 2 * part_text(cheap) : part_text(cheap); }
 inline constexpr std::size_t kPartPiece = 64 << 10;  // is written at once
 inline constexpr std::size_t kPartBufferSize = part_text(false) + kPartPiece;
 

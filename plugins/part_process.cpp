@@ -38,12 +38,12 @@ int out_of_the_way(int fd) {
 PartProcess::PartProcess(Setup setup, PartState* first) : setup_(std::move(setup)), parts_{first} { start(); }
 
 PartProcess::~PartProcess() {
+  dismiss();
+  if (messages_ >= 0) ::close(messages_);
   if (pid_ > 0) {
-    ::kill(pid_, SIGTERM);
+    ::kill(pid_, SIGKILL);  // it may have been started with SIGTERM ignored
     ::waitpid(pid_, nullptr, 0);
   }
-  if (messages_ >= 0) ::close(messages_);
-  dismiss();
 }
 
 void PartProcess::start() {
@@ -100,8 +100,9 @@ void PartProcess::take(PartMessage kind, ByteView payload) {
     case PartMessage::Saved: part.saved = Bytes(payload.begin(), payload.end()); break;
     case PartMessage::Failed: part.failed.assign(payload.begin(), payload.end()); break;
     case PartMessage::Ended:
-      number(code);
-      part.ended = code;
+      if (payload.size() < sizeof code) break;
+      std::memcpy(&code, payload.data(), sizeof code);
+      part.ended = {code, std::string(payload.begin() + sizeof code, payload.end())};
       break;
     case PartMessage::Lost:
       number(code);
@@ -136,6 +137,7 @@ bool PartProcess::take_bytes() {
 void PartProcess::receive() {
   if (take_bytes()) return;
   ::close(std::exchange(messages_, -1));
+  dismiss();
   while (::waitpid(pid_, &wait_status_, 0) < 0 && errno == EINTR) {
   }
   pid_ = -1;

@@ -17,8 +17,12 @@ struct PartState {
   Part part;
   u64 done = 0, text = 0;  // instructions, and bytes that plugins have written
   std::optional<Bytes> saved;
-  std::optional<int> ended;  // a plugin ended the run there
-  std::string failed;        // one line
+  struct Ended {
+    int status;
+    std::string message;  // of a plugin's mistake; empty: it ended the run on purpose
+  };
+  std::optional<Ended> ended;  // a plugin ended the run there
+  std::string failed;          // one line
   bool has_turn = false;
   bool written = false;
   bool running() const { return !saved && failed.empty(); }

@@ -13,7 +13,7 @@ BUNDLED_PLUGIN
 namespace {
 
 struct Node {
-  std::string text;
+  std::string text;  // what stood there when it was translated first
   const char* symbol = nullptr;
   uint64_t branches = 0, early_exits = 0;
   std::vector<std::pair<uint64_t, uint64_t>> destinations;  // address, times; in the order of the first time
@@ -63,9 +63,8 @@ void translated(qemu_plugin_tb* tb, void*) {
   for (std::size_t i = 0; i < n; ++i) {
     qemu_plugin_insn* insn = qemu_plugin_tb_get_insn(tb, i);
     const uint64_t address = qemu_plugin_insn_vaddr(insn);
-    Node& node = nodes[address];
-    node.text = plugin::text_of(insn);
-    node.symbol = qemu_plugin_insn_symbol(insn);
+    const auto [known, is_new] = nodes.try_emplace(address);
+    if (is_new) known->second = {plugin::text_of(insn), qemu_plugin_insn_symbol(insn)};
     qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_STORE_U64, last, address);
   }
 }
@@ -118,9 +117,10 @@ bool merge(const uint8_t* data, size_t size) {
   for (const qemu_plugin_u64& value : {last, block_end, after_block})
     qemu_plugin_u64_set(value, 0, loaded.number());
   while (loaded.ok() && !loaded.done()) {
-    Node& node = nodes[loaded.number()];
-    node.text = loaded.text();
-    node.symbol = kept_names.insert(loaded.text()).first->c_str();
+    const auto [known, is_new] = nodes.try_emplace(loaded.number());
+    const std::string text = loaded.text(), symbol = loaded.text();
+    Node& node = known->second;
+    if (is_new) node.text = text, node.symbol = kept_names.insert(symbol).first->c_str();
     node.branches += loaded.number();
     node.early_exits += loaded.number();
     for (uint64_t n = loaded.number(); loaded.ok() && n != 0; --n) {

@@ -1,6 +1,7 @@
 // The blocks that run most. Options: inline (counters instead of callbacks), limit=N (how many are listed;
 // 20).
 #include <algorithm>
+#include <array>
 #include <map>
 #include <memory>
 
@@ -41,7 +42,9 @@ qemu_plugin_u64 new_counter() {
 struct Place {
   uint64_t first, first_insns, last;
 };
-std::map<std::pair<uint64_t, uint64_t>, Place> places;  // by context and pc
+/// A context, a pc, and where that is in memory.
+using Key = std::array<uint64_t, 3>;
+std::map<Key, Place> places;
 
 uint64_t content_of(const qemu_plugin_tb* tb) {
   uint64_t hash = 0;
@@ -75,7 +78,8 @@ void translated(qemu_plugin_tb* tb, void*) {
   ++block.translations;
   const uint64_t context = hindcast_tb_context != nullptr ? hindcast_tb_context(tb) : 0,
                  content = content_of(tb);
-  places.try_emplace({context, pc}, Place{content, insns, 0}).first->second.last = content;
+  const auto memory = reinterpret_cast<uint64_t>(qemu_plugin_insn_haddr(qemu_plugin_tb_get_insn(tb, 0)));
+  places.try_emplace({context, pc, memory}, Place{content, insns, 0}).first->second.last = content;
   if (use_inline)
     qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64, block.counter, 1);
   else
@@ -102,8 +106,9 @@ void save(GByteArray* out) {
   for (const auto& [key, block] : blocks)
     saved.number(block->pc).number(block->insns).number(block->translations).number(block->executions());
   for (const auto& [key, place] : places)
-    saved.number(key.first)
-        .number(key.second)
+    saved.number(key[0])
+        .number(key[1])
+        .number(key[2])
         .number(place.first)
         .number(place.first_insns)
         .number(place.last);
@@ -120,9 +125,9 @@ bool merge(const uint8_t* data, size_t size) {
     block.callbacks += loaded.number();
   }
   while (loaded.ok() && !loaded.done()) {
-    const uint64_t context = loaded.number(), pc = loaded.number(), first = loaded.number(),
-                   insns = loaded.number();
-    const auto [known, is_new] = places.try_emplace({context, pc}, Place{first, insns, 0});
+    const uint64_t context = loaded.number(), pc = loaded.number(), memory = loaded.number(),
+                   first = loaded.number(), insns = loaded.number();
+    const auto [known, is_new] = places.try_emplace({context, pc, memory}, Place{first, insns, 0});
     if (!is_new && known->second.last == first) --block_of(pc, insns).translations;
     known->second.last = loaded.number();
   }

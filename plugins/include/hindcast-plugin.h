@@ -25,8 +25,8 @@ __attribute__((weak)) const char* hindcast_hwaddr_register_name(const struct qem
 /* The classes that hindcast_insn_class() may answer, by number from 0; NULL: there are no more. */
 __attribute__((weak)) const char* hindcast_insn_class_name(size_t index);
 
-/* Blocks with the same context and address are one and the same place: the one's announcement replaces the
- * other's. */
+/* Blocks with the same context, address and first instruction's place in memory (qemu_plugin_insn_haddr) are
+ * one: the one's announcement replaces the other's. */
 __attribute__((weak)) uint64_t hindcast_tb_context(const struct qemu_plugin_tb* tb);
 
 /* The instructions that the machine has executed since power-on: where it stands. */
@@ -61,8 +61,8 @@ struct hindcast_plugin_segments {
   bool (*merge)(const uint8_t* data, size_t size);
   /* Called in a part's process when another part begins there, after `save`, elsewhere in the recording: all
    * is to be as it was before the functions registered with qemu_plugin_register_vcpu_init_cb, which are
-   * called next. What was registered stays: blocks that are known are not announced again. Short parts are
-   * cheap then, which matters where a plugin writes much. NULL: each part has a process of its own. */
+   * called next. What was registered stays; blocks that are known need not be announced again. Short parts
+   * are cheap then, which matters where a plugin writes much. NULL: each part has a process of its own. */
   void (*begin)(void);
   /* With begin: blocks are forgotten between parts, and announced again in each; parts are long. */
   bool announce;

@@ -1,5 +1,5 @@
 // Counts instructions, can share an analysis and begin again, and ends the run at END instructions and at
-// twice as many; `possible=crash` and `possible=exit` go wrong before that.
+// twice as many; `possible=crash` and `possible=exit` go wrong before that, `wrong` asks for nonsense at END.
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,10 +9,12 @@
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
 static uint64_t executed_here, executed_before;
+static bool wrong;
 
 static void executed(unsigned vcpu, void* data) {
   ++executed_here;
   if (hindcast_icount() >= 2 * END) exit(8);
+  if (hindcast_icount() >= END && wrong) qemu_plugin_set_pc(0);  // not from here
   if (hindcast_icount() >= END) exit(7);
 }
 
@@ -52,6 +54,7 @@ QEMU_PLUGIN_EXPORT const struct hindcast_plugin_segments hindcast_plugin_segment
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc,
                                            char** argv) {
+  wrong = argc != 0 && strcmp(argv[0], "wrong=on") == 0;
   qemu_plugin_register_vcpu_tb_trans_cb(id, translated, NULL);
   qemu_plugin_register_atexit_cb(id, report, NULL);
   return 0;

@@ -74,6 +74,28 @@ TEST_F(Processes, WhereAPluginEndsTheRunItIsOver) {
   }
 }
 
+/// However it ends: with what the other plugins have found out, and in the log.
+TEST_F(Processes, AMistakeOfAPluginIsTheSameInAPart) {
+  const std::string rec = recorded("9000000"), plugin = loaded("ends") + ",wrong=on";
+  const Outcome one = hindcast({"analyze", "-p", plugin, "-p", "insn", rec});
+  EXPECT_EQ(one.status, 125) << one.describe();
+  EXPECT_NE(one.err.find("total insns: "), std::string::npos) << one.describe();
+  for (const std::string jobs : {"2", "5"}) {
+    const Outcome several = hindcast({"analyze", "-p", plugin, "-p", "insn", "--jobs", jobs, rec});
+    EXPECT_EQ(several.status, 125);
+    EXPECT_EQ(several.err, one.err);
+  }
+}
+
+/// Processes that still run parts behind the end are ended whatever they do with SIGTERM.
+TEST_F(Processes, PartsEndWhereSigtermIsIgnored) {
+  const std::string rec = recorded("9000000"), plugin = loaded("ends");
+  const auto before = ::signal(SIGTERM, SIG_IGN);
+  const Outcome outcome = hindcast({"analyze", "-p", plugin, "--jobs", "5", rec});
+  ::signal(SIGTERM, before);
+  EXPECT_EQ(outcome.status, 7) << outcome.describe();
+}
+
 /// Also where each process has its next part already, since what the plugins write makes parts short.
 TEST_F(Processes, WhereAPluginEndsTheRunItsTextIsOver) {
   const std::string rec = recorded("9000000"), plugin = loaded("ends");

@@ -177,6 +177,53 @@ TEST_F(Parts, BlocksAreAnnouncedInEachPart) {
   }
 }
 
+/// A loop of one instruction, as firmware ends, is divided like any other.
+TEST_F(Parts, ALoopOfOneInstructionIsCutAnywhere) {
+  cli_test::Assembler a;
+  a.jump(a.here());
+  const std::string image = program("forever", a.elf()), rec = folder / "rec";
+  log_of({"record", "--max-icount", "200000000", "-o", rec, image}, 124);
+  EXPECT_EQ(log_of({"analyze", "-p", "insn", "--jobs", "2", rec}, 0),
+            log_of({"analyze", "-p", "insn", rec}, 0));
+}
+
+/// An instruction that is one thing when it is entered from one side, and another from the other: each of the
+/// two blocks stays as it was, and is announced in each part.
+TEST_F(Parts, TextOfAnInstructionThatChanges) {
+  constexpr std::uint32_t kBne = 0x00029463, kBlt = 0x00504463;  // t0 != 0 and 0 < t0, over an instruction
+  cli_test::Assembler a;
+  const unsigned over = a.bne_later(a.s0, a.zero);
+  a.addi(a.t3, a.t3, 1);
+  const unsigned changes = a.here();
+  a.word(kBne);
+  a.addi(a.t3, a.t3, 1);
+  a.jr(a.t4);
+  a.bind(over);
+  a.li(a.s3, 12);
+  const unsigned round = a.here();
+  for (const bool second : {false, true}) {
+    a.li(a.t1, static_cast<std::int32_t>(second ? kBlt : kBne));
+    a.sw(a.t1, a.s0, static_cast<int>(changes) * 4);
+    a.word(0x0000100f);  // fence.i
+    a.li(a.t0, second ? 100'000 : 100);
+    a.addi(a.t4, a.s0, static_cast<int>(a.here() + 2) * 4);
+    const unsigned turn = a.here();
+    a.jump(second ? changes : changes - 1);
+    a.addi(a.t0, a.t0, -1);
+    a.bne(a.t0, a.zero, turn);
+  }
+  a.addi(a.s3, a.s3, -1);
+  a.bne(a.s3, a.zero, round);
+  a.exit(a.s3);
+  const std::string image = program("changes", a.elf()), rec = folder / "rec";
+  log_of({"record", "-o", rec, image}, 0);
+  for (const std::string plugin : {"cflow", "hotblocks"}) {
+    const std::string one = log_of({"analyze", "-p", plugin, rec}, 0);
+    for (const std::string jobs : {"2", "3"})
+      EXPECT_EQ(log_of({"analyze", "-p", plugin, "--jobs", jobs, rec}, 0), one) << jobs;
+  }
+}
+
 /// Parts so short that each process runs many: with interrupts, and values of registers from part to part.
 TEST_F(Parts, ManyPartsOfAProcess) {
   const std::string rec = folder / "rec", image = std::string(HINDCAST_GUEST_DIR) + "/interrupts.elf";
