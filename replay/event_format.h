@@ -31,9 +31,6 @@ inline constexpr u8 kHashGrid = 128;
 inline constexpr u8 kCheckpointRoot = 129;
 inline constexpr u8 kBoundary = 130;
 
-/// Virtual time never gets near the end of its range in a recording (that would take centuries).
-inline constexpr VirtualNs kMaxVirtualTime = VirtualNs{1} << 62;
-
 /// An input that the guest asked for and got at once, inside an instruction. All other events happen between
 /// instructions.
 bool is_answer(u8 kind);

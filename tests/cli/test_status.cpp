@@ -31,6 +31,27 @@ class Status : public ::testing::Test {
   TempFolder folder;
 };
 
+/// A guest that waits for a timer centuries away is replayed as it was recorded.
+TEST_F(Status, OfAGuestThatWaitsUntilTheEndOfTime) {
+  Assembler a;
+  a.li(a.t1, 1);
+  a.slli(a.t1, a.t1, 56);  // mtimecmp, in 100 ns
+  a.li(a.t2, 0x2004000);
+  a.sd(a.t1, a.t2, 0);
+  a.li(a.t1, 0x80);
+  a.word(0x30431073);  // csrw mie, t1
+  a.word(0x10500073);  // wfi
+  a.li(a.t1, -1);
+  a.sd(a.t1, a.t2, 0);
+  a.word(0x10500073);  // for ever
+  const std::string image = program("far", a.elf()), recording = folder / "rec";
+  EXPECT_EQ(hindcast({"record", "-o", recording, image}).status, 124);
+  for (const std::string engine : {"jit", "interp"}) {
+    const Outcome outcome = hindcast({"replay", "--engine", engine, recording});
+    EXPECT_EQ(outcome.status, 124) << outcome.describe();
+  }
+}
+
 TEST_F(Status, TheGuestsOwn) {
   for (int code : {0, 1, 42, 124, 125, 255}) {
     std::string image = program("exit" + std::to_string(code), exit_program(code));
