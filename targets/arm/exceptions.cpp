@@ -312,7 +312,9 @@ void ArmArch::enter_interrupt(Vcpu& vcpu) const {
   ArmState& s = vcpu.state<ArmState>();
   if (s.exc_return != 0) {
     const u32 value = std::exchange(s.exc_return, 0);
-    return value >= exc_return::kPrefix ? exception_return(vcpu, value) : function_return(vcpu);
+    // Without the Security Extension all that begins with ones is an exception's, if a damaged one.
+    const bool function = s.has_security != 0 && (value | 1) == (kFunctionReturn | 1);
+    return function ? function_return(vcpu) : exception_return(vcpu, value);
   }
   enter(vcpu, static_cast<u32>(s.pc));
 }

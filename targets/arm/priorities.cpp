@@ -160,6 +160,7 @@ void note_fault(ArmState& s, const GuestFault& fault, u32 secure) {
       s.sfsr |= status;
       if ((status & sfsr::kSfarValid) != 0) s.sfar = address;
       break;
+    case exc::kDebugMonitor: s.dfsr |= status; break;
     default: break;
   }
 }

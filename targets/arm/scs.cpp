@@ -125,7 +125,12 @@ bool Scs::sees(unsigned exception) const {
     case exc::kMemManage:
     case exc::kUsageFault:
     case exc::kDebugMonitor: return main();
-    default: return true;
+    case exc::kHardFault:
+    case exc::kNmi:
+    case exc::kSvc:
+    case exc::kPendSv:
+    case exc::kSysTick: return true;
+    default: return false;  // reserved
   }
 }
 

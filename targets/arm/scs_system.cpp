@@ -9,7 +9,7 @@ namespace hindcast::arm {
 namespace {
 
 constexpr u32 kVectKey = 0x05fa0000, kVectKeyRead = 0xfa050000;
-constexpr u32 kMonEnable = 1 << 16;
+constexpr u32 kMonEnable = 1 << 16, kMonPend = 1 << 17;
 constexpr u32 kBusFaultStatus = 0xff00;
 constexpr u32 kUsable = cfsr::kIaccViol | cfsr::kDaccViol | cfsr::kMunstkErr | cfsr::kMstkErr |
                         cfsr::kMlspErr | cfsr::kMmarValid | cfsr::kIbusErr | cfsr::kPrecisErr |
@@ -195,10 +195,10 @@ u32 Scs::read_main(u32 offset) {
     case 0xd34: return bank().mmfar;
     case 0xd38: return owns_faults() ? s.bfar : 0;
     case 0xd88: return bank().cpacr;
-    case 0xd8c: return s.nsacr;
-    case 0xdfc: return demcr_;
+    case 0xd8c: return secure_ == kSecure ? s.nsacr : 0;
+    case 0xdfc: return demcr_ | (s.pending.has(exc::kDebugMonitor) ? kMonPend : 0);
     case 0xf34: return vfp ? read_fpccr() : 0;
-    case 0xf38: return bank().fpcar;
+    case 0xf38: return vfp ? bank().fpcar : 0;
     case 0xf3c: return bank().fpdscr;
     case 0xf40: return vfp ? (dp ? 0x10110221 : 0x10110021) : 0;
     case 0xf44: return vfp ? (half ? 0x12100011 : dp ? 0x12000011 : 0x11000011) : 0;
@@ -256,13 +256,16 @@ void Scs::write_main(u32 offset, u32 value, u32 mask) {
       return;
     case 0xdfc:
       if (trace_.dwt != nullptr) trace_.dwt->settle();
-      demcr_ = merge(demcr_, value, mask) & 0x010f07f1;
+      demcr_ = merge(demcr_, value, mask) & 0x010d07f1;
+      if ((mask & kMonPend) != 0) set_pending(machine_.vcpu(0), exc::kDebugMonitor, (value & kMonPend) != 0);
       s.enabled.set(exc::kDebugMonitor, (demcr_ & kMonEnable) != 0);
       return;
     case 0xf34:
       if (vfp) write_fpccr(merge(read_fpccr(), value, mask));
       return;
-    case 0xf38: b.fpcar = merge(b.fpcar, value, mask) & ~u32{7}; return;
+    case 0xf38:
+      if (vfp) b.fpcar = merge(b.fpcar, value, mask) & ~u32{7};
+      return;
     case 0xf3c:
       if (vfp) b.fpdscr = merge(b.fpdscr, value, mask) & s.fpscr_mask;
       return;

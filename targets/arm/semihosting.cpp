@@ -19,7 +19,7 @@ u64 bkpt_helper(Vcpu& vcpu, u64 imm, u64 next, u64) {
   ArmState& s = vcpu.state<ArmState>();
   auto* service = vcpu.machine().extension<semihost::Service>("semihosting");
   if (service == nullptr || imm != kSemihosting) {
-    vcpu.raise({exc::kDebugMonitor, 0});
+    vcpu.raise({exc::kDebugMonitor | u64{dfsr::kBkpt} << 32, 0});
     return 0;
   }
   vcpu.machine().note_host_call(vcpu, next);

@@ -129,6 +129,9 @@ inline constexpr u32 kIbusErr = 1 << 8, kPrecisErr = 1 << 9, kImprecisErr = 1 <<
 inline constexpr u32 kUndefInstr = 1 << 16, kInvState = 1 << 17, kInvPc = 1 << 18, kNoCp = 1 << 19,
                      kStkOf = 1 << 20, kUnaligned = 1 << 24, kDivByZero = 1 << 25;
 }  // namespace cfsr
+namespace dfsr {
+inline constexpr u32 kBkpt = 1 << 1;
+}
 namespace hfsr {
 inline constexpr u32 kVectTbl = 1 << 1, kForced = u32{1} << 30, kDebugEvt = u32{1} << 31;
 }

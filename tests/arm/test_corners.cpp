@@ -183,6 +183,43 @@ TEST_P(Corners, NonSecureAccessesMayNotEndInSecureMemory) {
   }
 }
 
+/// Armv7-M B1.5.8: bits 31 to 28 make it an exception's return, whatever the rest; only v8-M's Security
+/// Extension knows a function's.
+TEST_P(Corners, ADamagedReturnIsAnExceptionsWithoutSecurity) {
+  TestMachine m("cortex-m3", GetParam());
+  m.system(0xe000ed24, 1 << 18);              // UsageFault
+  m.system(0xe000ed18, 0x40 << 16);           // more urgent
+  m.system(0xe000ed1c, u32{0x80} << 24);      // than SVC
+  m.put(kCode, {0xdf00});                     // svc #0
+  m.put(TestMachine::handler(11), {0x4700});  // bx r0
+  m.r(0) = 0xf0000009;
+  m.run(4);
+  EXPECT_EQ(m.state().ipsr, 6u);
+  EXPECT_EQ(m.system(0xe000ed28), u32{1} << 18);  // INVPC
+  EXPECT_EQ(m.system(0xe000ed24) & 1u << 7, 0u);  // SVC is over
+}
+
+TEST_P(Corners, DebugMonitorIsPendedAndSaysWhy) {
+  constexpr u32 kDemcr = 0xe000edfc, kDfsr = 0xe000ed30, kMonEn = 1 << 16, kMonPend = 1 << 17;
+  TestMachine m("cortex-m3", GetParam());
+  m.system(kDemcr, kMonEn);
+  m.put(kCode, {0xbe00});  // bkpt #0
+  m.run(1);
+  EXPECT_EQ(m.state().ipsr, 12u);
+  EXPECT_EQ(m.system(kDfsr), 2u);
+  m.system(kDfsr, 2);
+  EXPECT_EQ(m.system(kDfsr), 0u);
+  TestMachine pended("cortex-m3", GetParam());
+  pended.system(kDemcr, kMonPend);
+  pended.run(1);
+  EXPECT_EQ(pended.state().ipsr, 0u);
+  EXPECT_EQ(pended.system(kDemcr), kMonPend);
+  pended.system(kDemcr, kMonPend | kMonEn);
+  pended.run(1);
+  EXPECT_EQ(pended.state().ipsr, 12u);
+  EXPECT_EQ(pended.system(kDemcr), kMonEn);
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, Corners, ::testing::Values(false, true),
                          [](const auto& info) { return info.param ? "jit" : "interpreter"; });
 
@@ -200,6 +237,16 @@ TEST(SystemSpace, BitsThatAreNotThereStayZero) {
   m4.system(kStir, 3);
   EXPECT_EQ(m4.system(kIspr), 8u);
   EXPECT_EQ(m4.system(kTickControl), 4u) << "the only clock there is";
+  // Priorities of reserved exceptions, and what lazily kept floating point needs where there is none.
+  for (TestMachine* m : {&m4, &m0}) {
+    for (const u32 address : {0xe000ed1cu, 0xe000ed20u}) m->system(address, ~u32{0});
+    EXPECT_EQ(m->system(0xe000ed1c), m == &m0 ? 0xc0000000u : 0xff000000u);
+    EXPECT_EQ(m->system(0xe000ed20), m == &m0 ? 0xc0c00000u : 0xffff00ffu);
+  }
+  TestMachine m3("cortex-m3");
+  m3.system(0xe000ef38, ~u32{0});
+  EXPECT_EQ(m3.system(0xe000ef38), 0u);
+  EXPECT_EQ(m33.scs->non_secure_alias().mmio_read(0xd8c, 4), 0u) << "NSACR";
 }
 
 }  // namespace
