@@ -1,5 +1,7 @@
 // The nRF51's TIMER and RTC ("nRF51 Series Reference Manual" 3.0, chapters 18 and 19).
 #include <algorithm>
+#include <array>
+#include <optional>
 
 #include "targets/devices/model_registry.h"
 #include "targets/devices/nrf51.h"
@@ -22,7 +24,7 @@ class NrfCounter : public NrfPeripheral {
   void reset() override {
     NrfPeripheral::reset();
     running_ = false;
-    base_ = anchor_ = 0;
+    base_ = anchor_ = seen_ = 0;
     arm();
   }
   void state(Archive& ar) override {
@@ -30,6 +32,7 @@ class NrfCounter : public NrfPeripheral {
     ar.field("running", running_);
     ar.field("base", base_);
     ar.field("anchor", anchor_);
+    ar.field("seen", seen_);
   }
 
  protected:
@@ -40,32 +43,31 @@ class NrfCounter : public NrfPeripheral {
   virtual void compared(unsigned channel) = 0;
 
   u64 mask() const { return (u64{1} << bits()) - 1; }
-  /// Counter ticks since the machine was switched on.
+  /// Counter ticks since the machine was switched on; of a match, those when it was due.
   u64 ticks() const {
+    if (at_) return *at_;
     return static_cast<u64>(u128{machine_.clock().now()} * source_hz() / kSecond / divisor());
   }
   u64 counter() const { return (running_ ? base_ + (ticks() - anchor_) : base_) & mask(); }
   void set_counter(u64 value) {
     base_ = value & mask();
-    anchor_ = ticks();
+    anchor_ = seen_ = ticks();
     arm();
   }
   void run(bool on) {
     base_ = counter();
-    anchor_ = ticks();
+    anchor_ = seen_ = ticks();
     running_ = on;
     arm();
   }
   bool running() const { return running_; }
 
-  /// Each compare's next match, strictly later than now.
+  /// Each compare's next match, strictly later than what has been seen.
   void arm() {
     for (unsigned i = 0; i < kChannels; ++i) {
       VirtualNs when = kNever;
       if (running_) {
-        u64 distance = (stored(kCompare + 4 * i) - counter()) & mask();
-        if (distance == 0) distance = mask() + 1;
-        const u128 due = (u128{ticks()} + distance) * divisor() * kSecond;
+        const u128 due = (u128{seen_} + distance(i)) * divisor() * kSecond;
         when = static_cast<VirtualNs>((due + source_hz() - 1) / source_hz());
       }
       machine_.clock().arm(timers_[i], when);
@@ -73,19 +75,37 @@ class NrfCounter : public NrfPeripheral {
   }
 
  private:
-  /// The counter has just reached a compare's value, which others may have too: arm() looks for their next
-  /// match only.
+  /// An instruction may take longer than a period: more matches than this are not told apart.
+  static constexpr unsigned kAtOnce = 64;
+
+  /// From what has been seen to a compare's next match, in ticks.
+  u64 distance(unsigned channel) const {
+    const u64 to = (stored(kCompare + 4 * channel) - (base_ + (seen_ - anchor_))) & mask();
+    return to != 0 ? to : mask() + 1;
+  }
+  /// The counter has reached a compare's value, which others may have too, or has passed it within one
+  /// instruction: what was due is done in its order, each as of its tick.
   void matched() {
-    std::array<bool, kChannels> equal{};
-    for (unsigned i = 0; i < kChannels; ++i) equal[i] = (stored(kCompare + 4 * i) & mask()) == counter();
-    for (unsigned i = 0; i < kChannels; ++i)
-      if (equal[i]) compared(i);
+    const u64 now = ticks();
+    for (unsigned n = 0; running_ && n < kAtOnce; ++n) {
+      std::array<u64, kChannels> to;
+      for (unsigned i = 0; i < kChannels; ++i) to[i] = distance(i);
+      const u64 next = *std::min_element(to.begin(), to.end());
+      if (next > now - seen_) break;
+      at_ = seen_ += next;
+      for (unsigned i = 0; i < kChannels; ++i)
+        if (to[i] == next) compared(i);
+    }
+    at_.reset();
+    seen_ = now;
     arm();
   }
 
   std::array<VirtualClock::TimerId, kChannels> timers_{};
   bool running_ = false;
   u64 base_ = 0, anchor_ = 0;  // the counter's value at a time in ticks
+  u64 seen_ = 0;               // the tick up to which matches are done
+  std::optional<u64> at_;      // the tick of the match that is being done
 };
 
 class NrfTimer final : public NrfCounter {

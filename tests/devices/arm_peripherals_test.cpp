@@ -353,5 +353,36 @@ TEST(Nrf51Timer, EqualComparesMatchTogether) {
   EXPECT_EQ(events(), 0b1111u);
 }
 
+/// An instruction of 256 ns takes four ticks and more: what comes due within it is not lost, and a period
+/// keeps its length.
+TEST(Nrf51Timer, MatchesWithinAnInstructionCount) {
+  constexpr GuestAddr kTimer = 0x40008000;
+  MachineConfig config = arm_config("microbit");
+  config.icount_shift = 8;
+  FakePort port;
+  EngineOptions engine;
+  engine.jit = false;
+  const auto machine = Registry::instance().build(config, engine, port);
+  const auto write = [&](u32 offset, u32 value) { machine->memory().write(kTimer + offset, 4, value); };
+  write(0x510, 0);   // 62.5 ns
+  write(0x508, 3);   // 32 bits
+  write(0x540, 13);  // compare 0...
+  write(0x200, 1);   // clears the counter
+  write(0x000, 1);
+  u64 matches = 0, counter = 0;
+  for (unsigned n = 0; n < 1300; ++n) {
+    machine->run(machine->icount() + 1);
+    u64 event = 0;
+    machine->memory().read(kTimer + 0x140, 4, &event);
+    matches += event;
+    write(0x140, 0);
+  }
+  constexpr u64 kTicks = 1300 * 256 * 16 / 1000;
+  EXPECT_EQ(matches, kTicks / 13);
+  write(0x44, 1);  // capture 1
+  machine->memory().read(kTimer + 0x544, 4, &counter);
+  EXPECT_EQ(counter, kTicks % 13);
+}
+
 }  // namespace
 }  // namespace hindcast::test
