@@ -64,7 +64,10 @@ void translated(qemu_plugin_tb* tb, void*) {
     qemu_plugin_insn* insn = qemu_plugin_tb_get_insn(tb, i);
     const uint64_t address = qemu_plugin_insn_vaddr(insn);
     const auto [known, is_new] = nodes.try_emplace(address);
-    if (is_new) known->second = {plugin::text_of(insn), qemu_plugin_insn_symbol(insn)};
+    if (is_new) {
+      known->second.text = plugin::text_of(insn);
+      known->second.symbol = qemu_plugin_insn_symbol(insn);
+    }
     qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_STORE_U64, last, address);
   }
 }

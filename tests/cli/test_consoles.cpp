@@ -170,7 +170,7 @@ TEST_F(Consoles, NamedPipes) {
 
 TEST_F(Consoles, OptionsThatSayNothingUsable) {
   const std::string image = program("some", counter_program(3, 1));
-  for (const std::string& option :
+  for (const std::string option :
        {"--serial=ttyS0", "--serial=file:", "--serial=unix:", "--serial=pipe:", "--semihosting=chardev=",
         "--semihosting=chardev=x", "--semihosting=target=chardev", "--semihosting=target=nowhere",
         "--semihosting=userspace=off", "--semihosting=chardev=tcp:1"}) {

@@ -59,7 +59,9 @@ Outcome typed_session(const std::vector<std::string>& arguments, unsigned seed) 
                                "for i in 1 2 3; do sleep 0.1; done & ps | wc -l; wait",
                                "dd if=/bin/busybox bs=64k 2>/dev/null | sha256sum"};
   std::minstd_rand moments(seed);
-  Process shell(arguments, {.input = cli_test::Stream::Pipe});
+  cli_test::SpawnOptions options;
+  options.input = cli_test::Stream::Pipe;
+  Process shell(arguments, options);
   // The shell drops what was typed before its prompt.
   bool shown = shell.await("~ # ", kLong);
   for (unsigned number = 1; shown && number <= std::size(lines); ++number) {

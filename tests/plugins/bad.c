@@ -70,8 +70,8 @@ static void translated(struct qemu_plugin_tb* tb, void* data) {
 }
 
 #if BAD == MERGES_NOTHING
-QEMU_PLUGIN_EXPORT const struct hindcast_plugin_segments hindcast_plugin_segments = {2, NULL, NULL, NULL,
-                                                                                     NULL};
+QEMU_PLUGIN_EXPORT const struct hindcast_plugin_segments hindcast_plugin_segments = {2,    NULL, NULL,
+                                                                                     NULL, NULL, false};
 #endif
 
 #if BAD == INSTALL_IS_DATA

@@ -49,8 +49,8 @@ static bool merge(const uint8_t* data, size_t size) {
 }
 static void begin(void) { executed_here = 0; }
 
-QEMU_PLUGIN_EXPORT const struct hindcast_plugin_segments hindcast_plugin_segments = {2, possible, save, merge,
-                                                                                     begin};
+QEMU_PLUGIN_EXPORT const struct hindcast_plugin_segments hindcast_plugin_segments = {3,     possible, save,
+                                                                                     merge, begin,    false};
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc,
                                            char** argv) {
