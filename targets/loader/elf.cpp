@@ -147,7 +147,7 @@ void read_segments(const Reader& in, ByteView header, const SectionTable& sectio
     // Overlapping file ranges would let a small file demand any amount of host memory.
     total += file_size;
     if (total > in.size()) in.fail("its segments share bytes of the file");
-    Segment segment{address, memory_size, Bytes(data.begin(), data.end()), 0};
+    Segment segment{address, memory_size, Bytes(data.begin(), data.end()), 0, in.native(h, 8, 16) != address};
     if (file_offset == 0)
       segment.header_bytes = header_bytes(data, std::max<u64>(offset + count * entry_size, 64));
     image.segments.push_back(std::move(segment));

@@ -23,6 +23,9 @@ struct Segment {
   /// Leading bytes that are only the file's own headers and padding, which linkers put into the first
   /// segment: a board without memory there does without them.
   u64 header_bytes = 0;
+  /// It is used at another address, to which the program copies it: the zeros are made there, by the program,
+  /// and need no memory here.
+  bool used_elsewhere = false;
 };
 
 struct Symbol {

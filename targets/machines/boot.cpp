@@ -203,6 +203,7 @@ void load_images(Machine& machine, const BootPlan& plan, devices::Htif* htif, bo
         if (data != nullptr) data += skipped;
         continue;
       }
+      if (part == 0 && data == nullptr && p.segment.used_elsewhere) return;
       if (part == 0)
         throw Fatal(
             fmt::format("'{}' does not fit the board: 0x{:x} bytes at 0x{:x} end in no memory at 0x{:x}",

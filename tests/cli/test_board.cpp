@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "tests/cli/guest.h"
 #include "tests/cli/process.h"
 
 namespace hindcast::cli_test {
@@ -108,6 +109,34 @@ TEST(Board, WhatMakesNoSenseIsOneLine) {
     EXPECT_EQ(outcome.status, 125) << outcome.describe();
     EXPECT_TRUE(outcome.one_line()) << outcome.err;
   }
+}
+
+/// GNU ld puts .data and .bss into one segment at the end of flash, where the zeros have no room: the program
+/// makes them where it uses them.
+TEST(Board, ZerosNeedNoMemoryWhereTheProgramDoesNotUseThem) {
+  constexpr std::size_t kMachine = 18, kEntry = 24, kVirtual = 52 + 8, kPhysical = 52 + 12, kSize = 52 + 20;
+  TempFolder folder;
+  std::string elf = Assembler(32).elf();
+  const auto put = [&](std::size_t at, std::uint32_t value) {
+    for (unsigned i = 0; i < 4; ++i) elf[at + i] = static_cast<char>(value >> (8 * i));
+  };
+  elf[kMachine] = 40;  // Arm
+  elf[kMachine + 1] = 0;
+  put(kEntry, 9);
+  put(0x1000, 0x20001000);  // the stack
+  put(0x1004, 9);           // reset
+  put(0x1008, 0xe7fee7fe);  // b .
+  put(kVirtual, 0);
+  put(kPhysical, 0);
+  put(kSize, 0x50000);  // the flash has 0x40000
+  const std::string image = folder / "image";
+  const std::vector<std::string> command = {"run", "-M", "microbit", "--max-icount=1000", image};
+  write_file(image, elf);
+  EXPECT_NE(hindcast(command).err.find("end in no memory at 0x40000"), std::string::npos);
+  put(kVirtual, 0x20000000);
+  write_file(image, elf);
+  const Outcome outcome = hindcast(command);
+  EXPECT_EQ(outcome.status, 124) << outcome.describe();
 }
 
 }  // namespace
