@@ -286,11 +286,28 @@ void Scs::write_sau(u32 offset, u32 value) {
   machine_.flush_translations();
 }
 
+namespace {
+
+/// What the tree says about the core's clock, in the interrupt controller's node or, as users' trees do, in
+/// the CPU's.
+u32 core_clock(const devices::DeviceSite& site) {
+  constexpr u32 kUsual = 25'000'000;
+  const loader::DtNode* root = &site.node;
+  while (root->parent() != nullptr) root = root->parent();
+  const loader::DtNode* const cpus = root->child("cpus");
+  u32 hz = kUsual;
+  if (cpus != nullptr && !cpus->children().empty())
+    hz = cpus->children().front()->cell("clock-frequency").value_or(kUsual);
+  return site.cell("clock-frequency", hz);
+}
+
+}  // namespace
+
 IrqSink* build_scs(const devices::DeviceSite& site) {
   const auto* arch = dynamic_cast<const ArmArch*>(&site.machine.arch());
   if (arch == nullptr) site.fail("belongs to an Arm M-profile CPU");
   Scs::Clocks clocks;
-  clocks.core_hz = site.cell("clock-frequency", 25'000'000);
+  clocks.core_hz = core_clock(site);
   clocks.reference_hz = site.cell("hindcast,reference-frequency", 0);
   const u32 interrupts = site.cell("hindcast,interrupts", kExceptions - exc::kFirstIrq);
   if (clocks.core_hz == 0 || interrupts > kExceptions - exc::kFirstIrq)

@@ -305,6 +305,11 @@ TEST(UsersBoard, TreesAsZephyrsBuildsLeaveThem) {
   EXPECT_EQ(machine->vcpu(0).pc(), 0x8008u) << "vectors lie where zephyr,flash says";
   AddressSpace& memory = machine->memory();
   u64 value = 0;
+  memory.write(0xe000edfc, 4, 1 << 24);
+  memory.write(0xe0001000, 4, 1);
+  machine->run(machine->icount() + 100);
+  ASSERT_TRUE(memory.read(0xe0001004, 4, &value));
+  EXPECT_EQ(value, 80u) << "cycles of 10 ns";
   memory.write(0x50000518, 4, 1 << 3);  // direction
   memory.write(0x50000508, 4, 1 << 3);
   ASSERT_TRUE(memory.read(0x50000510, 4, &value));
