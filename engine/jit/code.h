@@ -1,7 +1,10 @@
 // Translated code and what refers to it.
 #pragma once
+#include <bit>
+#include <cstdlib>
 #include <map>
 #include <memory>
+#include <new>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -75,13 +78,17 @@ struct CodeView {
   };
   static constexpr u32 kPages = 256;
 
-  CodeView() { clear(); }
+  CodeView() : jumps(static_cast<Jump*>(std::calloc(kJumps, sizeof(Jump)))) {
+    if (jumps == nullptr) throw std::bad_alloc();
+    jumps[0] = no_jump(0);
+  }
   void empty() {
     if (used) clear();
   }
   /// The jump to a block at `pc` that may reach into the next page.
   void add_jump(u32 at, GuestAddr pc, const u8* code) {
     jumps[at] = {pc, code};
+    touched |= u64{1} << at / kChunk;
     page_has_jumps(pc) = page_has_jumps(pc + kPageSize) = true;
     used = true;
   }
@@ -98,27 +105,41 @@ struct CodeView {
     }
     if (!jumped) return;
     const GuestAddr begin = (first & ~(kPageSize - 1)) - kPageSize;  // a block may reach into the next page
-    for (u32 k = 0; k < kJumps; ++k)
+    for_touched([&](u32 k) {
       if (jumps[k].code != nullptr && jumps[k].pc - begin < end - begin) jumps[k] = no_jump(k);
+    });
   }
-  Jump jumps[kJumps];
+  /// kJumps of them, which take memory where they are set: most contexts have a few.
+  struct Free {
+    void operator()(Jump* at) const { std::free(at); }
+  };
+  std::unique_ptr<Jump[], Free> jumps;
   Page pages[kPages];
   bool used = false;
   u64 generation = 0;  // Vcpu::protection_generation() when it was filled
 
  private:
   void clear() {
-    for (u32 k = 0; k < kJumps; ++k) jumps[k] = no_jump(k);
+    for_touched([&](u32 k) { jumps[k] = no_jump(k); });
+    touched = 0;
     for (Page& page : pages) page = {};
     for (bool& has : has_jumps) has = false;
     used = false;
+  }
+  template <typename Fn>
+  void for_touched(const Fn& fn) {
+    for (u64 rest = touched; rest != 0; rest &= rest - 1)
+      for (u32 chunk = static_cast<u32>(std::countr_zero(rest)), k = 0; k < kChunk; ++k)
+        fn(chunk * kChunk + k);
   }
   bool& page_has_jumps(GuestAddr pc) { return has_jumps[pc / kPageSize % kJumpPages]; }
 
   static constexpr u64 kPageSize = 4096;
   static constexpr unsigned kMostDropped = 16;  // more addresses than 2^this: everything goes
   static constexpr u32 kJumpPages = 1024;
-  bool has_jumps[kJumpPages];  // by page, several in one: whether there may be jumps that depend on it
+  static constexpr u32 kChunk = kJumps / 64;
+  u64 touched = 0;                  // the chunks of `jumps` in which some have been set
+  bool has_jumps[kJumpPages] = {};  // by page, several in one: whether there may be jumps that depend on it
 };
 
 /// An architecture context with everything derived from it.

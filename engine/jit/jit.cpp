@@ -349,7 +349,7 @@ Exit Jit::enter(Vcpu& vcpu, Context& context, const u8* code) {
   }
   CpuHeader& header = vcpu.header();
   if (context.view == nullptr) context.use_view(0, 0);
-  header.jumps = context.view->jumps;
+  header.jumps = context.view->jumps.get();
   header.mxcsr = context.mxcsr;
   header.window_limit = machine_.memory().window_limit();
   access_fault_ = false;

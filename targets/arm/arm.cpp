@@ -131,7 +131,10 @@ u64 ArmArch::context(const Vcpu& vcpu) const {
   if (!is_privileged(s)) c |= context::kUnprivileged | context::kChecked;
   if (cpu_.baseline() || (s.bank().ccr & ccr::kUnalignTrap) != 0) c |= context::kAlignTrap;
   if ((s.bank().ccr & ccr::kDiv0Trap) != 0) c |= context::kDiv0Trap;
-  if (mpu_active(s, s.secure)) c |= context::kMpuActive | context::kChecked;
+  if (mpu_active(s, s.secure)) {
+    c |= context::kMpuActive | context::kChecked;
+    c |= executable_number(*this, vcpu) << context::kExecutableShift;
+  }
   if (s.secure == kSecure) {
     // With the SAU on, Secure code may make Non-secure transactions.
     c |= context::kSecure | ((s.gated | s.shadowed | s.sau_ctrl) != 0 ? context::kChecked : 0);
@@ -150,6 +153,12 @@ u64 ArmArch::context(const Vcpu& vcpu) const {
 
 MemoryMode ArmArch::memory_mode(u64 context) const {
   return (context & context::kChecked) != 0 ? MemoryMode::Translated : MemoryMode::Flat;
+}
+
+u64 ArmArch::data_space(const Vcpu& vcpu) const {
+  const ArmState& s = vcpu.state<ArmState>();
+  return (is_privileged(s) ? 0 : context::kUnprivileged) | (s.secure == kSecure ? context::kSecure : 0) |
+         (mpu_active(s, s.secure) ? context::kMpuActive : 0);
 }
 
 ir::Round ArmArch::rounding(u64 context) const {

@@ -65,6 +65,7 @@ class ArmArch final : public Architecture {
   // Translation.
   u64 context(const Vcpu& vcpu) const override;
   MemoryMode memory_mode(u64 context) const override;
+  u64 data_space(const Vcpu& vcpu) const override;
   ir::Round rounding(u64 context) const override;
   ir::FpRules fp_rules(u64 context) const override;
   InsnInfo translate_insn(ir::Builder& b, GuestAddr pc, ByteView code) const override;

@@ -16,50 +16,6 @@ namespace {
 
 constexpr u32 kPrivatePeripherals = 0xe0000000, kPrivateEnd = 0xe0100000;
 
-struct Permission {
-  bool read = false, write = false, execute = false;
-};
-
-/// MPU_RASR.AP and XN.
-Permission permission_of(u32 rasr, bool privileged) {
-  Permission p;
-  switch (rasr >> 24 & 7) {
-    case 1: p.read = p.write = privileged; break;
-    case 2:
-      p.read = true;
-      p.write = privileged;
-      break;
-    case 3: p.read = p.write = true; break;
-    case 5: p.read = privileged; break;
-    case 6:
-    case 7: p.read = true; break;
-    default: break;
-  }
-  p.execute = p.read && (rasr >> 28 & 1) == 0;
-  return p;
-}
-
-struct Region {
-  u32 base, rasr;
-  unsigned bits;  // log2 of the size
-  bool enabled() const { return (rasr & 1) != 0; }
-  /// Without the subregions that are switched off.
-  bool contains(u32 address) const {
-    if (bits < 32 && (address ^ base) >> bits != 0) return false;
-    if (bits < 8) return true;
-    return (rasr >> (8 + (address >> (bits - 3) & 7)) & 1) == 0;
-  }
-  /// Size of the pieces within which contains() is the same everywhere.
-  u64 piece() const { return u64{1} << (bits >= 8 && (rasr >> 8 & 0xff) != 0 ? bits - 3 : bits); }
-};
-
-Region region(const Bank& bank, unsigned n) {
-  const u32 rasr = bank.mpu_rasr[n];
-  const unsigned bits = std::max(5u, (rasr >> 1 & 31) + 1);
-  const u32 mask = bits >= 32 ? 0 : ~((u32{1} << bits) - 1);
-  return {bank.mpu_rbar[n] & mask, rasr, bits};
-}
-
 Permission background(const Bank& bank, u32 address, bool privileged) {
   if (!privileged || (bank.mpu_ctrl & mpu_ctrl::kPrivdefena) == 0) return {};
   return {true, true, default_map_executable(address)};
@@ -85,8 +41,8 @@ Permission lookup_v8(const Bank& bank, u32 address, bool privileged, MpuAnswer& 
   const u32 page = address & ~u32{AddressSpace::kPage - 1}, page_end = page | (AddressSpace::kPage - 1);
   unsigned hits = 0;
   for (unsigned n = 0; n < kMostRegions; ++n) {
-    if ((bank.mpu_rasr[n] & 1) == 0) continue;
-    const u32 base = bank.mpu_rbar[n] & ~u32{31}, limit = bank.mpu_rasr[n] | 31;
+    if (!region_v8_enabled(bank, n)) continue;
+    const u32 base = region_v8_base(bank, n), limit = region_v8_limit(bank, n);
     if ((base > page && base <= page_end) || (limit >= page && limit < page_end)) answer.granule = 32;
     if (address < base || address > limit) continue;
     answer.region = static_cast<int>(n);
@@ -97,12 +53,7 @@ Permission lookup_v8(const Bank& bank, u32 address, bool privileged, MpuAnswer& 
     answer.region = -1;
     return {};
   }
-  const u32 rbar = bank.mpu_rbar[answer.region], rlar = bank.mpu_rasr[answer.region];
-  constexpr u32 kXn = 1, kAnyPrivilege = 2, kReadOnly = 4, kPxn = 16;
-  Permission p;
-  p.read = privileged || (rbar & kAnyPrivilege) != 0;
-  p.write = p.read && (rbar & kReadOnly) == 0;
-  p.execute = p.read && (rbar & kXn) == 0 && !(privileged && (rlar & kPxn) != 0);
+  Permission p = permission_v8(bank, static_cast<unsigned>(answer.region), privileged);
   if (address >= kPrivatePeripherals) p.execute = false;
   return p;
 }
@@ -144,6 +95,42 @@ GuestFault security_fault(const Attribution& a, u32 secure, u32 address, Access 
 }
 
 }  // namespace
+
+/// MPU_RASR.AP and XN.
+Permission permission_of(u32 rasr, bool privileged) {
+  Permission p;
+  switch (rasr >> 24 & 7) {
+    case 1: p.read = p.write = privileged; break;
+    case 2:
+      p.read = true;
+      p.write = privileged;
+      break;
+    case 3: p.read = p.write = true; break;
+    case 5: p.read = privileged; break;
+    case 6:
+    case 7: p.read = true; break;
+    default: break;
+  }
+  p.execute = p.read && (rasr >> 28 & 1) == 0;
+  return p;
+}
+
+Region region(const Bank& bank, unsigned n) {
+  const u32 rasr = bank.mpu_rasr[n];
+  const unsigned bits = std::max(5u, (rasr >> 1 & 31) + 1);
+  const u32 mask = bits >= 32 ? 0 : ~((u32{1} << bits) - 1);
+  return {bank.mpu_rbar[n] & mask, rasr, bits};
+}
+
+Permission permission_v8(const Bank& bank, unsigned n, bool privileged) {
+  constexpr u32 kXn = 1, kAnyPrivilege = 2, kReadOnly = 4, kPxn = 16;
+  const u32 rbar = bank.mpu_rbar[n], rlar = bank.mpu_rasr[n];
+  Permission p;
+  p.read = privileged || (rbar & kAnyPrivilege) != 0;
+  p.write = p.read && (rbar & kReadOnly) == 0;
+  p.execute = p.read && (rbar & kXn) == 0 && !(privileged && (rlar & kPxn) != 0);
+  return p;
+}
 
 bool default_map_executable(u32 address) {
   return address < 0x40000000 || (address >= 0x60000000 && address < 0xa0000000);
@@ -235,7 +222,11 @@ Translation translate_for(const ArmArch& arch, Vcpu& vcpu, const View& view, u32
 }
 
 Translation ArmArch::translate(Vcpu& vcpu, GuestAddr va, unsigned size, Access access) const {
-  return translate_for(*this, vcpu, current_view(vcpu.state<ArmState>()), static_cast<u32>(va), size, access);
+  const u32 address = static_cast<u32>(va);
+  const Translation t =
+      translate_for(*this, vcpu, current_view(vcpu.state<ArmState>()), address, size, access);
+  if (access == Access::Execute && t.ok) note_code(vcpu, address);
+  return t;
 }
 
 u64 check_unprivileged_helper(Vcpu& vcpu, u64 address64, u64 what, u64) {

@@ -8,6 +8,7 @@
 #include "targets/arm/arm.h"
 #include "targets/arm/exceptions.h"
 #include "targets/arm/fp_state.h"
+#include "targets/arm/mpu.h"
 
 namespace hindcast::arm {
 namespace {
@@ -312,6 +313,7 @@ void ArmArch::state(Vcpu& vcpu, Archive& ar) const {
   s.r[kSp] &= ~u32{3};
   update_stack_limit(s);
   update_exceptions(s);
+  mpu_changed(vcpu);
 }
 
 }  // namespace hindcast::arm

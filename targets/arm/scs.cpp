@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "targets/arm/exceptions.h"
+#include "targets/arm/mpu.h"
 #include "targets/arm/scs_bits.h"
 #include "targets/devices/mmio.h"
 #include "targets/devices/model_registry.h"
@@ -221,38 +223,50 @@ u32 Scs::read_mpu(u32 offset) const {
   return v8 ? b.mpu_rbar[n] : (b.mpu_rbar[n] & ~u32{0x1f}) | n;
 }
 
-void Scs::write_mpu(u32 offset, u32 value) {
+u32* Scs::mpu_register(u32 offset, u32* value) {
   Bank& b = bank();
   const unsigned regions = mpu_regions_;
   const bool v8 = arch().has(ext::V8);
-  if (regions == 0 || offset == kMpuType) return;
   if (offset == kMpuCtrl) {
-    b.mpu_ctrl = value & 7;
-  } else if (offset == kMpuRnr) {
-    if (value < regions) b.mpu_rnr = value;
-    return;
-  } else if (offset >= kMpuMair) {
-    if (v8 && offset < kMpuMair + 8) b.mpu_mair[(offset - kMpuMair) / 4] = value;
-    return;
-  } else if (offset >= kMpuRegion + 32) {
-    return;
-  } else if (v8) {
+    *value &= 7;
+    return &b.mpu_ctrl;
+  }
+  if (offset < kMpuRegion || offset >= kMpuRegion + 32) return nullptr;
+  const bool base = (offset - kMpuRegion) % 8 == 0;
+  if (v8) {
     const u32 alias = (offset - kMpuRegion) / 8;
     const u32 n = alias != 0 ? (b.mpu_rnr & ~u32{3}) + alias : b.mpu_rnr;
-    if (n >= regions) return;
+    if (n >= regions) return nullptr;
     constexpr u32 kPxn = 16;  // RLAR's, from Armv8.1-M on
-    if ((offset - kMpuRegion) % 8 == 0)
-      b.mpu_rbar[n] = value;
-    else
-      b.mpu_rasr[n] = arch().has(ext::V81) ? value : value & ~kPxn;
-  } else if ((offset - kMpuRegion) % 8 == 0) {
-    constexpr u32 kValid = 16;
-    if ((value & kValid) != 0 && (value & 15) < regions) b.mpu_rnr = value & 15;
-    b.mpu_rbar[b.mpu_rnr] = value & ~u32{0x1f};
-  } else {
-    b.mpu_rasr[b.mpu_rnr] = value & 0x173fff3f;
+    if (!base && !arch().has(ext::V81)) *value &= ~kPxn;
+    return base ? &b.mpu_rbar[n] : &b.mpu_rasr[n];
   }
-  machine_.flush_translations();
+  if (!base) {
+    *value &= 0x173fff3f;
+    return &b.mpu_rasr[b.mpu_rnr];
+  }
+  constexpr u32 kValid = 16;
+  if ((*value & kValid) != 0 && (*value & 15) < regions) b.mpu_rnr = *value & 15;
+  *value &= ~u32{0x1f};
+  return &b.mpu_rbar[b.mpu_rnr];
+}
+
+void Scs::write_mpu(u32 offset, u32 value) {
+  Bank& b = bank();
+  if (mpu_regions_ == 0) return;
+  if (offset == kMpuRnr) {
+    if (value < mpu_regions_) b.mpu_rnr = value;
+    return;
+  }
+  if (offset >= kMpuMair) {
+    if (arch().has(ext::V8) && offset < kMpuMair + 8) b.mpu_mair[(offset - kMpuMair) / 4] = value;
+    return;
+  }
+  u32* const reg = mpu_register(offset, &value);
+  // Much is written again as it was (a scheduler loads all regions of the next thread), and regions say
+  // nothing while the unit is off.
+  if (reg == nullptr || std::exchange(*reg, value) == value) return;
+  if (reg == &b.mpu_ctrl || (b.mpu_ctrl & mpu_ctrl::kEnable) != 0) mpu_changed(machine_.vcpu(0));
 }
 
 u32 Scs::read_sau(u32 offset) const {

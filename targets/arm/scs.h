@@ -83,6 +83,9 @@ class Scs final : public Device, public MmioHandler, public IrqSink {
   u32 read_identification(u32 offset) const;
   u32 read_mpu(u32 offset) const;
   void write_mpu(u32 offset, u32 value);
+  /// The register of the memory protection unit that is written there, and what of the value it takes; null:
+  /// none whose contents matter.
+  u32* mpu_register(u32 offset, u32* value);
   u32 read_sau(u32 offset) const;
   void write_sau(u32 offset, u32 value);
   u32 read_nvic(u32 offset) const;

@@ -34,6 +34,7 @@ struct ExceptionSet {
 /// the Non-secure one.
 inline constexpr unsigned kNonSecure = 0, kSecure = 1;
 inline constexpr unsigned kMostRegions = 16, kSauRegions = 8;
+inline constexpr unsigned kCodePieceWords = 4;
 
 /// Registers that each security state has its own of.
 struct Bank {
@@ -97,6 +98,10 @@ struct ArmState : CpuHeader {
   i32 active_priority;
   i32 pending_priority;
   u32 pending_exception;  // its slot; 0: none
+  // Caches (mpu_code.cpp): where code has been found, one bit for each piece of the address space, and what
+  // executable_number() is for each security state without and with privileges; 0: not known.
+  u64 code_pieces[kCodePieceWords];
+  u64 executable[2][2];
 
   Bank& bank() { return banks[secure]; }
   const Bank& bank() const { return banks[secure]; }
@@ -178,6 +183,8 @@ inline constexpr u64 kFz = u64{1} << 18, kDn = u64{1} << 19;
 inline constexpr u64 kSecure = u64{1} << 21;
 inline constexpr u64 kMpuActive = u64{1} << 22;   // the memory protection unit has its say
 inline constexpr u64 kStackLimit = u64{1} << 23;  // the stack pointer in use has a limit that is checked
+inline constexpr unsigned kExecutableShift =
+    24;  // with kMpuActive: executable_number(), above all other bits
 }  // namespace context
 
 /// GuestFault::cause: the exception's number, the CFSR, SFSR or HFSR bits that it sets above.
