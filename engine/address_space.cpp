@@ -130,11 +130,16 @@ RamBlock* AddressSpace::ram_at(GuestAddr pa) const {
 
 const RamBlock* AddressSpace::find_ram(GuestAddr pa) const { return ram_at(pa); }
 
+const AddressSpace::DeviceRange* AddressSpace::find_device(GuestAddr pa) const {
+  for (const auto& d : devices_)
+    if (pa - d.base < d.size) return &d;
+  return nullptr;
+}
+
 std::string AddressSpace::name_at(GuestAddr pa) const {
   if (const RamBlock* r = ram_at(pa)) return r->name;
-  for (const auto& d : devices_)
-    if (pa - d.base < d.size) return d.name;
-  return {};
+  const DeviceRange* device = find_device(pa);
+  return device != nullptr ? device->name : std::string();
 }
 
 // ---- the guest's slow path

@@ -85,6 +85,8 @@ class AddressSpace {
     MmioHandler* handler;
   };
   const std::vector<DeviceRange>& devices() const { return devices_; }
+  /// The device at `pa`; null: there is none.
+  const DeviceRange* find_device(GuestAddr pa) const;
   /// Name of whatever is at `pa` ("ram", "uart0"), empty for nothing.
   std::string name_at(GuestAddr pa) const;
 

@@ -14,6 +14,10 @@ class MmioHandler {
   virtual ~MmioHandler() = default;
   virtual u64 mmio_read(u64 offset, unsigned size) = 0;
   virtual void mmio_write(u64 offset, unsigned size, u64 value) = 0;
+  /// For debuggers: whether mmio_peek() shows what reading would give. Of other devices nothing is shown.
+  virtual bool can_peek() const { return false; }
+  /// What mmio_read() would give, changing nothing; of up to 4 bytes. Only where can_peek().
+  virtual u64 mmio_peek(u64 offset, unsigned size) { return (void)offset, (void)size, 0; }
 };
 
 /// The input side of interrupt lines (an interrupt controller, or a vCPU's pins).

@@ -143,6 +143,10 @@ std::string memory_map_xml(Machine& machine) {
     GuestAddr at = 0;
     const bool found = machine.arch().debug_translate(machine.current(), device.base, &at);
     if (found && at != device.base && machine.memory().find_ram(at) != nullptr) ram(device.base, device.size);
+    // Registers that can be looked at, but not written.
+    if (device.handler->can_peek())
+      out +=
+          fmt::format("<memory type=\"rom\" start=\"{:#x}\" length=\"{:#x}\"/>\n", device.base, device.size);
   }
   return out + "</memory-map>\n";
 }

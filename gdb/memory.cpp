@@ -12,6 +12,21 @@ bool translate(Vcpu& vcpu, Space space, GuestAddr at, GuestAddr& physical) {
   return space == Space::Physical || vcpu.arch().debug_translate(vcpu, at, &physical);
 }
 
+/// At most `size` bytes of device registers, word by word.
+std::string peek_registers(const AddressSpace& memory, GuestAddr physical, u64 size) {
+  std::string out;
+  while (out.size() < size) {
+    const GuestAddr at = physical + out.size();
+    const AddressSpace::DeviceRange* device = memory.find_device(at);
+    if (device == nullptr || !device->handler->can_peek()) break;
+    const u64 offset = at - device->base, word = offset & ~u64{3}, first = offset - word;
+    const u64 bytes = std::min({size - out.size(), 4 - first, device->size - offset});
+    const u64 value = device->handler->mmio_peek(word, 4) >> (8 * first);
+    for (u64 i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string read_memory(Vcpu& vcpu, Space space, GuestAddr va, u64 size) {
@@ -27,7 +42,12 @@ std::string read_memory(Vcpu& vcpu, Space space, GuestAddr va, u64 size) {
     if (bytes == nullptr) {
       // The page may be there in part.
       const RamBlock* block = vcpu.machine().memory().find_ram(physical);
-      if (block == nullptr) break;
+      if (block == nullptr) {
+        const std::string registers = peek_registers(vcpu.machine().memory(), physical, piece);
+        out += registers;
+        if (registers.size() == piece) continue;
+        break;
+      }
       const u64 left = std::min(piece, block->base + block->size - physical);
       bytes = vcpu.machine().memory().peek(physical, left);
       if (bytes != nullptr) out.append(reinterpret_cast<const char*>(bytes), left);

@@ -1,5 +1,6 @@
-// Guest memory as a debugger reads it: virtual addresses of a vCPU, RAM and ROM only. Device registers are
-// not read, because reading them would change the run.
+// Guest memory as a debugger reads it: virtual addresses of a vCPU. RAM, ROM, and the registers of devices
+// that can show them without a change (MmioHandler::can_peek()); reading those of others would change the
+// run.
 #pragma once
 #include <optional>
 #include <string>

@@ -230,8 +230,11 @@ InsnInfo ArmArch::translate_insn(ir::Builder& b, GuestAddr pc, ByteView code) co
 
 void ArmArch::reset(Vcpu& vcpu, GuestAddr entry) const {
   ArmState& s = vcpu.state<ArmState>();
-  // All that is the architecture's; the rest of the header belongs to the engine.
+  // All that is the architecture's; the rest of the header belongs to the engine. DFSR is the debug logic's,
+  // which power-on alone resets.
+  const u32 dfsr = s.dfsr;
   std::memset(reinterpret_cast<u8*>(&s) + sizeof(CpuHeader), 0, sizeof s - sizeof(CpuHeader));
+  s.dfsr = dfsr;
   s.fp_flags = 0;
   write_nzcv(s, 0);
   const u32 vectors_at = static_cast<u32>(entry);

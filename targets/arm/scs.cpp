@@ -29,7 +29,10 @@ ArmState& Scs::cpu() const { return machine_.vcpu(0).state<ArmState>(); }
 const ArmArch& Scs::arch() const { return static_cast<const ArmArch&>(machine_.arch()); }
 
 void Scs::reset() {
-  demcr_ = actlr_ = 0;
+  // Of DEMCR only what is about the monitor is reset: the rest is 0 from power-on (DDI 0403, C1.6.5).
+  constexpr u32 kMonitor = 0xf0000;
+  demcr_ &= ~kMonitor;
+  actlr_ = 0;
   tick_.reset();
   secure_tick_.reset();
 }
@@ -51,8 +54,13 @@ void Scs::set_irq(unsigned line, bool level) {
 u64 Scs::mmio_read(u64 offset, unsigned size) { return read_as(cpu().secure, offset, size); }
 void Scs::mmio_write(u64 offset, unsigned size, u64 value) { write_as(cpu().secure, offset, size, value); }
 
+u64 Scs::mmio_peek(u64 offset, unsigned size) { return peek_as(cpu().secure, offset, size); }
+
 u64 Scs::Alias::mmio_read(u64 offset, unsigned size) {
   return scs_.cpu().secure == kSecure ? scs_.read_as(kNonSecure, offset, size) : 0;
+}
+u64 Scs::Alias::mmio_peek(u64 offset, unsigned size) {
+  return scs_.cpu().secure == kSecure ? scs_.peek_as(kNonSecure, offset, size) : 0;
 }
 void Scs::Alias::mmio_write(u64 offset, unsigned size, u64 value) {
   if (scs_.cpu().secure == kSecure) scs_.write_as(kNonSecure, offset, size, value);
@@ -63,6 +71,14 @@ u64 Scs::read_as(u32 secure, u64 offset, unsigned size) {
   if (size == 8)
     return read_word(static_cast<u32>(offset)) | u64{read_word(static_cast<u32>(offset) + 4)} << 32;
   const u32 word = read_word(static_cast<u32>(offset) & ~u32{3});
+  return word >> (8 * (offset & 3)) & devices::low_mask(size);
+}
+
+/// SysTick's are the only registers that reading changes.
+u64 Scs::peek_as(u32 secure, u64 offset, unsigned size) {
+  secure_ = secure;
+  const u32 at = static_cast<u32>(offset) & ~u32{3};
+  const u32 word = at >= 0x010 && at < 0x020 ? tick().peek(at - 0x010) : read_word(at);
   return word >> (8 * (offset & 3)) & devices::low_mask(size);
 }
 
@@ -86,8 +102,7 @@ u32 Scs::read_word(u32 offset) {
   if (offset >= 0xd90 && offset < 0xdd0) return read_mpu(offset);
   if (offset >= 0xdd0 && offset < 0xdec) return read_sau(offset);
   if (offset >= 0xd40 && offset < 0xd80) return read_identification(offset);
-  if (offset >= 0x010 && offset < 0x020)
-    return (secure_ == kSecure ? secure_tick_ : tick_).read(offset - 0x010);
+  if (offset >= 0x010 && offset < 0x020) return tick().read(offset - 0x010);
   switch (offset) {
     case 0x004: return (interrupts_ + 31) / 32 - 1;
     case 0x008: return actlr_;
@@ -101,8 +116,7 @@ void Scs::write_word(u32 offset, u32 value, u32 mask) {
   if (offset >= 0x100 && offset < 0x400) return write_nvic(offset, value);
   if (offset >= 0xd90 && offset < 0xdd0) return write_mpu(offset, value);
   if (offset >= 0xdd0 && offset < 0xdec) return write_sau(offset, value);
-  if (offset >= 0x010 && offset < 0x020)
-    return (secure_ == kSecure ? secure_tick_ : tick_).write(offset - 0x010, value, mask);
+  if (offset >= 0x010 && offset < 0x020) return tick().write(offset - 0x010, value, mask);
   switch (offset) {
     case 0x008: actlr_ = merge(actlr_, value, mask); return;
     case 0xf00: {  // STIR

@@ -30,6 +30,8 @@ class Scs final : public Device, public MmioHandler, public IrqSink {
   void state(Archive& ar) override;
   u64 mmio_read(u64 offset, unsigned size) override;
   void mmio_write(u64 offset, unsigned size, u64 value) override;
+  bool can_peek() const override { return true; }
+  u64 mmio_peek(u64 offset, unsigned size) override;
   void set_irq(unsigned line, bool level) override;
   /// Where Secure code finds the Non-secure state's registers.
   MmioHandler& non_secure_alias() { return alias_; }
@@ -43,6 +45,8 @@ class Scs final : public Device, public MmioHandler, public IrqSink {
     explicit Alias(Scs& scs) : scs_(scs) {}
     u64 mmio_read(u64 offset, unsigned size) override;
     void mmio_write(u64 offset, unsigned size, u64 value) override;
+    bool can_peek() const override { return true; }
+    u64 mmio_peek(u64 offset, unsigned size) override;
 
    private:
     Scs& scs_;
@@ -54,6 +58,7 @@ class Scs final : public Device, public MmioHandler, public IrqSink {
 
   // Every access is one of a security state, secure_, and sees what that one may.
   u64 read_as(u32 secure, u64 offset, unsigned size);
+  u64 peek_as(u32 secure, u64 offset, unsigned size);
   void write_as(u32 secure, u64 offset, unsigned size, u64 value);
   Bank& bank() const { return cpu().banks[secure_]; }
   /// Whether the access sees registers that are the Secure state's if there is one.
@@ -61,6 +66,7 @@ class Scs final : public Device, public MmioHandler, public IrqSink {
   /// BusFault, HardFault, NMI: where AIRCR.BFHFNMINS says.
   bool owns_faults() const { return owner() || (cpu().aircr & aircr::kBfhfnmins) != 0; }
   unsigned slot(unsigned exception) const { return slot_of(cpu(), exception, secure_); }
+  SysTick& tick() { return secure_ == kSecure ? secure_tick_ : tick_; }
 
   u32 read_word(u32 offset);
   /// `mask`: the bits that the access covers.

@@ -32,12 +32,14 @@ void SysTick::state(Archive& ar, const std::string& prefix) {
 }
 
 u32 SysTick::read(u32 offset) {
+  const u32 value = peek(offset);
+  if (offset == 0) flag_ = false;
+  return value;
+}
+
+u32 SysTick::peek(u32 offset) const {
   switch (offset) {
-    case 0: {
-      const u32 value = control_ | (flag_ ? kFlag : 0);
-      flag_ = false;
-      return value;
-    }
+    case 0: return control_ | (flag_ ? kFlag : 0);
     case 4: return reload_;
     case 8: return value();
     default: return calibration();

@@ -22,6 +22,8 @@ class SysTick {
   void state(Archive& ar, const std::string& prefix);
   /// Registers by their offset from SYST_CSR: 0, 4, 8, 12. `mask`: the bits that the access covers.
   u32 read(u32 offset);
+  /// The same, leaving COUNTFLAG, which reading SYST_CSR clears.
+  u32 peek(u32 offset) const;
   void write(u32 offset, u32 value, u32 mask);
 
  private:

@@ -22,6 +22,8 @@ constexpr u32 kCountCycles = 1, kControlWritable = 0x0a7f1fff;
 constexpr u32 kPortEnable = 0xe00, kPortPrivilege = 0xe40, kItmControl = 0xe80;
 constexpr u32 kItmOn = 1, kItmWritable = 0x007f0f1f;
 
+constexpr std::size_t kLongestMark = 4;  // of a byte that cannot be printed
+
 constexpr devices::RegisterSpec kFpb[] = {
     {0x00, 0x260, 3},      {0x04, 0, 0x1fffffe0}, {0x08, 0, 0xdffffffd}, {0x0c, 0, 0xdffffffd},
     {0x10, 0, 0xdffffffd}, {0x14, 0, 0xdffffffd}, {0x18, 0, 0xdffffffd}, {0x1c, 0, 0xdffffffd},
@@ -49,19 +51,22 @@ constexpr devices::RegisterSpec kRom[] = {
     {0xffc, 0xb1},
 };
 
+/// One of the units that only remember.
+class DebugBlock final : public devices::RegisterBlock {
+ public:
+  DebugBlock(std::string name, std::span<const devices::RegisterSpec> table)
+      : RegisterBlock(std::move(name), table, devices::NarrowWrites::Merge) {}
+  void reset() override {}
+  bool can_peek() const override { return true; }
+  u64 mmio_peek(u64 offset, unsigned size) override { return mmio_read(offset, size); }
+};
+
 }  // namespace
 
 // ---- DWT
 
 Dwt::Dwt(std::string name, Machine& machine, u64 core_hz, std::function<bool()> tracing)
     : Device(std::move(name)), machine_(machine), core_hz_(core_hz), tracing_(std::move(tracing)) {}
-
-void Dwt::reset() {
-  control_ = 0;
-  event_counts_ = {};
-  comparators_ = {};
-  start_at(0);
-}
 
 void Dwt::state(Archive& ar) {
   ar.field("control", control_);
@@ -117,12 +122,14 @@ void Dwt::mmio_write(u64 offset, unsigned, u64 value64) {
 Itm::Itm(std::string name, Machine& machine, Channel channel, std::function<bool()> tracing)
     : Device(std::move(name)), machine_(machine), channel_(channel), tracing_(std::move(tracing)) {}
 
-void Itm::reset() { enabled_ports_ = privilege_ = control_ = 0; }
-
 void Itm::state(Archive& ar) {
   ar.field("enabled_ports", enabled_ports_);
   ar.field("privilege", privilege_);
   ar.field("control", control_);
+  for (std::string& line : lines_) {
+    ar.field("line", line);
+    if (line.size() > kLongestLine + kLongestMark) throw Fatal("saved state: a line of the ITM is too long");
+  }
 }
 
 /// Each bit of ITM_TPR closes eight ports to unprivileged code: it reads 0 there, and its writes are lost.
@@ -167,17 +174,16 @@ void Itm::mmio_write(u64 offset, unsigned size, u64 value64) {
 void Itm::print(unsigned port, ByteView bytes) {
   if (port == 0 && channel_ != devices::kNoChannel) return machine_.port().output(channel_, bytes);
   const auto& note = machine_.options().engine.note;
-  if (!note) return;
   std::string& line = lines_[port];
   for (const u8 byte : bytes) {
     if (byte != '\n' && line.size() < kLongestLine) {
       if (byte >= ' ' && byte < 0x7f)
         line += static_cast<char>(byte);
       else if (byte != '\r')
-        line += fmt::format("\\x{:02x}", byte);
+        line += fmt::format("\\x{:02x}", byte);  // kLongestMark
       continue;
     }
-    note(fmt::format("itm{}: {}", port, line));
+    if (note) note(fmt::format("itm{}: {}", port, line));
     line.clear();
   }
 }
@@ -192,7 +198,7 @@ TraceUnits add_trace_units(Machine& machine, u64 core_hz, Channel channel, std::
   units.dwt = &machine.add_device<Dwt>("dwt", machine, core_hz, std::move(tracing));
   memory.add_device("dwt", kDwtBase, kUnitSize, units.dwt);
   const auto block = [&](const char* name, GuestAddr base, std::span<const devices::RegisterSpec> table) {
-    auto& registers = machine.add_device<devices::RegisterBlock>(name, table, devices::NarrowWrites::Merge);
+    auto& registers = machine.add_device<DebugBlock>(name, table);
     memory.add_device(name, base, kUnitSize, &registers);
   };
   block("fpb", kFpbBase, kFpb);

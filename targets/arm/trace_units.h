@@ -1,7 +1,9 @@
 // What the private peripheral bus has beside the system control space (DDI 0403, C1.7 to C1.11): the
 // instrumentation trace macrocell (ITM), the data watchpoint and trace unit (DWT), the flash patch and
 // breakpoint unit (FPB), the trace port (TPIU) and the ROM table. Firmware uses the ITM to print and the
-// DWT's cycle counter to measure; the others can be set up and read back, and do nothing.
+// DWT's cycle counter to measure; the others can be set up and read back, and do nothing. All of them are
+// debug logic, which power-on resets, that is to say their construction, and a reset of the system leaves
+// alone.
 #pragma once
 #include <array>
 #include <functional>
@@ -16,10 +18,12 @@ class Dwt final : public Device, public MmioHandler {
   /// `tracing`: DEMCR.TRCENA; without it the unit takes no writes and its counter stands still.
   Dwt(std::string name, Machine& machine, u64 core_hz, std::function<bool()> tracing);
 
-  void reset() override;
+  void reset() override {}
   void state(Archive& ar) override;
   u64 mmio_read(u64 offset, unsigned size) override;
   void mmio_write(u64 offset, unsigned size, u64 value) override;
+  bool can_peek() const override { return true; }
+  u64 mmio_peek(u64 offset, unsigned size) override { return mmio_read(offset, size); }
   /// DEMCR.TRCENA is about to change.
   void settle() { start_at(cycles()); }
 
@@ -46,10 +50,12 @@ class Itm final : public Device, public MmioHandler {
  public:
   Itm(std::string name, Machine& machine, Channel channel, std::function<bool()> tracing);
 
-  void reset() override;
+  void reset() override {}
   void state(Archive& ar) override;
   u64 mmio_read(u64 offset, unsigned size) override;
   void mmio_write(u64 offset, unsigned size, u64 value) override;
+  bool can_peek() const override { return true; }
+  u64 mmio_peek(u64 offset, unsigned size) override { return mmio_read(offset, size); }
 
  private:
   static constexpr unsigned kPorts = 32;
@@ -62,7 +68,8 @@ class Itm final : public Device, public MmioHandler {
   Channel channel_;
   std::function<bool()> tracing_;
   u32 enabled_ports_ = 0, privilege_ = 0, control_ = 0;
-  std::array<std::string, kPorts> lines_;  // begun, not ended; not the guest's: only what the user is told
+  /// Begun, not ended. Not for the guest, but part of the state: a run that goes on from here ends them.
+  std::array<std::string, kPorts> lines_;
 };
 
 /// The machine's extension of this name, if there is one, asks for the ITM's port 0 on the first serial

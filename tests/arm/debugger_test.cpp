@@ -57,5 +57,57 @@ TEST_F(CortexMDebugger, ShowsTheSystemAndFloatingPointRegisters) {
   EXPECT_EQ(said.find("Invalid register"), std::string::npos) << said;
 }
 
+/// gdb reads FPCCR and FPCAR to find where a frame's floating-point registers are.
+TEST_F(CortexMDebugger, UnwindsFramesWithFloatingPointState) {
+  const std::string image = guest_path("lazy");
+  if (image.empty()) GTEST_SKIP() << "guest programs were not built (no arm-none-eabi-gcc)";
+  ASSERT_EQ(
+      run_command({HINDCAST_COMMAND, "record", "-o", folder_ / "rec", "-M", "mps2-an386", image}).status, 0);
+  const auto expect_frames = [](const std::string& said, const char* deep, const char* handler) {
+    std::size_t at = 0;
+    for (const char* frame : {deep, handler, "<signal handler called>", "worker (", "run_all (", "reset ("}) {
+      const std::size_t found = said.find(frame, at);
+      EXPECT_NE(found, std::string::npos) << frame << "\n" << said;
+      if (found != std::string::npos) at = found;
+    }
+    EXPECT_EQ(said.find("unwinding is impossible"), std::string::npos) << said;
+  };
+  const std::vector<std::string> to_lazy = {"break deep_in_handler", "continue", "bt"},
+                                 to_stored = {"break deep_in_fp_handler", "continue", "bt"};
+  for (const auto& [commands, deep, handler] :
+       {std::tuple(to_lazy, "deep_in_handler (", "svc_handler ("),
+        std::tuple(to_stored, "deep_in_fp_handler (", "pendsv_handler (")}) {
+    expect_frames(gdb(commands), deep, handler);
+    std::vector<std::string> back = {"monitor seek end", "maintenance flush register-cache", commands[0],
+                                     "reverse-continue", "bt"};
+    expect_frames(gdb(back), deep, handler);
+  }
+  const std::string live = [&] {
+    const CommandResult result = run_command({HINDCAST_COMMAND,
+                                              "debug",
+                                              "-M",
+                                              "mps2-an386",
+                                              image,
+                                              "--gdb",
+                                              "-q",
+                                              "-batch",
+                                              "-ex",
+                                              "break deep_in_fp_handler",
+                                              "-ex",
+                                              "continue",
+                                              "-ex",
+                                              "bt",
+                                              "-ex",
+                                              "up 3",
+                                              "-ex",
+                                              "print $s0",
+                                              "-ex",
+                                              "x/wx 0xe000ed00"});
+    return result.out + result.err;
+  }();
+  expect_frames(live, "deep_in_fp_handler (", "pendsv_handler (");
+  EXPECT_NE(live.find("0xe000ed00:\t0x410fc24"), std::string::npos) << live;
+}
+
 }  // namespace
 }  // namespace hindcast::testing
