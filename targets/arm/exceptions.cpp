@@ -268,12 +268,16 @@ u64 raise_usage(Vcpu& vcpu, u32 status) {
 // ---- what the engine calls
 // -------------------------------------------------------------------------------------
 
-void ArmArch::enter_exception(Vcpu& vcpu, const GuestFault& fault) const {
+void ArmArch::enter_exception(Vcpu& vcpu, const GuestFault& met) const {
   ArmState& s = vcpu.state<ArmState>();
+  GuestFault fault = met;
+  if (is_secure_gateway(met)) {
+    fault = enter_secure_gateway(vcpu, met);
+    if (fault.cause == 0) return;
+  }
   const unsigned exception = static_cast<unsigned>(fault.cause & 0xffff);
   const bool is_call = exception == exc::kSvc;
   if (fault.cause == kTakePending) return enter(vcpu, static_cast<u32>(s.pc));
-  if (is_secure_gateway(fault) && enter_secure_gateway(vcpu)) return;
   if (is_call && s.it != 0) s.it = (s.it & 7) == 0 ? 0 : (s.it & 0xe0) | (s.it << 1 & 0x1f);
   if (!pend_guest_fault(vcpu, fault)) return lock_up(vcpu);
   enter(vcpu, is_call ? static_cast<u32>(fault.value) : static_cast<u32>(s.pc));
@@ -323,8 +327,10 @@ bool ArmArch::wakes(const Vcpu& vcpu) const {
   const ArmState& s = vcpu.state<ArmState>();
   if (s.lockup != 0) return interrupt_pending(vcpu);
   if (s.event != 0 && s.waits_for_event != 0) return true;
-  // Whether or not PRIMASK lets it be taken.
-  return s.exc_return != 0 || (s.pending_exception != 0 && s.pending_priority < execution_priority(s, false));
+  // A WFI ends whether or not PRIMASK lets it be taken, a WFE only with what is taken.
+  const bool with_primask = s.waits_for_event != 0;
+  return s.exc_return != 0 ||
+         (s.pending_exception != 0 && s.pending_priority < execution_priority(s, with_primask));
 }
 
 std::string ArmArch::why_halted(const Vcpu& vcpu) const {

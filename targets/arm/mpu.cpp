@@ -147,7 +147,9 @@ MpuAnswer ask_mpu(const ArmArch& arch, const ArmState& s, u32 secure, u32 addres
   MpuAnswer answer;
   Permission p{true, true, default_map_executable(address)};
   const Bank& bank = s.banks[secure];
-  if (checked) {
+  // The private peripheral bus is outside its reach: TT says so too.
+  const bool is_private = address >= kPrivatePeripherals && address < kPrivateEnd;
+  if (checked && !is_private) {
     p = arch.has(ext::V8) ? lookup_v8(bank, address, privileged, answer)
                           : lookup_v7(bank, address, privileged, answer);
   }

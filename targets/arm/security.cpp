@@ -8,7 +8,7 @@
 namespace hindcast::arm {
 namespace {
 
-constexpr u32 kSg = 0xe97fe97f;
+constexpr u16 kSgHalf = 0xe97f;  // SG is this, twice
 
 /// Addresses that belong to the security state that accesses them (DDI 0553, B8.3).
 bool is_exempt(u32 address, bool fetch) {
@@ -77,40 +77,60 @@ bool vector_readable(const ArmArch& arch, Vcpu& vcpu, u32 secure, u32 address, G
   return map == nullptr || map->allows(address, a.non_secure ? kNonSecure : kSecure, true);
 }
 
-bool enter_secure_gateway(Vcpu& vcpu) {
-  ArmState& s = vcpu.state<ArmState>();
+namespace {
+
+/// Reads for the gateway, as Secure code would, what is at `at` (up to four bytes). Its faults are the Secure
+/// state's, whose memory protection unit was asked. Null cause: done.
+GuestFault read_for_gateway(Vcpu& vcpu, u32 at, void* out, unsigned size, Access access) {
+  const ArmState& s = vcpu.state<ArmState>();
   const ArmArch& arch = arch_of(vcpu);
+  const Translation t = translate_for(arch, vcpu, {kSecure, is_privileged(s, kSecure)}, at, size, access);
+  GuestFault fault{t.cause, t.value};
+  if (t.ok)
+    fault =
+        vcpu.machine().memory().host_read(t.physical, out, size) ? GuestFault{} : arch.bus_fault(at, access);
+  if (fault.cause != 0) fault.cause |= kCauseSecure;
+  return fault;
+}
+
+/// Armv8.1-M: what may be an exception frame of Secure code that lies open must not be built upon. The word
+/// is read whether or not it is looked at.
+GuestFault check_secure_stack(Vcpu& vcpu, const GuestFault& refused) {
+  constexpr u32 kIntegrity = 0xfefa125a;
+  ArmState& s = vcpu.state<ArmState>();
+  const Bank& secure = s.banks[kSecure];
+  const u32 at = stack_pointer(s, kSecure, (secure.control & control::kSpsel) != 0);
+  u32 word = 0;
+  const GuestFault fault = read_for_gateway(vcpu, at, &word, 4, Access::Read);
+  if (fault.cause != 0 && !ignores_bus_fault(vcpu, fault, kSecure)) return fault;
+  const bool open = (word & ~u32{1}) == kIntegrity || (secure.control & control::kNpriv) == 0;
+  return (secure.ccr & ccr::kTrd) != 0 && open ? refused : GuestFault{};
+}
+
+}  // namespace
+
+GuestFault enter_secure_gateway(Vcpu& vcpu, const GuestFault& none) {
+  ArmState& s = vcpu.state<ArmState>();
   const u32 pc = static_cast<u32>(s.pc);
   const SecurityMap* map = security_map(vcpu);
-  u16 halves[2] = {};
-  for (u32 i = 0; i < 2; ++i) {
-    const u32 at = pc + 2 * i;
-    const Attribution a = attribute(s, map, at, kSecure, true);
-    const Translation t =
-        translate_for(arch, vcpu, {kSecure, is_privileged(s, kSecure)}, at, 2, Access::Execute);
-    if (!a.callable || !t.ok || !vcpu.machine().memory().host_read(t.physical, &halves[i], 2)) return false;
+  if (s.thumb == 0) return none;
+  for (const u32 at : {pc, pc + 2}) {
+    u16 half = 0;
+    if (!attribute(s, map, at, kSecure, true).callable) return none;
+    const GuestFault fault = read_for_gateway(vcpu, at, &half, 2, Access::Execute);
+    if (fault.cause != 0) return fault;
+    if (half != kSgHalf) return none;
   }
-  if (s.thumb == 0 || (u32{halves[0]} << 16 | halves[1]) != kSg) return false;
-  if (arch.has(ext::V81) && !is_handler(s)) {
-    // What may be an exception frame of Secure code that lies open must not be built upon.
-    constexpr u32 kIntegrity = 0xfefa125a;
-    u32 word = 0;
-    const bool process = (s.banks[kSecure].control & control::kSpsel) != 0;
-    const GuestFault fault =
-        read_stack(vcpu, {kSecure, is_privileged(s, kSecure)}, stack_pointer(s, kSecure, process), &word, 1);
-    if (fault.cause != 0) return false;
-    const Bank& secure = s.banks[kSecure];
-    if ((secure.ccr & ccr::kTrd) != 0 &&
-        ((word & ~u32{1}) == kIntegrity || (secure.control & control::kNpriv) == 0)) {
-      return false;
-    }
+  if (arch_of(vcpu).has(ext::V81) && !is_handler(s)) {
+    const GuestFault fault = check_secure_stack(vcpu, none);
+    if (fault.cause != 0) return fault;
   }
   s.r[kLr] &= ~u32{1};
   s.fp_context &= ~control::kSfpa;
   switch_security(s, kSecure);
   s.it = 0;
   s.pc = pc + 4;
-  return true;
+  return {};
 }
 
 // ---- helpers

@@ -56,7 +56,8 @@ bool vector_readable(const ArmArch& arch, Vcpu& vcpu, u32 secure, u32 address, G
 /// A fault that Non-secure code met by executing in Non-secure callable memory: it may be an SG instruction.
 inline constexpr u64 kCauseGateway = u64{1} << 17;
 inline bool is_secure_gateway(const GuestFault& fault) { return (fault.cause & kCauseGateway) != 0; }
-/// Executes the SG instruction at the pc, if there is one. False: there is none.
-bool enter_secure_gateway(Vcpu& vcpu);
+/// Executes the SG instruction at the pc. The fault in which that ends: `none` where there is no such
+/// instruction, or it may not be executed; null cause: done.
+GuestFault enter_secure_gateway(Vcpu& vcpu, const GuestFault& none);
 
 }  // namespace hindcast::arm

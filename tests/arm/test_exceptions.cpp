@@ -262,6 +262,37 @@ TEST_P(Exceptions, WaitsEndWithAnInterruptEvenIfMasked) {
   EXPECT_EQ(m.state().ipsr, 0u);
 }
 
+/// What is masked is no event (DDI 0403, B1.5.18), unless SEVONPEND makes it one.
+TEST_P(Exceptions, WaitsForEventsDoNotEndWithAMaskedInterrupt) {
+  struct Mask {
+    u32 primask, basepri, faultmask;
+  };
+  for (const Mask& mask : {Mask{1, 0, 0}, Mask{0, 0x20, 0}, Mask{0, 0, 1}}) {
+    for (const u32 asked : {0u, scr::kSevOnPend}) {
+      m.machine.reset();
+      m.put(kCode, {0xbf20, 0x2001});  // wfe; movs r0, #1
+      m.state().bank().primask = mask.primask;
+      m.state().bank().basepri = mask.basepri;
+      m.state().bank().faultmask = mask.faultmask;
+      m.system(kIser, 1);
+      m.system(0xe000e400, 0x20);
+      m.system(kScr, asked);
+      EXPECT_EQ(m.run(10), StopReason::Idle);
+      m.vcpu().set_irq(0, true);
+      EXPECT_EQ(m.run(1), asked != 0 ? StopReason::Limit : StopReason::Idle);
+      EXPECT_EQ(m.r(0), asked != 0 ? 1u : 0u);
+      EXPECT_EQ(m.state().ipsr, 0u);
+      m.vcpu().set_irq(0, false);
+    }
+  }
+  m.machine.reset();
+  m.system(kIser, 1);
+  EXPECT_EQ(m.run(10), StopReason::Idle);
+  m.vcpu().set_irq(0, true);
+  m.run(1);
+  EXPECT_EQ(m.state().ipsr, 16u) << "what is taken ends it";
+}
+
 TEST_P(Exceptions, AnEventIsRememberedOnce) {
   m.put(kCode, {0xbf40, 0xbf20, 0x2001, 0xbf20});  // sev; wfe; movs r0, #1; wfe
   EXPECT_EQ(m.run(20), StopReason::Idle);
