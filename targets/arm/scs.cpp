@@ -260,7 +260,10 @@ u32* Scs::mpu_register(u32 offset, u32* value) {
     return &b.mpu_rasr[b.mpu_rnr];
   }
   constexpr u32 kValid = 16;
-  if ((*value & kValid) != 0 && (*value & 15) < regions) b.mpu_rnr = *value & 15;
+  if ((*value & kValid) != 0) {
+    if ((*value & 15) >= regions) return nullptr;  // unpredictable
+    b.mpu_rnr = *value & 15;
+  }
   *value &= ~u32{0x1f};
   return &b.mpu_rbar[b.mpu_rnr];
 }

@@ -40,8 +40,9 @@ constexpr ShcsrBit kEnableBits[] = {
 u32 Scs::read_icsr() const {
   const ArmState& s = cpu();
   u32 pending = number_of(s.pending_exception);
-  // What is the Secure state's is there, but not which.
-  if (pending != 0 && !owner() && security_of(s, s.pending_exception) == kSecure) pending = 1;
+  // From Armv8.1-M on the Non-secure state does not see which it is if it is the Secure state's.
+  const bool hidden = arch().has(ext::V81) && !owner();
+  if (pending != 0 && hidden && security_of(s, s.pending_exception) == kSecure) pending = 1;
   u32 value = s.ipsr | pending << 12;
   bool nested = false;
   for_each_slot(s.active, [&](unsigned n) { nested = nested || number_of(n) != s.ipsr; });

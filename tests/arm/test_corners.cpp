@@ -60,6 +60,13 @@ TEST_P(Corners, UnprivilegedAccessesOfPrivilegedCodeAreCheckedAsSuch) {
   EXPECT_EQ(m.state().ipsr, 5u) << "the private peripheral bus";
 }
 
+TEST_P(Corners, ARegionThatIsNotThereIsNotWritten) {
+  TestMachine m("cortex-m3", GetParam());
+  m.system(kMpuRbar, kData | 16 | 3);
+  m.system(kMpuRbar, 0xffffffe0 | 16 | 8);  // of 8
+  EXPECT_EQ(m.system(kMpuRbar), kData | 3);
+}
+
 TEST_P(Corners, ABreakpointInAnItBlockHasNoCondition) {
   TestMachine m("cortex-m3", GetParam());
   m.put(kCode, {0xbf08, 0xbe00});  // it eq; bkpt #0

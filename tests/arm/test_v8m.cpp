@@ -12,7 +12,7 @@ using namespace arm;
 constexpr u32 kShcsr = 0xe000ed24, kCfsr = 0xe000ed28, kMpuCtrl = 0xe000ed94, kMpuRnr = 0xe000ed98,
               kMpuRbar = 0xe000ed9c, kMpuRlar = 0xe000eda0, kMmfar = 0xe000ed34, kVtor = 0xe000ed08,
               kSauCtrl = 0xe000edd0, kSauRnr = 0xe000edd8, kSauRbar = 0xe000eddc, kSauRlar = 0xe000ede0,
-              kItns = 0xe000e380, kIser = 0xe000e100;
+              kIcsr = 0xe000ed04, kItns = 0xe000e380, kIser = 0xe000e100;
 constexpr u32 kUsageEnabled = 7 << 16;
 
 class V8m : public ::testing::TestWithParam<bool> {
@@ -94,6 +94,16 @@ TEST_P(V8m, EachSecurityStateHasItsOwnRegisters) {
   m.system(kItns, 2);
   m.system(kIser | 0x20000, 7);  // only its own interrupt is seen
   EXPECT_EQ(m.system(kIser), 2u);
+}
+
+TEST(V8mPending, OnlyFromArmv81OnIsItHiddenWhich) {
+  for (const auto& [cpu, seen] : {std::pair("cortex-m33", 14u), std::pair("cortex-m55", 1u)}) {
+    TestMachine m(cpu);
+    m.state().bank().primask = 1;
+    m.system(kIcsr, 1 << 28);  // PendSV
+    EXPECT_EQ(m.system(kIcsr) >> 12 & 0x1ff, 14u);
+    EXPECT_EQ(m.system(kIcsr | 0x20000) >> 12 & 0x1ff, seen) << cpu;
+  }
 }
 
 TEST_P(V8m, NonSecureCodeMayNotReachSecureMemory) {
