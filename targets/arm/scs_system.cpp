@@ -176,7 +176,7 @@ u32 Scs::read_system(u32 offset) {
     case 0xd0c: return read_aircr();
     case 0xd10: return bank().scr;
     case 0xd14:
-      if (!owns_faults()) return bank().ccr;
+      if (!owns_faults()) return bank().ccr & ~ccr::kBfhfnmign;
       return bank().ccr | (cpu().banks[kNonSecure].ccr & ccr::kBfhfnmign);
     case 0xd1c: return read_priorities(8);
     case 0xd20: return read_priorities(12);

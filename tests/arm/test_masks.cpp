@@ -113,6 +113,11 @@ TEST_P(Masks, TheNonSecureStateHasTheBitWhereBusFaultsAreIts) {
   m.system(kAircr, kVectKey | aircr::kBfhfnmins);
   m.system(kNonSecureCcr, m.system(kNonSecureCcr) | ccr::kBfhfnmign);
   EXPECT_NE(m.system(kCcr) & ccr::kBfhfnmign, 0u) << "there is one of it";
+  EXPECT_NE(m.system(kNonSecureCcr) & ccr::kBfhfnmign, 0u);
+  m.system(kAircr, kVectKey);
+  EXPECT_NE(m.system(kCcr) & ccr::kBfhfnmign, 0u);
+  EXPECT_EQ(m.system(kNonSecureCcr) & ccr::kBfhfnmign, 0u) << "it shows where it can be written";
+  m.system(kAircr, kVectKey | aircr::kBfhfnmins);
   m.system(kSauCtrl, sau_ctrl::kAllNs);
   m.put(kCode, {0x6808, 0x2333});
   m.r(1) = kNothing;
