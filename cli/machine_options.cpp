@@ -190,7 +190,7 @@ void MachineText::add_to(CLI::App& command) {
   command.add_option("--cpu", cpu, "NAME[,feature=on/off]: the CPU model");
   command.add_option("-m,--memory", memory, "RAM, like 128M or 2G");
   command.add_option("--smp", smp, "number of vCPUs");
-  command.add_option("--bios", bios, "firmware");
+  command.add_option("--bios", bios, "firmware; none (the default): the kernel starts where firmware would");
   command.add_option("--kernel", kernel, "the kernel; the same as IMAGE");
   command.add_option("--initrd", initrd, "initial RAM disk");
   command.add_option("--append", append, "kernel command line");
@@ -284,11 +284,12 @@ MachineConfig MachineText::config() const {
   };
   if (!image.empty() && !kernel.empty())
     throw Fatal("IMAGE and --kernel name the same thing; give one of them");
+  const bool has_bios = !bios.empty() && bios != "none";
   if (!image.empty()) add_file("kernel", "image", image);
   if (!kernel.empty()) add_file("kernel", "--kernel", kernel);
   bool bare_metal_elf =
-      !config.files.empty() && is_elf(config.files.front().data) && bios.empty() && config.machine != "linux";
-  if (!bios.empty()) add_file("bios", "--bios", bios);
+      !config.files.empty() && is_elf(config.files.front().data) && !has_bios && config.machine != "linux";
+  if (has_bios) add_file("bios", "--bios", bios);
   if (!initrd.empty()) add_file("initrd", "--initrd", initrd);
   if (!dtb.empty()) add_file("dtb", "--dtb", dtb);
   if (!board.empty()) add_file("board", "--board", board);
