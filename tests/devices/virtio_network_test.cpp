@@ -172,6 +172,40 @@ TEST_F(VirtioNetwork, WhatIsNoBufferStopsTheDevice) {
   EXPECT_EQ(sent(), "");
 }
 
+/// A full queue of chains that lead through a table of 1024 descriptors: a bell looks through one of them,
+/// and the next one when virtual time has passed.
+TEST_F(VirtioNetwork, ManyDescriptorsAreSentInPortions) {
+  constexpr u16 kParts = 1024, kChains = 5;
+  ASSERT_TRUE(negotiate(kModern | VirtioDevice::kIndirectDescriptors));
+  select(kSend);
+  set_queue(kSend);
+  set(0x70, 1 | 2 | 8 | 4);
+  const GuestAddr parts = kData + 0x10000;
+  for (u16 i = 0; i < kParts; ++i)
+    descriptor(parts, i, kData, 1, i + 1 == kParts ? u16{0} : kNext, static_cast<u16>(i + 1));
+  for (u16 i = 0; i < kChains; ++i) {
+    descriptor(desc, i, parts, 16 * kParts, kIndirect, 0);
+    make_available(i);
+  }
+  for (u16 sent_chains = 1; sent_chains <= kChains; ++sent_chains) {
+    for (int bells = 0; bells < 3; ++bells) ring(kSend);
+    EXPECT_EQ(used_index(), sent_chains);
+    EXPECT_EQ(sent().size(), kParts - kHeader);
+    pass(devices::virtio::NetworkDevice::kPause);
+  }
+  EXPECT_EQ(used_index(), kChains);
+  // A reset ends a pause.
+  make_available(0);
+  ring(kSend);
+  set(0x70, 0);
+  begin();
+  select(kSend);
+  put(kData, Bytes(kHeader + 60));
+  make_available(chain({{kData, kHeader + 60}}));
+  ring(kSend);
+  EXPECT_NE(sent(), "");
+}
+
 /// Looking for room is no access of the guest: it changes nothing, whatever stands in the ring.
 TEST_F(VirtioNetwork, AskingForRoomChangesNothing) {
   select(kReceive);

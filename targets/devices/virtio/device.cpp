@@ -22,7 +22,7 @@ void VirtioDevice::set_status(u8 status) {
     reset();
     return;
   }
-  const bool refused = (driver_features_ & kVersion1) == 0 || (driver_features_ & ~offered_features()) != 0;
+  const bool refused = (driver_features_ & ~offered_features()) != 0;
   if ((status_ & kFeaturesOk) == 0 && refused) status &= static_cast<u8>(~kFeaturesOk);
   if ((status & kFeaturesOk) == 0) status &= static_cast<u8>(~kDriverOk);
   // Bits are only ever added; the device's own is not the driver's to take away.

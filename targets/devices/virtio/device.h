@@ -1,7 +1,8 @@
 // What all virtio devices share ("Virtual I/O Device (VIRTIO) Version 1.2", chapters 2 and 3): status,
 // features, queues, configuration space; and how they meet the transport (MMIO, PCI) that the guest finds
-// them behind. Modern devices only: a driver that does not accept VIRTIO_F_VERSION_1 is refused at
-// FEATURES_OK.
+// them behind. Modern devices only. A driver must accept VIRTIO_F_VERSION_1, and section 6.2 lets a device
+// refuse one that does not; these serve it all the same, in the one way they know: xv6 never looks at the
+// upper half of the features.
 #pragma once
 #include <set>
 #include <string>

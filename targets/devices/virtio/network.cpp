@@ -15,6 +15,10 @@ NetworkDevice::NetworkDevice(std::string name, Machine& machine, Channel channel
     : VirtioDevice(std::move(name), machine, Type::Network, {kQueueSize, kQueueSize}),
       channel_(channel),
       mac_(mac) {
+  timer_ = machine.clock().add_timer(this->name() + ".send", [this] {
+    paused_ = false;
+    transmit();
+  });
   machine.port().attach(channel, InputKind::Network, this);
 }
 
@@ -45,15 +49,28 @@ void NetworkDevice::receive(InputKind, ByteView frame) {
 }
 
 void NetworkDevice::notified(unsigned queue) {
-  if (queue == kReceive) {
+  if (queue == kReceive)
     machine().port().ready(channel_);
-    return;
-  }
-  while (const std::optional<Chain> chain = pop(kSend)) {
+  else if (!paused_)
+    transmit();
+}
+
+void NetworkDevice::transmit() {
+  u64 looked_at = 0;
+  while (looked_at < kPortion) {
+    const std::optional<Chain> chain = pop(kSend);
+    if (!chain) break;
+    looked_at += chain->readable.size() + chain->writable.size();
     send(*chain);
     push(kSend, chain->head, 0);
   }
   flush(kSend);
+  pause(looked_at >= kPortion && running());
+}
+
+void NetworkDevice::pause(bool on) {
+  paused_ = on;
+  machine().clock().arm(timer_, on ? machine().clock().now() + kPause : kNever);
 }
 
 void NetworkDevice::send(const Chain& chain) {
