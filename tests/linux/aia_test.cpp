@@ -1,7 +1,8 @@
 // Linux on the controllers of the Advanced Interrupt Architecture, with a disk and entropy on the PCI bus.
 #include <fstream>
+#include <regex>
 
-#include "tests/linux/linux.h"
+#include "tests/linux/session.h"
 
 namespace hindcast::linux_test {
 namespace {
@@ -37,24 +38,16 @@ TEST_P(LinuxAia, BootsAndReplays) {
   // Of a mebibyte of "d".
   EXPECT_TRUE(shows("3cc61427921fb0d746017e0b26174cbb97aecfcb973187b01be3b1e376c058a7  -")) << recorded.out;
   EXPECT_TRUE(shows("reboot: Power down"));
-  EXPECT_EQ(shows("PCI-MSIX-0000:00:01.0   1 Edge      virtio0-req.0"), messages);
+  const std::regex queue("PCI-MSIX-0000:00:01.0 +1 Edge +virtio0-req.0");
+  EXPECT_EQ(std::regex_search(recorded.out, queue), messages);
   EXPECT_EQ(shows("riscv-imsic: interrupt-controller@28000000: providing IPIs using interrupt 1"), messages);
   EXPECT_EQ(shows("96 interrupts forwarded to MSI base 0x0000000028000000"), messages);
   EXPECT_EQ(shows("96 interrupts directly connected to " + std::to_string(harts) + " CPUs"), !messages);
 
   std::filesystem::remove(disk);
-  const Outcome again = hindcast({"replay", "--summary", rec()});
-  EXPECT_EQ(again.out, recorded.out);
-  EXPECT_EQ(summary(again), summary(recorded));
+  expect_same(rec(), recorded);
   ASSERT_EQ(hindcast({"index", "--every", "400000000", rec()}).status, 0);
-  std::vector<std::string> part = {"replay",    "--quiet", "--summary", "--from-checkpoint",
-                                   "800000000", "--until", "806543210", rec()};
-  const Outcome translated = hindcast(part);
-  for (const char* how : {"--engine=interp", "--chaos-seed=7"}) {
-    part.push_back(how);
-    EXPECT_EQ(summary(hindcast(part)), summary(translated)) << how;
-    part.pop_back();
-  }
+  expect_same_segments(rec(), {800'000'000}, 6'543'210);
 }
 
 INSTANTIATE_TEST_SUITE_P(Boards, LinuxAia,
