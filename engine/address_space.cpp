@@ -58,8 +58,9 @@ void AddressSpace::check_free(const std::string& name, GuestAddr base, u64 size)
 }
 
 std::unique_ptr<RamBlock> AddressSpace::allocate(std::string name, GuestAddr base, u64 size) {
-  if (base % kPage != 0 || size % kPage != 0)
-    throw Fatal("'" + name + "': base and size must be multiples of 4 KiB");
+  if (base % kUnit != 0 || size % kUnit != 0)
+    throw Fatal("'" + name + "' at " + hex(base) + " (" + hex(size) +
+                " bytes): base and size must be multiples of 8");
   auto block = std::make_unique<RamBlock>();
   block->name = std::move(name);
   block->base = base;
@@ -78,8 +79,11 @@ RamBlock& AddressSpace::add_block(std::string name, GuestAddr base, u64 size, bo
   std::unique_ptr<RamBlock> block = allocate(std::move(name), base, size);
   block->rom = rom;
   block->device = stores;
-  block->page_flags.assign(size / kPage, 0);
-  block->tables = TablePages(size / kPage);
+  const u64 pages = block->page_of(size - 1) + 1;
+  block->page_flags.assign(pages, block->lead() != 0 ? RamBlock::kUnmapped : 0);
+  if (size % kPage != 0) block->page_flags.back() = RamBlock::kUnmapped;
+  block->tables = TablePages(pages);
+  borders_ += borders(*block, 0, pages);
   ram_.push_back(std::move(block));
   return *ram_.back();
 }
@@ -93,8 +97,9 @@ RamBlock& AddressSpace::add_rom(std::string name, GuestAddr base, u64 size, Mmio
 }
 
 RamBlock& AddressSpace::add_storage(std::string name, u64 size) {
-  if (size == 0 || size > kStorageStep)
-    throw Fatal("'" + name + "': storage of " + hex(size) + " bytes; 1 byte to 1 TiB are possible");
+  if (size == 0 || size > kStorageStep || size % kPage != 0)
+    throw Fatal("'" + name + "': storage of " + hex(size) +
+                " bytes; multiples of 4 KiB up to 1 TiB are possible");
   storage_.push_back(allocate(std::move(name), kStorageBase + storage_.size() * kStorageStep, size));
   return *storage_.back();
 }
@@ -119,7 +124,7 @@ void AddressSpace::set_rom_direct(RamBlock& block, bool direct) {
   borders_ += borders(block, 0, pages);
   if (!direct && code_write_) code_write_(block.base, block.size);
   if (direct_ends_) direct_ends_(block.base, block.size);
-  if (window_ != nullptr) protect(block, block.base, block.size);
+  if (window_ != nullptr) protect(block, 0, pages);
 }
 
 RamBlock* AddressSpace::ram_at(GuestAddr pa) const {
@@ -209,7 +214,7 @@ bool AddressSpace::split(GuestAddr pa, unsigned size, u64* value, bool write_acc
 }
 
 void AddressSpace::note_write(RamBlock& block, GuestAddr pa, std::size_t size) {
-  u64 first = (pa - block.base) / kPage, last = (pa - block.base + size - 1) / kPage;
+  u64 first = block.page_of(pa - block.base), last = block.page_of(pa - block.base + size - 1);
   bool code = false;
   for (u64 page = first; page <= last; ++page) {
     const u8 flags = block.page_flags[page];
@@ -221,8 +226,8 @@ void AddressSpace::note_write(RamBlock& block, GuestAddr pa, std::size_t size) {
 }
 
 void AddressSpace::note_table_write(RamBlock& block, u64 page, GuestAddr pa, std::size_t size) {
-  const GuestAddr begin = std::max(pa, block.base + page * kPage);
-  const GuestAddr end = std::min(pa + size, block.base + (page + 1) * kPage);
+  const GuestAddr begin = std::max(pa, block.page_address(page));
+  const GuestAddr end = std::min(pa + size, block.page_address(page + 1));
   if (table_write_) table_write_(begin, end - begin);
 }
 
@@ -312,17 +317,19 @@ void AddressSpace::build_window() {
   window_map_ = static_cast<u8*>(p);
   window_ = window_map_ + kGuard;
   for (const auto& r : ram_) {
-    void* at =
-        ::mmap(window_ + r->base, r->size, PROT_READ, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, r->fd, 0);
+    const u64 mapped = r->lead() != 0 ? 0 : r->size / kPage * kPage;
+    if (mapped == 0) continue;
+    void* at = ::mmap(window_ + r->base, mapped, PROT_READ, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, r->fd, 0);
     if (at == MAP_FAILED) fail("cannot map '" + r->name + "'");
-    protect(*r, r->base, r->size);
+    protect(*r, 0, r->page_flags.size());
   }
 }
 
 /// The host's protection of a page in the window.
 int AddressSpace::protection(const RamBlock& block, u64 page) const {
   const u8 flags = block.page_flags[page];
-  if ((block.rom && !block.direct) || (flags & RamBlock::kWatchLoads) != 0) return PROT_NONE;
+  if ((block.rom && !block.direct) || (flags & (RamBlock::kWatchLoads | RamBlock::kUnmapped)) != 0)
+    return PROT_NONE;
   return block.rom || (flags & ~RamBlock::kTable) != 0 ? PROT_READ : PROT_READ | PROT_WRITE;
 }
 
@@ -334,17 +341,22 @@ u64 AddressSpace::borders(const RamBlock& block, u64 first, u64 last) const {
   return n;
 }
 
-void AddressSpace::protect(const RamBlock& block, GuestAddr at, u64 size) {
-  for (u64 done = 0; done < size;) {
+void AddressSpace::protect(const RamBlock& block, u64 first, u64 count) {
+  for (const u64 end = first + count; first < end;) {
     // Runs of pages with equal protection go together.
-    const u64 first = (at + done - block.base) / kPage;
     const int prot = protection(block, first);
-    u64 count = 1;
-    while (done + count * kPage < size && protection(block, first + count) == prot) ++count;
-    if (::mprotect(window_ + at + done, count * kPage, prot) != 0)
+    u64 run = 1;
+    while (first + run < end && protection(block, first + run) == prot) ++run;
+    if (::mprotect(window_ + block.page_address(first), run * kPage, prot) != 0)
       fail("cannot protect '" + block.name + "'");
-    done += count * kPage;
+    first += run;
   }
+}
+
+void AddressSpace::tell_direct_ends(const RamBlock& block, u64 page) const {
+  const u64 begin = std::max(block.page_address(page), block.base) - block.base;
+  const u64 end = std::min(block.page_address(page + 1) - block.base, block.size);
+  if (direct_ends_) direct_ends_(block.base + begin, end - begin);
 }
 
 /// False, and nothing changed, if that would make more than `max_borders` or more mappings than the host has.
@@ -355,18 +367,18 @@ bool AddressSpace::set_flags(RamBlock& block, u64 page, u8 flags, u64 max_border
   const u8 old = std::exchange(block.page_flags[page], flags);
   const int prot = protection(block, page);
   if (prot == before) {
-    if (direct_ends_ && (flags & ~old) != 0) direct_ends_(block.base + page * kPage, kPage);
+    if ((flags & ~old) != 0) tell_direct_ends(block, page);
     return true;
   }
   const u64 more = borders_ - borders_before + borders(block, page, page + 1);
   const bool too_many = more > borders_ && more > max_borders;
-  if (too_many || (window_ != nullptr && ::mprotect(window_ + block.base + page * kPage, kPage, prot) != 0)) {
+  if (too_many || (window_ != nullptr && ::mprotect(window_ + block.page_address(page), kPage, prot) != 0)) {
     if (!too_many && errno != ENOMEM) fail("cannot protect '" + block.name + "'");
     block.page_flags[page] = old;
     return false;
   }
   borders_ = more;
-  if (direct_ends_ && (flags & ~old) != 0) direct_ends_(block.base + page * kPage, kPage);
+  if ((flags & ~old) != 0) tell_direct_ends(block, page);
   return true;
 }
 
@@ -374,17 +386,17 @@ bool AddressSpace::set_flags(RamBlock& block, u64 page, u8 flags, u64 max_border
 // lies in more separate stretches than this has its translations dropped now and then.
 constexpr u64 kMaxCodeBorders = 16384;
 
-bool AddressSpace::protect_code_page(GuestAddr page) {
-  RamBlock* r = ram_at(page);
+bool AddressSpace::protect_code_page(GuestAddr pa) {
+  RamBlock* r = ram_at(pa);
   if (r == nullptr) return true;
-  const u64 index = (page - r->base) / kPage;
+  const u64 index = r->page_of(pa - r->base);
   return set_flags(*r, index, r->page_flags[index] | RamBlock::kCode, kMaxCodeBorders);
 }
 
-void AddressSpace::unprotect_code_page(GuestAddr page) {
-  RamBlock* r = ram_at(page);
+void AddressSpace::unprotect_code_page(GuestAddr pa) {
+  RamBlock* r = ram_at(pa);
   if (r == nullptr) return;
-  const u64 index = (page - r->base) / kPage;
+  const u64 index = r->page_of(pa - r->base);
   set_flags(*r, index, r->page_flags[index] & static_cast<u8>(~RamBlock::kCode), kMaxCodeBorders);
 }
 
@@ -398,7 +410,7 @@ void AddressSpace::unprotect_code() {
       const u64 first = page;
       for (; page < pages && is_code(page); ++page)
         block->page_flags[page] &= static_cast<u8>(~RamBlock::kCode);
-      if (window_ != nullptr) protect(*block, block->base + first * kPage, (page - first) * kPage);
+      if (window_ != nullptr) protect(*block, first, page - first);
     }
     borders_ += borders(*block, 0, pages);
   }
@@ -409,28 +421,30 @@ void AddressSpace::unprotect_code() {
 const u8* AddressSpace::read_table(GuestAddr pa, unsigned size, CoveredRange covered) {
   RamBlock* r = ram_at(pa);
   if (r == nullptr || size > r->size - (pa - r->base) || !r->direct) return nullptr;
-  const u64 page = (pa - r->base) / kPage;
-  r->tables.read(page, (pa - r->base) % kPage, size, covered);
+  const u64 page = r->page_of(pa - r->base);
+  r->tables.read(page, pa % kPage, size, covered);
   if ((r->page_flags[page] & RamBlock::kTable) == 0) {
     r->page_flags[page] |= RamBlock::kTable;
     ++tables_;
-    if (direct_ends_) direct_ends_(r->base + page * kPage, kPage);
+    tell_direct_ends(*r, page);
   }
   return r->host + (pa - r->base);
 }
 
 void AddressSpace::update_table(GuestAddr pa, unsigned size, u64 value) {
   RamBlock* r = ram_at(pa);
-  if ((r->page_flags[(pa - r->base) / kPage] & RamBlock::kCode) != 0 && code_write_) code_write_(pa, size);
+  if ((r->page_flags[r->page_of(pa - r->base)] & RamBlock::kCode) != 0 && code_write_) code_write_(pa, size);
   if (watching()) note_watch(pa, size, true, load_le(r->host + (pa - r->base), size), value);
   std::memcpy(r->host + (pa - r->base), &value, size);
 }
 
-void AddressSpace::forget_table(GuestAddr page) {
-  RamBlock* r = ram_at(page);
-  if (r == nullptr || (r->page_flags[(page - r->base) / kPage] & RamBlock::kTable) == 0) return;
-  r->page_flags[(page - r->base) / kPage] &= static_cast<u8>(~RamBlock::kTable);
-  r->tables.forget((page - r->base) / kPage);
+void AddressSpace::forget_table(GuestAddr pa) {
+  RamBlock* r = ram_at(pa);
+  if (r == nullptr) return;
+  const u64 page = r->page_of(pa - r->base);
+  if ((r->page_flags[page] & RamBlock::kTable) == 0) return;
+  r->page_flags[page] &= static_cast<u8>(~RamBlock::kTable);
+  r->tables.forget(page);
   --tables_;
 }
 
@@ -454,8 +468,8 @@ void AddressSpace::set_watches(std::vector<Watch> watches) {
     block->watched_stores = {};
     for (const Watch& w : watches_) {
       if (w.size == 0 || w.base >= block->base + block->size || w.base + w.size <= block->base) continue;
-      const u64 first = (std::max(w.base, block->base) - block->base) / kPage;
-      const u64 last = (std::min(w.base + w.size, block->base + block->size) - 1 - block->base) / kPage;
+      const u64 first = block->page_of(std::max(w.base, block->base) - block->base);
+      const u64 last = block->page_of(std::min(w.base + w.size, block->base + block->size) - 1 - block->base);
       for (u64 page = first; page <= last; ++page)
         wanted[page] |=
             static_cast<u8>((w.stores ? RamBlock::kWatchStores : 0) | (w.loads ? RamBlock::kWatchLoads : 0));
@@ -466,8 +480,8 @@ void AddressSpace::set_watches(std::vector<Watch> watches) {
       hull = {hull.end == 0 ? begin : std::min(hull.begin, begin), std::max(hull.end, end)};
     }
     for (u64 page = 0; page < pages; ++page) {
-      const u8 code = block->page_flags[page] & (RamBlock::kCode | RamBlock::kTable);
-      if (!set_flags(*block, page, code | (wanted.empty() ? u8{0} : wanted[page]), kNever))
+      const u8 kept = block->page_flags[page] & (RamBlock::kCode | RamBlock::kTable | RamBlock::kUnmapped);
+      if (!set_flags(*block, page, kept | (wanted.empty() ? u8{0} : wanted[page]), kNever))
         throw Fatal("too many watched places for the host's memory mappings; watch fewer");
     }
   }

@@ -14,9 +14,10 @@ namespace hindcast {
 /// A block of RAM or ROM backed by a memfd that is mapped twice: in the window (what the guest's code uses,
 /// page-protected to notice stores) and in an alias that the host always may write.
 struct RamBlock {
+  static constexpr u64 kPage = 4096;
   std::string name;
   GuestAddr base = 0;
-  u64 size = 0;        // a multiple of the host page size
+  u64 size = 0;        // base and size need not be multiples of a page (kUnmapped)
   bool rom = false;    // guest stores do not change it (see `device`)
   u8* host = nullptr;  // the alias; always readable and writable
   int fd = -1;
@@ -28,13 +29,22 @@ struct RamBlock {
   static constexpr u8 kWatchLoads = 4;
   static constexpr u8 kTable =
       8;  // walks have read it as a page table: stores are noticed (not in the window)
-  std::vector<u8> page_flags;
+  /// Not in the window, which has whole pages only: the block fills a part of this one, or begins within a
+  /// page. Accesses are checked against the block's end and go through the alias.
+  static constexpr u8 kUnmapped = 16;
+  std::vector<u8> page_flags;  // of the guest's pages, from the one on that holds `base`
   TablePages tables{0};
   /// All watched stores lie in this range of offsets; empty if there are none. Translated code looks at it
   /// too.
   struct {
     u64 begin = 0, end = 0;
   } watched_stores;
+
+  /// Bytes of the first page that lie before the block.
+  u64 lead() const { return base % kPage; }
+  /// The number in page_flags of the page that holds the byte at `offset`.
+  u64 page_of(u64 offset) const { return (offset + lead()) / kPage; }
+  GuestAddr page_address(u64 page) const { return base - lead() + page * kPage; }
 };
 
 class AddressSpace {
@@ -45,7 +55,9 @@ class AddressSpace {
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
 
-  // Building. Ranges must not overlap (Fatal).
+  // Building. Ranges must not overlap (Fatal). RAM and ROM begin and end on multiples of kUnit; what fills
+  // whole pages is fast.
+  static constexpr u64 kUnit = 8;
   RamBlock& add_ram(std::string name, GuestAddr base, u64 size);
   RamBlock& add_rom(std::string name, GuestAddr base, u64 size, MmioHandler* stores = nullptr);
   void add_device(std::string name, GuestAddr base, u64 size, MmioHandler* handler);
@@ -117,14 +129,14 @@ class AddressSpace {
   void build_window();
 
   // Code tracking (engine internal): pages from which translations were made.
-  static constexpr u64 kPage = 4096;
-  /// Makes stores into the page fault in the window from now on. False, and nothing changed: too many
+  static constexpr u64 kPage = RamBlock::kPage;
+  /// Makes stores into the page of `pa` fault in the window from now on. False, and nothing changed: too many
   /// separate stretches of memory are protected (the host's mappings are limited); unprotect_code() makes
   /// room.
-  bool protect_code_page(GuestAddr page);
-  /// Nothing is tracked in the page any more. Where taking its protection away would cost a mapping too many,
-  /// it stays.
-  void unprotect_code_page(GuestAddr page);
+  bool protect_code_page(GuestAddr pa);
+  /// Nothing is tracked in the page of `pa` any more. Where taking its protection away would cost a mapping
+  /// too many, it stays.
+  void unprotect_code_page(GuestAddr pa);
   void unprotect_code();
   /// Called before bytes in a code page change.
   void on_code_write(std::function<void(GuestAddr pa, std::size_t size)> callback) {
@@ -142,8 +154,8 @@ class AddressSpace {
   void on_table_write(std::function<void(GuestAddr pa, std::size_t size)> callback) {
     table_write_ = std::move(callback);
   }
-  /// Nothing that was derived from the page (or from any) is left.
-  void forget_table(GuestAddr page);
+  /// Nothing that was derived from the page of `pa` (or from any) is left.
+  void forget_table(GuestAddr pa);
   void forget_tables();
   /// Called when loads or stores in the range must be noticed from now on: who keeps host addresses of it
   /// drops them.
@@ -152,7 +164,7 @@ class AddressSpace {
   }
   /// Whether an access to the page may be made without telling anyone.
   static bool may_be_direct(const RamBlock& block, u64 page, bool write) {
-    return write ? !block.rom && block.page_flags[page] == 0
+    return write ? !block.rom && (block.page_flags[page] & ~RamBlock::kUnmapped) == 0
                  : block.direct && (block.page_flags[page] & RamBlock::kWatchLoads) == 0;
   }
 
@@ -168,12 +180,13 @@ class AddressSpace {
   void note_watch(GuestAddr pa, unsigned size, bool store, u64 old_value, u64 new_value);
   int protection(const RamBlock& block, u64 page) const;
   u64 borders(const RamBlock& block, u64 first, u64 last) const;
+  void tell_direct_ends(const RamBlock& block, u64 page) const;
   bool set_flags(RamBlock& block, u64 page, u8 flags, u64 max_borders);
   void note_write(RamBlock& block, GuestAddr pa, std::size_t size);
   void note_table_write(RamBlock& block, u64 page, GuestAddr pa, std::size_t size);
   bool access_device(GuestAddr pa, unsigned size, u64* value, bool write);
   bool split(GuestAddr pa, unsigned size, u64* value, bool write_access);
-  void protect(const RamBlock& block, GuestAddr at, u64 size);
+  void protect(const RamBlock& block, u64 first, u64 count);
 
   unsigned bits_;
   std::vector<std::unique_ptr<RamBlock>> ram_, storage_;

@@ -100,18 +100,19 @@ class CodeBytes {
       return false;
     }
     const u64 granule = std::min<u64>(std::max<u64>(t.granule, 1), kPage);
-    const GuestAddr base = va & ~(granule - 1);
-    const GuestAddr pa = t.physical - (va - base);
     const RamBlock* block = machine_.memory().find_ram(t.physical);
-    const u8* bytes = block != nullptr && block->direct ? machine_.memory().peek(pa, granule) : nullptr;
-    if (bytes == nullptr) {
+    if (block == nullptr || !block->direct) {
       if (why != nullptr) *why = arch.bus_fault(va, Access::Execute);
       return false;
     }
-    va_ = base;
-    end_ = base + granule;
-    pa_ = pa;
-    bytes_ = bytes;
+    // The granule, as far as the block has it.
+    const u64 at = t.physical - block->base;
+    const u64 before = std::min(va & (granule - 1), at);
+    const u64 after = std::min(granule - (va & (granule - 1)), block->size - at);
+    va_ = va - before;
+    end_ = va + after;
+    pa_ = t.physical - before;
+    bytes_ = block->host + (at - before);
     return true;
   }
 

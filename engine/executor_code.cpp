@@ -25,8 +25,7 @@ u64 bytes_of(const jit::IrBlock& block) {
 
 bool Executor::protect(const jit::Extent& extent) {
   for (int i = 0; i < 2; ++i)
-    if (extent.size[i] != 0 && !machine_.memory().protect_code_page(extent.pa[i] & ~(kPage - 1)))
-      return false;
+    if (extent.size[i] != 0 && !machine_.memory().protect_code_page(extent.pa[i])) return false;
   return true;
 }
 
@@ -103,8 +102,9 @@ void Executor::code_written(GuestAddr pa, std::size_t size) {
   }
   const RamBlock& ram = *machine_.memory().find_ram(pa);
   for (GuestAddr page = pa & ~(kPage - 1); page < pa + size; page += kPage)
-    if ((ram.page_flags[(page - ram.base) / kPage] & RamBlock::kCode) != 0 && !pages_.contains(page))
-      machine_.memory().unprotect_code_page(page);
+    if ((ram.page_flags[ram.page_of(std::max(page, pa) - ram.base)] & RamBlock::kCode) != 0 &&
+        !pages_.contains(page))
+      machine_.memory().unprotect_code_page(std::max(page, pa));
   // What is there now may well be translatable.
   if (any) {
     for (auto& [value, context] : contexts_) context->interpreted.clear();
@@ -120,7 +120,7 @@ void Executor::table_written(GuestAddr pa, std::size_t size) {
   const GuestAddr begin = pa & ~(kWord - 1), end = (pa + size + kWord - 1) & ~(kWord - 1);
   AddressSpace& memory = machine_.memory();
   RamBlock& ram = *memory.find_ram(pa);
-  const u64 page = (pa - ram.base) / kPage;
+  const u64 page = ram.page_of(pa - ram.base);
   if (machine_.arch().table_entries_used({memory.peek(begin, end - begin), end - begin})) {
     drop_derived(ram.tables.covered(page, begin % kPage, end - begin));
     machine_.current().request_exit();
@@ -129,7 +129,7 @@ void Executor::table_written(GuestAddr pa, std::size_t size) {
   constexpr unsigned kForgetTable = 64;
   if (ram.tables.count_write(page) < kForgetTable) return;
   drop_derived(ram.tables.covered(page, 0, kPage));
-  memory.forget_table(pa & ~(kPage - 1));
+  memory.forget_table(pa);
 }
 
 void Executor::drop_derived(CoveredRange range) {

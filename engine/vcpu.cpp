@@ -38,7 +38,8 @@ void Vcpu::set_irq(unsigned line, bool level) {
 
 namespace {
 
-/// Calls fn(physical, offset, bytes) for each page-bounded piece; false as soon as a piece is not accessible.
+/// Calls fn(physical, offset, bytes) for each piece, which ends with its page; false as soon as a piece is
+/// not accessible.
 template <typename Fn>
 bool for_each_piece(Vcpu& vcpu, GuestAddr va, std::size_t size, Access access, Fn fn) {
   const u64 page = u64{1} << vcpu.arch().page_bits();
@@ -47,6 +48,9 @@ bool for_each_piece(Vcpu& vcpu, GuestAddr va, std::size_t size, Access access, F
     Translation t = vcpu.arch().probe(vcpu, va + done, 1, access);
     if (!t.ok) return false;
     if (t.granule < page) piece = std::min<std::size_t>(piece, t.granule - ((va + done) & (t.granule - 1)));
+    // A page may be in two memories.
+    if (const RamBlock* block = vcpu.machine().memory().find_ram(t.physical))
+      piece = std::min<std::size_t>(piece, block->size - (t.physical - block->base));
     if (!fn(t.physical, done, piece)) return false;
     done += piece;
   }

@@ -35,25 +35,19 @@ std::string read_memory(Vcpu& vcpu, Space space, GuestAddr va, u64 size) {
   std::string out;
   while (out.size() < size) {
     const GuestAddr at = va + out.size();
-    const u64 piece = std::min<u64>(size - out.size(), page - (at & (page - 1)));
     GuestAddr physical = 0;
     if (at < va || !translate(vcpu, space, at, physical)) break;
-    const u8* bytes = vcpu.machine().memory().peek(physical, piece);
-    if (bytes == nullptr) {
-      // The page may be there in part.
-      const RamBlock* block = vcpu.machine().memory().find_ram(physical);
-      if (block == nullptr) {
-        const std::string registers = peek_registers(vcpu.machine().memory(), physical, piece);
-        out += registers;
-        if (registers.size() == piece) continue;
-        break;
-      }
-      const u64 left = std::min(piece, block->base + block->size - physical);
-      bytes = vcpu.machine().memory().peek(physical, left);
-      if (bytes != nullptr) out.append(reinterpret_cast<const char*>(bytes), left);
+    const u64 rest = std::min(size - out.size(), page - (at & (page - 1)));
+    const RamBlock* block = vcpu.machine().memory().find_ram(physical);
+    if (block == nullptr) {
+      const std::string registers = peek_registers(vcpu.machine().memory(), physical, rest);
+      out += registers;
+      if (registers.size() == rest) continue;
       break;
     }
-    out.append(reinterpret_cast<const char*>(bytes), piece);
+    // The page may be there in part, or in two memories.
+    const u64 piece = std::min(rest, block->size - (physical - block->base));
+    out.append(reinterpret_cast<const char*>(block->host + (physical - block->base)), piece);
   }
   return out;
 }
@@ -64,12 +58,13 @@ std::optional<std::vector<std::pair<GuestAddr, u64>>> physical_pieces(Vcpu& vcpu
   std::vector<std::pair<GuestAddr, u64>> pieces;
   for (u64 done = 0; done < size;) {
     const GuestAddr at = va + done;
-    const u64 piece = std::min<u64>(size - done, page - (at & (page - 1)));
     GuestAddr physical = 0;
-    if (at < va || !translate(vcpu, space, at, physical) ||
-        vcpu.machine().memory().peek(physical, piece) == nullptr)
-      return std::nullopt;
+    if (at < va || !translate(vcpu, space, at, physical)) return std::nullopt;
     const AddressSpace& memory = vcpu.machine().memory();
+    const RamBlock* block = memory.find_ram(physical);
+    if (block == nullptr) return std::nullopt;
+    const u64 piece =
+        std::min({size - done, page - (at & (page - 1)), block->size - (physical - block->base)});
     if (!pieces.empty() && pieces.back().first + pieces.back().second == physical &&
         memory.find_ram(pieces.back().first) == memory.find_ram(physical))
       pieces.back().second += piece;

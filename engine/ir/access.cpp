@@ -35,11 +35,11 @@ void DataAccess::remember(GuestAddr va, const Translation& t, Access access) con
   if (t.granule < page) return;
   const GuestAddr physical = t.physical & ~(page - 1);
   const RamBlock* ram = memory.find_ram(physical);
-  if (ram == nullptr || physical + page > ram->base + ram->size) return;
+  if (ram == nullptr || physical < ram->base || physical + page > ram->base + ram->size) return;
   // Larger pages than the host's have flags in several places; smaller ones share theirs.
   const bool write = access == Access::Write;
   for (u64 at = 0; at < page; at += AddressSpace::kPage)
-    if (!AddressSpace::may_be_direct(*ram, (physical + at - ram->base) / AddressSpace::kPage, write)) return;
+    if (!AddressSpace::may_be_direct(*ram, ram->page_of(physical + at - ram->base), write)) return;
   vcpu.header().tlb->fill(va & ~(page - 1), page_bits, ram->host + (physical - ram->base), write);
 }
 

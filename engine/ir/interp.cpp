@@ -188,7 +188,8 @@ bool Frame::store(const Inst& inst, GuestFault& fault) {
     if (find_ram(pa, bits / 8) && !ram_->rom) {
       const u64 at = pa - ram_->base;
       const std::vector<u8>& flags = ram_->page_flags;
-      if (flags[at / AddressSpace::kPage] == 0 && flags[(at + bits / 8 - 1) / AddressSpace::kPage] == 0) {
+      if (((flags[ram_->page_of(at)] | flags[ram_->page_of(at + bits / 8 - 1)]) & ~RamBlock::kUnmapped) ==
+          0) {
         if (attr.big_endian) value = swap_bytes(value, bits / 8);
         write_sized(ram_->host + at, bits, value);
         return true;

@@ -96,10 +96,11 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
       a_.cmp(x86::gpq(s), x86::gpq(limit));
     }
     a_.ja(site_exit(ExitKind::Site, pc_, insn_ - 1));
-    if (slow == Slow::Code && i.op == Op::Store && limit == 0) return checked_store(ram, r, s, width);
+    if (slow == Slow::Code && limit == 0)
+      return i.op == Op::Store ? checked_store(ram, r, s, width) : checked_load(ram, r, s, width);
     if (slow == Slow::Code) {
-      const u8 mask = i.op == Op::Store ? RamBlock::kCode | RamBlock::kWatchStores | RamBlock::kWatchLoads
-                                        : RamBlock::kWatchLoads;
+      constexpr u8 kLoads = RamBlock::kWatchLoads | RamBlock::kUnmapped;
+      const u8 mask = i.op == Op::Store ? RamBlock::kCode | RamBlock::kWatchStores | kLoads : kLoads;
       a_.shr(x86::gpq(s), 12);
       const u64 flags = reinterpret_cast<u64>(ram.page_flags.data());
       u8 f = last <= 0x7fffffff ? alloc_gpr() : limit;
@@ -121,6 +122,38 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
   return m;
 }
 
+/// The flags of the page that holds `offset`, by way of `r` and `f`. An access that crosses into the next
+/// page leaves: the alias knows nothing of that page's flags.
+x86::Mem Emitter::page_flags(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const Label& leave) {
+  const auto to_page = [&] {
+    if (ram.lead() != 0)
+      a_.lea(x86::gpq(r), x86::ptr(x86::gpq(offset), static_cast<i32>(ram.lead())));
+    else
+      a_.mov(x86::gpq(r), x86::gpq(offset));
+  };
+  to_page();
+  if (width > 1) {
+    a_.and_(x86::gpd(r), AddressSpace::kPage - 1);
+    a_.cmp(x86::gpd(r), AddressSpace::kPage - width);
+    a_.ja(leave);
+    to_page();
+  }
+  a_.shr(x86::gpq(r), 12);
+  mov_imm(f, reinterpret_cast<u64>(ram.page_flags.data()));
+  return x86::ptr(x86::gpq(f), x86::gpq(r), 0, 0, 1);
+}
+
+/// A load from RAM whose page may be watched, or not be in the window: through the alias.
+x86::Mem Emitter::checked_load(const RamBlock& ram, u8 r, u8 offset, unsigned width) {
+  const Label leave = site_exit(ExitKind::Site, pc_, insn_ - 1);
+  const u8 f = alloc_gpr();
+  a_.test(page_flags(ram, r, f, offset, width, leave), RamBlock::kWatchLoads);
+  a_.jnz(leave);
+  mov_imm(f, reinterpret_cast<u64>(ram.host));
+  locked_ &= ~(1u << r);
+  return x86::ptr(x86::gpq(f), x86::gpq(offset), 0, 0, width);
+}
+
 /// A store into RAM that looks at the page's flags first. `offset`: register with the place in the block; `r`
 /// is free. Where only other bytes of the page are watched, it goes through the alias, which is not
 /// protected.
@@ -128,16 +161,7 @@ x86::Mem Emitter::checked_store(const RamBlock& ram, u8 r, u8 offset, unsigned w
   const Label leave = site_exit(ExitKind::Site, pc_, insn_ - 1);
   const Label store = a_.newLabel();
   const u8 f = alloc_gpr();
-  if (width > 1) {  // the alias knows nothing of the next page's flags
-    a_.mov(x86::gpd(r), x86::gpd(offset));
-    a_.and_(x86::gpd(r), AddressSpace::kPage - 1);
-    a_.cmp(x86::gpd(r), AddressSpace::kPage - width);
-    a_.ja(leave);
-  }
-  a_.mov(x86::gpq(r), x86::gpq(offset));
-  a_.shr(x86::gpq(r), 12);
-  mov_imm(f, reinterpret_cast<u64>(ram.page_flags.data()));
-  const x86::Mem flags = x86::ptr(x86::gpq(f), x86::gpq(r), 0, 0, 1);
+  const x86::Mem flags = page_flags(ram, r, f, offset, width, leave);
   a_.test(flags, RamBlock::kCode | RamBlock::kWatchStores | RamBlock::kWatchLoads);
   a_.jz(store);
   a_.test(flags, RamBlock::kCode);

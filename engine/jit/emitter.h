@@ -186,6 +186,8 @@ class Emitter {
   /// The operand for the access; emits the checks. `width` in bytes.
   Mem address(const ir::Inst& i, unsigned width);
   Mem translated_address(const ir::Inst& i, u8 r, unsigned width);
+  Mem page_flags(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const asmjit::Label& leave);
+  Mem checked_load(const RamBlock& ram, u8 r, u8 offset, unsigned width);
   Mem checked_store(const RamBlock& ram, u8 r, u8 offset, unsigned width);
   void note_access(u32 begin);
   /// The access is the interpreter's: leaves at the instruction's start.

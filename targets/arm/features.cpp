@@ -59,6 +59,15 @@ std::string Features::description() const {
   return text;
 }
 
+std::string cpu_of_compatible(std::string_view compatible) {
+  constexpr std::string_view kVendor = "arm,";
+  if (!compatible.starts_with("arm,cortex-m")) return {};
+  std::string model(compatible.substr(kVendor.size()));
+  if (model.ends_with('f')) model.pop_back();
+  if (model.ends_with('+')) model.replace(model.size() - 1, 1, "plus");
+  return model;
+}
+
 Features parse_cpu(std::string_view text, std::string_view default_model) {
   Features cpu;
   const auto choose = [&cpu](std::string_view name) {

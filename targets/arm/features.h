@@ -56,6 +56,11 @@ std::span<const Model> models();
 /// feature, naming the known ones.
 Features parse_cpu(std::string_view text, std::string_view default_model);
 
+/// The model that a device tree's `compatible` means: "arm,cortex-m4f" is cortex-m4, whose floating-point
+/// unit is there by default; "arm,cortex-m0+" is cortex-m0plus. Empty if it is no Cortex-M; not all there are
+/// known.
+std::string cpu_of_compatible(std::string_view compatible);
+
 /// "dsp, vfp, ...": for messages.
 std::string known_features();
 

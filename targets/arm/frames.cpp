@@ -53,7 +53,11 @@ GuestFault for_each_piece(Vcpu& vcpu, const View& view, u32 at, unsigned count, 
     }
     const u64 granule = std::max<u64>(t.granule, 4);
     const u64 left = (granule - ((at + 4 * i) & (granule - 1))) / 4;
-    const unsigned words = static_cast<unsigned>(std::min<u64>(left, count - i));
+    unsigned words = static_cast<unsigned>(std::min<u64>(left, count - i));
+    // Memories may begin and end within a granule.
+    if (const RamBlock* block = vcpu.machine().memory().find_ram(t.physical))
+      words = std::min(words, std::max(1u, static_cast<unsigned>(std::min<u64>(
+                                               count, (block->base + block->size - t.physical) / 4))));
     if (!fn(t.physical, i, words) && !goes_on(stack_bus_fault(why))) return stack_bus_fault(why);
     i += words;
   }

@@ -52,7 +52,7 @@ const DeviceModel kModels[] = {
     {"fwcfg", "Firmware configuration as QEMU has it", {"qemu,fw-cfg-mmio"}, kNoChannel, build_fw_cfg},
     {"nvic",
      "Arm M-profile system control space: NVIC, SysTick, system control block",
-     {"arm,v8m-nvic", "arm,v7m-nvic", "arm,v6m-nvic"},
+     {"arm,v8.1m-nvic", "arm,v8m-nvic", "arm,v7m-nvic", "arm,v6m-nvic"},
      kNoChannel,
      arm::build_scs},
     {"sse", "Security controller of Arm's SSE subsystems", {"arm,sse-security"}, kNoChannel, arm::build_sse},

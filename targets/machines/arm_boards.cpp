@@ -25,6 +25,7 @@
 #include "targets/machines/mps2_an505_dts.h"
 #include "targets/machines/mps3_an547_dts.h"
 #include "targets/machines/stm32f405_dts.h"
+#include "targets/machines/tree_checks.h"
 
 namespace hindcast::machines {
 namespace {
@@ -172,6 +173,15 @@ GuestAddr find_vectors(const loader::DeviceTree& tree) {
   return first ? *first : memory.front().base;
 }
 
+std::vector<NodeRange> flash_and_memory(const loader::DeviceTree& tree) {
+  std::vector<NodeRange> ranges = memory_nodes(tree);
+  tree.for_each([&](const loader::DtNode& node) {
+    if (!is_flash(node)) return;
+    for (const loader::DtRange& range : node.reg()) ranges.push_back({&node, range});
+  });
+  return ranges;
+}
+
 void add_flash(Machine& machine, const loader::DeviceTree& tree) {
   unsigned number = 0;
   tree.for_each([&](const loader::DtNode& node) {
@@ -266,15 +276,11 @@ void settle(MachineConfig& config) {
 }  // namespace
 
 std::string cortex_m_of(const loader::DeviceTree& tree) {
-  constexpr std::string_view kVendor = "arm,";
   std::string model;
   tree.for_each([&](const loader::DtNode& node) {
     for (const std::string& text : node.strings("compatible"))
-      if (model.empty() && text.starts_with("arm,cortex-m") && !node.has("interrupt-controller"))
-        model = text.substr(kVendor.size());
+      if (model.empty() && !node.has("interrupt-controller")) model = arm::cpu_of_compatible(text);
   });
-  // Zephyr's trees name the floating-point unit too; it is the model's default here.
-  if (model.ends_with('f')) model.pop_back();
   return model;
 }
 
@@ -283,8 +289,11 @@ std::unique_ptr<Machine> build_arm_board(MachineConfig& config, const EngineOpti
   const auto [tree, board] = board_source(config);
   settle(config);
   if (config.cpu.empty() && board != nullptr && board->cpu != nullptr) config.cpu = board->cpu;
+  if (board == nullptr) check_cortex_m(tree, !config.cpu.empty(), engine.note);
   const arm::ArmArch& arch = shared_arch(arm::parse_cpu(config.cpu, cortex_m_of(tree)));
   config.cpu = arch.cpu_description();
+  if (board == nullptr) check_arm_devices(tree, arch.features());
+  check_memories(flash_and_memory(tree), kPhysicalBits);
 
   const GuestAddr vectors = board != nullptr ? board->vectors : find_vectors(tree);
   const loader::DtRange ram = find_ram(tree);
@@ -301,7 +310,7 @@ std::unique_ptr<Machine> build_arm_board(MachineConfig& config, const EngineOpti
   add_flash(*machine, tree);
   add_memory(*machine, tree, {});
   note_mpu(*machine, tree);
-  add_devices(*machine, tree, config.networks);
+  add_devices(*machine, tree, config.networks, kPhysicalBits);
   add_stubs(*machine, tree);
   if (arch.has(arm::ext::BitBand)) arm::add_bit_bands(*machine);
   if (arch.has(arm::ext::Main)) add_vendors_peripherals(*machine);

@@ -134,13 +134,19 @@ std::size_t wired_adapters(const DeviceTree& tree) {
   return n;
 }
 
-std::vector<DtRange> memory_ranges(const DeviceTree& tree) {
-  std::vector<DtRange> ranges;
+std::vector<NodeRange> memory_nodes(const DeviceTree& tree) {
+  std::vector<NodeRange> ranges;
   tree.for_each([&](const DtNode& node) {
     if (!node.enabled() || (node.string("device_type") != "memory" && !node.compatible_with("mmio-sram")))
       return;
-    for (const DtRange& range : node.reg()) ranges.push_back(range);
+    for (const DtRange& range : node.reg()) ranges.push_back({&node, range});
   });
+  return ranges;
+}
+
+std::vector<DtRange> memory_ranges(const DeviceTree& tree) {
+  std::vector<DtRange> ranges;
+  for (const NodeRange& memory : memory_nodes(tree)) ranges.push_back(memory.range);
   return ranges;
 }
 
@@ -166,9 +172,11 @@ void add_memory(Machine& machine, const DeviceTree& tree, std::span<const DtRang
   }
 }
 
-void add_devices(Machine& machine, const DeviceTree& tree, std::span<const NetworkAdapter> networks) {
+void add_devices(Machine& machine, const DeviceTree& tree, std::span<const NetworkAdapter> networks,
+                 unsigned bits) {
   std::map<u32, Sink> sinks = vcpu_sinks(machine, tree);
   std::vector<Planned> planned = plan_devices(tree);
+  for (const Planned& p : planned) check_registers(*p.node, bits);
   check_networks(tree, networks.size());
   Wiring wiring(machine, planned);
   // Controllers come before what is connected to them, wherever they stand in the tree.

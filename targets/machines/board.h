@@ -6,6 +6,7 @@
 #include "engine/machine.h"
 #include "engine/registry.h"
 #include "targets/loader/device_tree.h"
+#include "targets/machines/tree_checks.h"
 
 namespace hindcast::machines {
 
@@ -19,9 +20,10 @@ std::size_t wired_adapters(const loader::DeviceTree& tree);
 /// Adds every enabled device that has a model; nodes without one are left alone. Names and channels follow
 /// tree order; network adapters get the cables of `networks`: the board's own
 /// the first ones, in tree order, virtio's the ones that their nodes name. CPU nodes' interrupt controllers
-/// stand for the vCPUs, by the order of the CPU nodes. Throws Fatal for a tree that contradicts itself, and
-/// for more cables than adapters.
-void add_devices(Machine& machine, const loader::DeviceTree& tree, std::span<const NetworkAdapter> networks);
+/// stand for the vCPUs, by the order of the CPU nodes. Addresses have `bits` bits. Throws Fatal for a tree
+/// that contradicts itself, and for more cables than adapters.
+void add_devices(Machine& machine, const loader::DeviceTree& tree, std::span<const NetworkAdapter> networks,
+                 unsigned bits);
 
 /// Puts something in the place of each enabled device that has registers and no model, so that software that
 /// touches it goes on: reads give 0, writes change nothing, and the user is told of the first of each. Nodes
@@ -30,6 +32,7 @@ void add_devices(Machine& machine, const loader::DeviceTree& tree, std::span<con
 void add_stubs(Machine& machine, const loader::DeviceTree& tree);
 
 /// The memory nodes' ranges, in tree order.
+std::vector<NodeRange> memory_nodes(const loader::DeviceTree& tree);
 std::vector<loader::DtRange> memory_ranges(const loader::DeviceTree& tree);
 
 }  // namespace hindcast::machines

@@ -60,8 +60,10 @@ void settle_memory(DeviceTree& tree, MachineConfig& config, unsigned xlen) {
   if (config.memory_bytes == 0) config.memory_bytes = range.size;
   const u64 space = u64{1} << 32;
   const u64 largest = xlen == 32 ? space - std::min(space, range.base) : kLargestMemory;
-  if (config.memory_bytes % AddressSpace::kPage != 0 || config.memory_bytes > largest ||
-      config.memory_bytes == 0)
+  if (config.memory_bytes == 0)
+    throw Fatal(fmt::format("device tree: reg of {} has 0 bytes at 0x{:x}", memory->path(), range.base));
+  if ((config.memory_bytes % AddressSpace::kPage != 0 && config.memory_bytes != range.size) ||
+      config.memory_bytes > largest)
     throw Fatal(fmt::format(
         "--memory: machine '{}' with this CPU has 4 KiB to {} GiB, in multiples of 4 KiB, not {} bytes",
         config.machine, largest >> 30, config.memory_bytes));

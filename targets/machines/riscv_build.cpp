@@ -112,14 +112,16 @@ std::unique_ptr<Machine> build_riscv_board(MachineConfig& config, const EngineOp
   options.smp = config.smp;
   options.icount_shift = config.icount_shift;
   options.engine = engine;
-  auto machine = std::make_unique<Machine>(arch, options, arch.xlen() == 32 ? 32 : kPhysicalBits64);
+  const unsigned bits = arch.xlen() == 32 ? 32 : kPhysicalBits64;
+  auto machine = std::make_unique<Machine>(arch, options, bits);
   machine->set_port(&port);
   if (mask_rom) machine->memory().add_rom("maskrom", mask_rom->base, mask_rom->size);
   const std::optional<HtifPlace> place = find_htif(tree, *plan);
   std::vector<DtRange> holes;
   if (place) holes.push_back(place->hole);
+  check_memories(memory_nodes(tree), bits);
   add_memory(*machine, tree, holes);
-  add_devices(*machine, tree, config.networks);
+  add_devices(*machine, tree, config.networks, bits);
   riscv::add_supervisor_timers(*machine);
   devices::Htif* htif = nullptr;
   if (place) {

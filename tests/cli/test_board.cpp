@@ -35,6 +35,32 @@ TEST(Board, FromATreeRecordedAndReplayedWithoutIt) {
   EXPECT_EQ(hindcast({"verify", recording}).status, 0);
 }
 
+/// 6 KiB of RAM, as small parts have: recorded, replayed and debugged with its true end.
+TEST(Board, MemoryNeedNotFillPages) {
+  TempFolder folder;
+  const std::string board = folder / "board.dts", image = folder / "image", recording = folder / "rec";
+  std::string tree = read_file(HINDCAST_SOURCE_DIR "/tests/devices/small_board.dts");
+  const std::string whole = "<0x40000000 0x40000>";
+  tree.replace(tree.find(whole), whole.size(), "<0x40000000 0x1800>");
+  write_file(board, tree);
+  // Stores to the last word (t0 := 0x400017fc), then beyond it, which is a fault: it goes on at 0, where
+  // nothing is.
+  std::string program;
+  for (unsigned insn : {0x400022b7u, 0x80428293u, 0xff828293u, 0x0052a023u, 0x0002a303u, 0x0052a223u})
+    for (int i = 0; i < 4; ++i) program += static_cast<char>(insn >> (8 * i));
+  write_file(image, program);
+  for (const char* engine : {"jit", "interp"}) {
+    Outcome outcome = hindcast({"record", "--force", "-o", recording, "--engine", engine, "--board", board,
+                                "--max-icount=50000", image});
+    EXPECT_EQ(outcome.status, 124) << outcome.describe();
+    EXPECT_EQ(hindcast({"replay", recording}).status, 124);
+    EXPECT_EQ(hindcast({"verify", recording}).status, 0);
+    outcome = hindcast({"analyze", recording, "-p", "execlog"});
+    EXPECT_NE(outcome.err.find("store, 0x400017fc"), std::string::npos) << outcome.err.substr(0, 2000);
+    EXPECT_EQ(outcome.err.find("store, 0x40001800"), std::string::npos) << outcome.err.substr(0, 2000);
+  }
+}
+
 constexpr const char* kSvd =
     R"(<device><peripherals>
 <peripheral><name>PINS</name><baseAddress>0x10012000</baseAddress><registers>

@@ -386,7 +386,7 @@ class Board : public VirtTest {
           "interrupt-controller; #interrupt-cells = <1>; }; }; };" +
               nodes + "};");
       machines::add_memory(other, tree, {});
-      machines::add_devices(other, tree, {});
+      machines::add_devices(other, tree, {}, 56);
     });
   }
   static constexpr const char* kMemory =
@@ -412,7 +412,7 @@ TEST_F(Board, HostileTreesAreOneLine) {
     EXPECT_NE(error.find(why), std::string::npos) << nodes << ": " << error;
   };
   refused("", "no memory");
-  refused("memory@0 { device_type = \"memory\"; reg = <0 0x1000 0 0x10>; };", "4 KiB");
+  refused("memory@0 { device_type = \"memory\"; reg = <0 0x1000 0 0x14>; };", "multiples of 8");
   refused("memory@0 { device_type = \"memory\"; reg = <0xffffffff 0xfffff000 0 0x2000>; };", "does not fit");
   refused(kMemory + std::string(kMemory).replace(7, 1, "1"), "overlaps");
   refused(kMemory + uart + "reg = <0 0x20000 0 4>; };", "register range");

@@ -20,6 +20,10 @@ Guest::Guest(const Board& board, const EngineOptions& engine) {
   config.semihosting = board.semihosting;
   config.guest_args = board.args;
   config.files.push_back({"kernel", "image", kNever, board.image});
+  if (!board.tree.empty()) {
+    config.machine = "board";
+    config.files.push_back({"board", "board.dts", kNever, Bytes(board.tree.begin(), board.tree.end())});
+  }
   machine_ = Registry::instance().build(config, engine, port_);
 }
 

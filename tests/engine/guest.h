@@ -23,6 +23,7 @@ struct Board {
   unsigned icount_shift = 3;
   bool semihosting = false;
   std::vector<std::string> args = {};
+  std::string tree = {};  // source text of a device tree; empty: the virt board
 };
 
 /// The outside world: keeps the output, has nothing to say.
