@@ -21,11 +21,11 @@ using devices::DeviceSite;
 using devices::NarrowWrites;
 using devices::WordRegisters;
 
-/// What refused transactions meet where they are not to end in a bus fault: beyond all addresses of the
-/// guest's.
+/// What refused transactions meet where they are not to end in a bus fault. It lies in a reserved part of the
+/// private peripherals, where nothing is protected and nothing is found by an address gone wrong.
 class Nothing final : public MmioHandler {
  public:
-  static constexpr GuestAddr kBase = 0xffffe000;
+  static constexpr GuestAddr kBase = 0xe0008000;
   static constexpr u64 kSize = 0x2000;
   u64 mmio_read(u64, unsigned) override { return 0; }
   void mmio_write(u64, unsigned, u64) override {}

@@ -133,6 +133,8 @@ TEST(Identification, BoardsHaveTheMpusOfTheirChips) {
       EXPECT_TRUE(machine->memory().read(at, 4, &value)) << std::hex << at;
       return static_cast<u32>(value);
     };
+    u64 nothing = 0;
+    EXPECT_FALSE(machine->memory().read(0xfffffff0, 4, &nothing)) << "no board has anything there";
     EXPECT_EQ(read(kMpuType), c.regions << 8);
     EXPECT_EQ(read(kTickCalibration), c.calibration);
     if (c.sau == 0) continue;
