@@ -59,13 +59,17 @@ void SysTick::write(u32 offset, u32 bits, u32 mask) {
   }
 }
 
-/// Ticks of the reference clock in 10 ms, less one; SKEW where that is not a whole number, NOREF without the
-/// clock.
+/// Ticks of the reference clock in 10 ms, less one; NOREF without the clock. SKEW where that is not a whole
+/// number, and where the clock's period is none of 2^-32 ns: QEMU counts in these, and STM32s have it set
+/// too.
 u32 SysTick::calibration() const {
   constexpr u64 kPerSecond = 100;
   if (clocks_.reference_hz == 0) return kNoRef;
   const u64 ticks = clocks_.reference_hz / kPerSecond;
-  return (static_cast<u32>(ticks - 1) & kMax) | (clocks_.reference_hz % kPerSecond != 0 ? kSkew : 0);
+  constexpr u64 kSecond = 1'000'000'000;
+  const bool exact = clocks_.reference_hz % kPerSecond == 0 &&
+                     (static_cast<u128>(kSecond) << 32) % clocks_.reference_hz == 0;
+  return (static_cast<u32>(ticks - 1) & kMax) | (exact ? 0 : kSkew);
 }
 
 /// CLKSOURCE reads as 1 where there is no other clock.

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "targets/devices/component_id.h"
 #include "targets/devices/model_registry.h"
 
@@ -19,16 +17,18 @@ constexpr u32 kTransmitted = 1, kReceived = 2, kAllInterrupts = 15;
 }  // namespace
 
 CmsdkUart::CmsdkUart(std::string name, Machine& machine, Wiring wiring)
-    : Device(std::move(name)), machine_(machine), wiring_(wiring) {
-  frame_ = machine_.clock().add_timer(this->name() + ".frame", [this] { frame_passed(); });
+    : Device(std::move(name)),
+      machine_(machine),
+      wiring_(wiring),
+      wire_(machine, this->name(), wiring.channel, *this) {
   machine_.port().attach(wiring_.channel, InputKind::Serial, this);
 }
 
 void CmsdkUart::reset() {
   control_ = interrupts_ = divisor_ = 0;
   received_ = 0;
-  full_ = line_busy_ = in_use_ = false;
-  machine_.clock().arm(frame_, kNever);
+  full_ = in_use_ = false;
+  wire_.reset();
   update_irq();
 }
 
@@ -38,7 +38,7 @@ void CmsdkUart::state(Archive& ar) {
   ar.field("divisor", divisor_);
   ar.field("received", received_);
   ar.field("full", full_);
-  ar.field("line_busy", line_busy_);
+  wire_.state(ar);
   ar.field("in_use", in_use_);
 }
 
@@ -54,7 +54,7 @@ u32 CmsdkUart::read_word(u32 at) {
     case kData: {
       const u8 byte = received_;
       full_ = false;
-      if (!line_busy_) machine_.port().ready(wiring_.channel);
+      if (!wire_.busy()) machine_.port().ready(wiring_.channel);
       return byte;
     }
     case kState: return full_ ? kReceiverFull : 0;
@@ -95,7 +95,7 @@ void CmsdkUart::update_irq() {
 }
 
 std::size_t CmsdkUart::receivable() const {
-  return in_use_ && !full_ && !line_busy_ && (control_ & kReceiveEnable) != 0 ? 1 : 0;
+  return in_use_ && !full_ && !wire_.busy() && (control_ & kReceiveEnable) != 0 ? 1 : 0;
 }
 
 void CmsdkUart::receive(InputKind, ByteView data) {
@@ -105,18 +105,11 @@ void CmsdkUart::receive(InputKind, ByteView data) {
     received_ = byte;
     full_ = true;
     // Drivers may acknowledge the interrupt after they have taken the byte: the next one takes its time.
-    constexpr u64 kBits = 10, kClockNs = 40, kLeastDivisor = 16;
-    line_busy_ = true;
-    machine_.clock().arm(frame_,
-                         machine_.clock().now() + kBits * kClockNs * std::max<u64>(divisor_, kLeastDivisor));
+    constexpr u64 kClockNs = 40;
+    wire_.occupy(SerialWire::kFrameBits * kClockNs * divisor_);
     if ((control_ & kReceiveInterrupt) != 0) interrupts_ |= kReceived;
   }
   update_irq();
-}
-
-void CmsdkUart::frame_passed() {
-  line_busy_ = false;
-  if (receivable() != 0) machine_.port().ready(wiring_.channel);
 }
 
 IrqSink* build_cmsdk_uart(const DeviceSite& site) {

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "engine/machine.h"
+#include "targets/devices/serial_wire.h"
 #include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
@@ -25,15 +26,13 @@ class CmsdkUart final : public Device, public WordRegisters, public InputSink {
   void write_word(u32 at, u32 value) override;
   void update_irq();
   void take_into_use();
-  void frame_passed();
 
   Machine& machine_;
   Wiring wiring_;
   u32 control_ = 0, interrupts_ = 0, divisor_ = 0;
   u8 received_ = 0;
   bool full_ = false;
-  bool line_busy_ = false;  // the next byte has not been on the line for as long as it takes
-  VirtualClock::TimerId frame_;
+  SerialWire wire_;
   bool in_use_ = false;  // the guest has accessed a register since the reset
 };
 

@@ -38,7 +38,10 @@ constexpr u8 kLuminaryId[] = {0x11, 0x00, 0x18, 0x01, 0x0d, 0xf0, 0x05, 0xb1};
 }  // namespace
 
 Pl011::Pl011(std::string name, Machine& machine, Wiring wiring)
-    : Device(std::move(name)), machine_(machine), wiring_(wiring) {
+    : Device(std::move(name)),
+      machine_(machine),
+      wiring_(wiring),
+      wire_(machine, this->name(), wiring.channel, *this) {
   machine_.port().attach(wiring_.channel, InputKind::Serial, this);
 }
 
@@ -48,6 +51,7 @@ void Pl011::reset() {
   line_control_ = mask_ = raw_ = integer_divisor_ = fraction_divisor_ = low_power_ = dma_control_ = 0;
   control_ = kTransmitEnable | kReceiveEnable;
   fifo_levels_ = 0x12;
+  wire_.reset();
   update_irq();
 }
 
@@ -63,6 +67,7 @@ void Pl011::state(Archive& ar) {
   ar.field("low_power", low_power_);
   ar.field("dma_control", dma_control_);
   ar.field("in_use", in_use_);
+  wire_.state(ar);
   if (ar.loading() && received_.size() > kFifoSize)
     throw Fatal("saved state: more than a FIFO of received bytes");
 }
@@ -163,15 +168,25 @@ void Pl011::update_irq() { wiring_.irq.set((raw_ & mask_) != 0); }
 
 std::size_t Pl011::receivable() const {
   // Whoever types before the guest has looked at the port waits: it may still switch the FIFO.
-  if (!in_use_ || (control_ & kLoopback) != 0 || (control_ & kReceiveEnable) == 0) return 0;
-  return places() - std::min(places(), received_.size());
+  if (!in_use_ || wire_.busy() || (control_ & kLoopback) != 0 || (control_ & kReceiveEnable) == 0) return 0;
+  return received_.size() < places() ? 1 : 0;
 }
 
 void Pl011::receive(InputKind, ByteView data) {
   if (data.size() > receivable())
     throw Fatal(fmt::format("{}: {} bytes of input, room for {}", name(), data.size(), receivable()));
-  for (const u8 byte : data) take_in(byte);
+  for (const u8 byte : data) {
+    take_in(byte);
+    wire_.occupy(frame());
+  }
   update_irq();
+}
+
+/// A bit takes 16 clocks, divided by a number with six binary places.
+VirtualNs Pl011::frame() const {
+  const u64 divisor = u64{integer_divisor_} << 6 | fraction_divisor_;
+  if (divisor == 0) return SerialWire::kUsualFrame;
+  return SerialWire::kFrameBits * 16 * divisor * 1'000'000'000 / (u64{wiring_.clock_hz} << 6);
 }
 
 IrqSink* build_pl011(const DeviceSite& site) {
@@ -179,6 +194,7 @@ IrqSink* build_pl011(const DeviceSite& site) {
   wiring.channel = site.channel;
   wiring.irq = site.irq();
   wiring.luminary = site.node.compatible_with("ti,stellaris-uart");
+  wiring.clock_hz = site.clock_hz(wiring.luminary ? 12'500'000 : 24'000'000);
   const loader::DtRange& reg = site.reg(0, 0x4c);
   auto& uart = site.machine.add_device<Pl011>(site.name, site.machine, wiring);
   site.machine.memory().add_device(site.name, reg.base, std::max<u64>(reg.size, 0x1000), &uart);

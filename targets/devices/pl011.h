@@ -7,6 +7,7 @@
 #include <deque>
 
 #include "engine/machine.h"
+#include "targets/devices/serial_wire.h"
 #include "targets/devices/word_registers.h"
 
 namespace hindcast::devices {
@@ -17,6 +18,7 @@ class Pl011 final : public Device, public WordRegisters, public InputSink {
     Channel channel = 0;
     IrqLine irq;
     bool luminary = false;  // identification registers
+    u32 clock_hz = 24'000'000;
   };
   Pl011(std::string name, Machine& machine, Wiring wiring);
 
@@ -29,6 +31,7 @@ class Pl011 final : public Device, public WordRegisters, public InputSink {
   u32 read_word(u32 at) override;
   void write_word(u32 at, u32 value) override;
   std::size_t places() const;
+  VirtualNs frame() const;
   u32 flags() const;
   u32 read_data();
   void write_data(u8 byte);
@@ -39,6 +42,7 @@ class Pl011 final : public Device, public WordRegisters, public InputSink {
 
   Machine& machine_;
   Wiring wiring_;
+  SerialWire wire_;
   std::deque<u8> received_;
   u32 line_control_ = 0, control_ = 0, fifo_levels_ = 0, mask_ = 0, raw_ = 0;
   u32 integer_divisor_ = 0, fraction_divisor_ = 0, low_power_ = 0, dma_control_ = 0;

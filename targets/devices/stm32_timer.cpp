@@ -12,7 +12,10 @@ namespace {
 
 constexpr u32 kControl1 = 0x00, kInterruptEnable = 0x0c, kStatus = 0x10, kEvent = 0x14, kCount = 0x24,
               kPrescaler = 0x28, kReload = 0x2c, kEnd = 0x54;
-constexpr u32 kEnable = 1, kNoUpdates = 2, kUpdate = 1;
+constexpr u32 kEnable = 1, kNoUpdates = 2, kOverflowOnly = 4, kOnePulse = 8, kUpdate = 1;
+// In SR, DIER and EGR alike: update, four channels, trigger. DIER has requests for DMA too, SR what channels
+// missed.
+constexpr u32 kCauses = 0x5f, kRequests = 0x5f00, kMissed = 0x1e00;
 
 class Stm32Timer final : public Device, public WordRegisters {
  public:
@@ -21,7 +24,7 @@ class Stm32Timer final : public Device, public WordRegisters {
         WordRegisters(NarrowWrites::Repeat),
         irq_(irq),
         most_(most),
-        counter_(machine, this->name() + ".update", hz, [this] { update_event(); }) {}
+        counter_(machine, this->name() + ".update", hz, [this] { update_event(true); }) {}
 
   void reset() override {
     registers_ = {};
@@ -56,14 +59,16 @@ class Stm32Timer final : public Device, public WordRegisters {
         registers_[0] = value & 0x3ff;
         go_on(count);
         break;
-      case kStatus: registers_[kStatus / 4] &= value; break;  // writing 0 clears
+      case kStatus: registers_[kStatus / 4] &= value & (kCauses | kMissed); break;  // 0 clears
       case kEvent:
+        registers_[kStatus / 4] |= value & kCauses & ~kUpdate;
         if ((value & kUpdate) != 0) {
           counter_.divide((registers_[kPrescaler / 4] & 0xffff) + 1);
           go_on(0);
-          update_event();
+          update_event(false);
         }
         break;
+      case kInterruptEnable: registers_[kInterruptEnable / 4] = value & (kCauses | kRequests); break;
       case kCount: go_on(value & most_); break;
       case kReload:
         reload_ = value & most_;
@@ -86,11 +91,18 @@ class Stm32Timer final : public Device, public WordRegisters {
     else
       counter_.stop(left);
   }
-  void update_event() {
-    if ((registers_[0] & kNoUpdates) == 0) registers_[kStatus / 4] |= kUpdate;
+  /// `overflow`: the counter came to its end; else the guest asked for the event.
+  void update_event(bool overflow) {
+    if ((registers_[0] & kNoUpdates) == 0) {
+      if (overflow || (registers_[0] & kOverflowOnly) == 0) registers_[kStatus / 4] |= kUpdate;
+      if ((registers_[0] & kOnePulse) != 0) {
+        registers_[0] &= ~kEnable;
+        go_on(0);
+      }
+    }
     settle();
   }
-  void settle() { irq_.set((registers_[kStatus / 4] & registers_[kInterruptEnable / 4] & kUpdate) != 0); }
+  void settle() { irq_.set((registers_[kStatus / 4] & registers_[kInterruptEnable / 4] & kCauses) != 0); }
 
   IrqLine irq_;
   u32 most_;
