@@ -28,9 +28,13 @@ std::unique_ptr<Machine> Registry::build(MachineConfig& config, const EngineOpti
           if (chosen == nullptr && kind.claims(file.data)) chosen = &kind;
       }
     if (first == nullptr) throw Fatal("nothing to run: name an image");
-    if (chosen == nullptr)
+    if (chosen == nullptr) {
+      for (const MachineFile& file : config.files)
+        for (const Explanation explanation : explanations_)
+          if (const std::string why = explanation(file.name, file.data); !why.empty()) throw Fatal(why);
       throw Fatal("'" + first->name +
                   "' does not say which machine it is for; choose one with -M (known are: " + known + ")");
+    }
   }
   config.machine = chosen->name;
   return chosen->build(config, engine, port);

@@ -2,6 +2,7 @@
 // configuration.
 #pragma once
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -56,8 +57,11 @@ struct MachineKind {
   /// (memory size, cpu) so that the recording holds what was really built.
   std::unique_ptr<Machine> (*build)(MachineConfig& config, const EngineOptions& engine, InputPort& port);
   /// Whether an image without --machine is for this kind (looks at the ELF header).
-  bool (*claims)(ByteView image);
+  std::function<bool(ByteView image)> claims;
 };
+
+/// Why no machine claims an image, as one line that says what to do; empty if the target has nothing to say.
+using Explanation = std::string (*)(const std::string& name, ByteView image);
 
 /// One list for the process; filled by the targets' registration functions, which cli/ calls.
 class Registry {
@@ -70,6 +74,7 @@ class Registry {
   void add_device(std::string name, std::string description) {
     devices_.push_back({std::move(name), std::move(description)});
   }
+  void add_explanation(Explanation explanation) { explanations_.push_back(explanation); }
   const std::vector<MachineKind>& machines() const { return kinds_; }
   struct Cpu {
     std::string target, name, description;
@@ -85,6 +90,7 @@ class Registry {
 
  private:
   std::vector<MachineKind> kinds_;
+  std::vector<Explanation> explanations_;
   std::vector<Cpu> cpus_;
   std::vector<DeviceModel> devices_;
 };

@@ -211,6 +211,33 @@ std::optional<ElfIdentity> identify_elf(ByteView file) {
   return id;
 }
 
+std::string elf_machine_name(unsigned machine) {
+  struct Name {
+    unsigned machine;
+    const char* name;
+  };
+  constexpr Name kNames[] = {{2, "SPARC"},        {3, "x86"},        {4, "m68k"},      {8, "MIPS"},
+                             {20, "PowerPC"},     {21, "PowerPC64"}, {22, "S/390"},    {40, "Arm"},
+                             {42, "SuperH"},      {62, "x86-64"},    {83, "AVR"},      {92, "OpenRISC"},
+                             {94, "Xtensa"},      {105, "MSP430"},   {113, "Nios II"}, {183, "AArch64"},
+                             {189, "MicroBlaze"}, {195, "ARC"},      {243, "RISC-V"},  {258, "LoongArch"}};
+  for (const Name& n : kNames)
+    if (n.machine == machine) return n.name;
+  return fmt::format("machine {}", machine);
+}
+
+ByteView elf_section(const std::string& name, ByteView file, u32 type) {
+  const std::optional<ElfIdentity> id = identify_elf(file);
+  if (!id) return {};
+  const Reader in(name, file, id->address_bits == 64, id->big_endian);
+  const SectionTable sections = find_sections(in, in.bytes(0, in.wide() ? 64 : 52, "the file header"));
+  for (u64 i = 0; i < sections.count; ++i) {
+    const Section section = sections.get(in, i);
+    if (section.type == type) return in.bytes(section.offset, section.size, fmt::format("section {}", i));
+  }
+  return {};
+}
+
 Image parse_elf(const std::string& name, ByteView file) {
   std::optional<ElfIdentity> id = identify_elf(file);
   if (!id) throw Fatal(fmt::format("ELF file '{}': its header is damaged or cut short", name));

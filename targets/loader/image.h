@@ -62,6 +62,13 @@ struct ElfIdentity {
 };
 std::optional<ElfIdentity> identify_elf(ByteView file);
 
+/// "RISC-V", "Arm": what people call an e_machine; "machine 4660" for one without a name here.
+std::string elf_machine_name(unsigned machine);
+
+/// The bytes of the ELF file's first section of that type; none if there is none. Throws Fatal as parse_elf
+/// does.
+ByteView elf_section(const std::string& name, ByteView file, u32 type);
+
 /// Recognises the format by its first bytes. What is none of the others is Raw.
 Format detect_format(ByteView file);
 

@@ -17,96 +17,18 @@
 #include "targets/devices/stub.h"
 #include "targets/loader/device_tree.h"
 #include "targets/loader/svd.h"
+#include "targets/machines/arm_board_table.h"
+#include "targets/machines/arm_images.h"
 #include "targets/machines/board.h"
 #include "targets/machines/boot.h"
-#include "targets/machines/lm3s6965evb_dts.h"
-#include "targets/machines/microbit_dts.h"
-#include "targets/machines/mps2_an385_dts.h"
-#include "targets/machines/mps2_an505_dts.h"
-#include "targets/machines/mps3_an547_dts.h"
-#include "targets/machines/stm32f405_dts.h"
 #include "targets/machines/tree_checks.h"
 
 namespace hindcast::machines {
 namespace {
 
-constexpr unsigned kElfArm = 40;
 constexpr unsigned kPhysicalBits = 32;
 /// Where the ITM's first port prints: "log" (the user is told), or "serial" (the console of the first port).
 constexpr const char* kItmOption = "itm";
-constexpr GuestAddr kStm32Flash = 0x08000000;
-constexpr GuestAddr kSecureCode = 0x10000000;
-
-struct ArmBoard {
-  const char* name;
-  const char* description;
-  std::string_view tree;
-  const char* cpu;                      // null: the one that the tree names
-  GuestAddr vectors;                    // the vector table at reset
-  void (*adjust)(loader::DeviceTree&);  // what makes the tree this board's; may be null
-  bool takes_unnamed;                   // images that name no machine
-  bool reads_0 = false;                 // where its peripheral region is empty, instead of a bus fault
-};
-
-void identify(loader::DeviceTree& tree, const char* scc, u32 identification) {
-  tree.find(scc)->set_cells("hindcast,identification", {identification});
-}
-void adjust_an386(loader::DeviceTree& tree) { identify(tree, "/soc/scc@4002f000", 0x41043860); }
-/// The MPS2 image for the Cortex-M7 has its large memory elsewhere.
-void adjust_an500(loader::DeviceTree& tree) {
-  tree.root().remove_child("memory@21000000");
-  tree.root().remove_child("memory@1000000");
-  loader::DtNode& memory = tree.root().add_child("memory@60000000");
-  memory.set_string("device_type", "memory");
-  memory.set_cells("reg", {0x60000000, 0x1000000});
-  tree.find("/soc/ethernet@40200000")->set_cells("reg", {0xa0000000, 0x10000});
-  identify(tree, "/soc/scc@4002f000", 0x41045000);
-}
-/// An SSE-200: four banks of memory, each behind a controller; CPUs that know who they are.
-void adjust_an521(loader::DeviceTree& tree) {
-  constexpr u32 kBank = 0x8000, kPage = 0x1000, kMemory = 0x30000000, kGates = 0x50083000;
-  tree.root().remove_child("memory@30000000");
-  loader::DtNode& memory = tree.root().add_child("memory@30000000");
-  memory.set_string("device_type", "memory");
-  memory.set_cells("reg", {kMemory, 4 * kBank});
-  loader::DtNode& soc = *tree.find("/soc");
-  for (u32 i = 1; i < 4; ++i) {
-    loader::DtNode& gate = soc.add_child(fmt::format("memory-protection@{:x}", kGates + i * kPage));
-    gate.set_string("compatible", "arm,tz-mpc");
-    gate.set_cells("reg", {kGates + i * kPage, kPage});
-    gate.set_cells("hindcast,gates", {kMemory + i * kBank, kBank});
-    gate.set_cells("hindcast,status-bit", {i});
-  }
-  loader::DtNode& identity = soc.add_child("cpu-identity@4001f000");
-  identity.set_string("compatible", "arm,sse-information");
-  identity.set_cells("reg", {0x4001f000, kPage});
-  identity.set_cells("hindcast,values", {0});
-  identity.set_cells("hindcast,part", {0x855});
-  for (const char* path : {"/soc/system-information@40020000", "/soc/system-information@50020000"})
-    tree.find(path)->set_cells("hindcast,values", {0x22041743, 0x223004f4});
-  loader::DtNode& control = *tree.find("/soc/system-control@50021000");
-  control.set_cells("hindcast,generation", {200});
-  control.set_cells("hindcast,resets", {0x110, kSecureCode, 0x114, kSecureCode, 0x118, 2, 0x200, 0x7f});
-  identify(tree, "/soc/scc@40300000", 0x41045210);
-}
-
-const ArmBoard kBoards[] = {
-    {"mps2-an385", "Arm MPS2 board, Cortex-M3 (AN385)", kMps2An385Dts, nullptr, 0, nullptr, true},
-    {"mps2-an386", "Arm MPS2 board, Cortex-M4 (AN386)", kMps2An385Dts, "cortex-m4", 0, adjust_an386, false},
-    {"mps2-an500", "Arm MPS2 board, Cortex-M7 (AN500)", kMps2An385Dts, "cortex-m7", 0, adjust_an500, false},
-    {"mps2-an505", "Arm MPS2 board, Cortex-M33 (AN505)", kMps2An505Dts, nullptr, kSecureCode, nullptr, false},
-    {"mps2-an521", "Arm MPS2 board, Cortex-M33 (AN521), the first of its two CPUs", kMps2An505Dts,
-     "cortex-m33,dsp=off,vfp=off", kSecureCode, adjust_an521, false},
-    {"mps3-an547", "Arm MPS3 board, Cortex-M55 (AN547)", kMps3An547Dts, nullptr, 0, nullptr, false},
-    {"lm3s6965evb", "Stellaris LM3S6965 evaluation board, Cortex-M3", kLm3s6965evbDts, nullptr, 0, nullptr,
-     false},
-    {"netduinoplus2", "Netduino Plus 2, Cortex-M4 (STM32F405)", kStm32F405Dts, nullptr, kStm32Flash, nullptr,
-     false},
-    {"olimex-stm32-h405", "Olimex STM32-H405, Cortex-M4 (STM32F405)", kStm32F405Dts, nullptr, kStm32Flash,
-     nullptr, false},
-    {"microbit", "BBC micro:bit, Cortex-M0 (nRF51822)", kMicrobitDts, nullptr, 0, nullptr, false, true},
-};
-
 /// Architectures are immutable and must outlive every machine that uses them; equal ones are shared.
 const arm::ArmArch& shared_arch(const arm::Features& features) {
   static std::mutex mutex;
@@ -117,33 +39,18 @@ const arm::ArmArch& shared_arch(const arm::Features& features) {
   return *slot;
 }
 
-/// M-profile images enter in Thumb state.
-bool claims(ByteView image) {
-  constexpr std::size_t kEntryAt = 24;
-  const auto id = loader::identify_elf(image);
-  return id && id->machine == kElfArm && !id->big_endian && image.size() > kEntryAt &&
-         (image[kEntryAt] & 1) != 0;
-}
-bool claims_nothing(ByteView) { return false; }
-
 /// The board that the configuration names, and its tree.
 struct Source {
   loader::DeviceTree tree;
   const ArmBoard* board = nullptr;  // null: the user's
 };
 Source board_source(const MachineConfig& config) {
-  for (const ArmBoard& board : kBoards) {
-    if (config.machine != board.name) continue;
-    Source source{loader::DeviceTree::from_source(board.name, board.tree), &board};
-    if (board.adjust != nullptr) board.adjust(source.tree);
-    return source;
-  }
+  for (const ArmBoard& board : arm_board_table())
+    if (config.machine == board.name) return {tree_of(board), &board};
   for (const MachineFile& file : config.files)
     if (file.role == "board") return {loader::DeviceTree::from_file(file.name, file.data), nullptr};
   throw Fatal(fmt::format("machine '{}' is described by a device tree: --board FILE", config.machine));
 }
-
-bool is_flash(const loader::DtNode& node) { return node.compatible_with("soc-nv-flash") && node.enabled(); }
 
 /// How many regions the CPU's MPU has, where the tree says so (as Zephyr's do).
 void note_mpu(Machine& machine, const loader::DeviceTree& tree) {
@@ -171,15 +78,6 @@ GuestAddr find_vectors(const loader::DeviceTree& tree) {
   const std::vector<loader::DtRange> memory = memory_ranges(tree);
   if (!first && memory.empty()) throw Fatal("the device tree has no memory node");
   return first ? *first : memory.front().base;
-}
-
-std::vector<NodeRange> flash_and_memory(const loader::DeviceTree& tree) {
-  std::vector<NodeRange> ranges = memory_nodes(tree);
-  tree.for_each([&](const loader::DtNode& node) {
-    if (!is_flash(node)) return;
-    for (const loader::DtRange& range : node.reg()) ranges.push_back({&node, range});
-  });
-  return ranges;
 }
 
 void add_flash(Machine& machine, const loader::DeviceTree& tree) {
@@ -297,7 +195,7 @@ std::unique_ptr<Machine> build_arm_board(MachineConfig& config, const EngineOpti
 
   const GuestAddr vectors = board != nullptr ? board->vectors : find_vectors(tree);
   const loader::DtRange ram = find_ram(tree);
-  auto plan = std::make_shared<BootPlan>(plan_boot(config, vectors, ram.size, kElfArm));
+  auto plan = std::make_shared<BootPlan>(plan_boot(config, vectors, ram.size, kElfArmMachine));
 
   MachineOptions options;
   options.icount_shift = config.icount_shift;
@@ -328,14 +226,20 @@ std::unique_ptr<Machine> build_arm_board(MachineConfig& config, const EngineOpti
     const auto* control = m.extension<devices::ResetControl>(devices::ResetControl::kExtension);
     m.arch().reset(m.vcpu(0), control != nullptr ? control->vectors().value_or(vectors) : vectors);
   });
-  machine->reset();
+  try {
+    machine->reset();
+  } catch (const DoesNotFit& why) {
+    throw Fatal(why.what() + (board == nullptr ? std::string() : other_boards(*plan, board->name)));
+  }
   return machine;
 }
 
 void register_arm_boards() {
-  for (const ArmBoard& board : kBoards)
-    Registry::instance().add({board.name, board.description, "arm", build_arm_board,
-                              board.takes_unnamed ? claims : claims_nothing});
+  for (const ArmBoard& board : arm_board_table())
+    Registry::instance().add(
+        {board.name, board.description, "arm", build_arm_board,
+         [name = board.name](ByteView image) { return board_for_image(image) == name; }});
+  Registry::instance().add_explanation(why_no_board);
 }
 
 }  // namespace hindcast::machines

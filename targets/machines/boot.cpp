@@ -24,12 +24,20 @@ const MachineFile* find_file(const MachineConfig& config, std::initializer_list<
   return nullptr;
 }
 
+/// What to do about an image that is for another board.
+std::string board_that_claims(const MachineFile& file) {
+  for (const MachineKind& kind : Registry::instance().machines())
+    if (kind.claims(file.data)) return fmt::format("; -M {} is for it", kind.name);
+  return "";
+}
+
 Image parse(const MachineFile& file, GuestAddr raw_address, unsigned elf_machine) {
   Image image = loader::parse_image(file.name, file.data, raw_address);
   if (image.format == loader::Format::Elf && (image.elf_machine != elf_machine || image.big_endian))
-    throw Fatal(fmt::format("'{}' is an ELF file for another architecture (machine {}{}); this board's is {}",
-                            file.name, image.elf_machine, image.big_endian ? ", big-endian" : "",
-                            elf_machine));
+    throw Fatal(fmt::format("'{}' is a program for {}{}, and this board runs {}{}", file.name,
+                            image.big_endian ? "big-endian " : "",
+                            loader::elf_machine_name(image.elf_machine),
+                            loader::elf_machine_name(elf_machine), board_that_claims(file)));
   return image;
 }
 
@@ -205,7 +213,7 @@ void load_images(Machine& machine, const BootPlan& plan, devices::Htif* htif, bo
       }
       if (part == 0 && data == nullptr && p.segment.used_elsewhere) return;
       if (part == 0)
-        throw Fatal(
+        throw DoesNotFit(
             fmt::format("'{}' does not fit the board: 0x{:x} bytes at 0x{:x} end in no memory at 0x{:x}",
                         p.owner, p.segment.memory_size, p.segment.address, at));
       const u8* from = data == nullptr ? kZeros.data() : data;

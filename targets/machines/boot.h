@@ -20,6 +20,11 @@ struct Placed {
   loader::Segment segment;
 };
 
+/// Something of the plan has no memory where it belongs.
+struct DoesNotFit : Fatal {
+  using Fatal::Fatal;
+};
+
 /// Everything that a reset puts into memory again.
 struct BootPlan {
   std::vector<Placed> placed;
@@ -47,8 +52,7 @@ void place_device_tree(BootPlan& plan, Bytes blob, GuestAddr ram_base, u64 ram_s
 void replace_device_tree(BootPlan& plan, Bytes blob);
 
 /// Writes the plan. At power-on memory is known to be zero; later `power_on` is false: then zeros are written
-/// too, and ROM (flash), which keeps its contents, is left alone. Throws Fatal if something does not fit the
-/// memory.
+/// too, and ROM (flash), which keeps its contents, is left alone. Throws DoesNotFit.
 void load_images(Machine& machine, const BootPlan& plan, devices::Htif* htif, bool power_on);
 
 }  // namespace hindcast::machines
