@@ -66,11 +66,9 @@ std::unique_ptr<RamBlock> AddressSpace::allocate(std::string name, GuestAddr bas
   block->base = base;
   block->size = size;
   block->fd = ::memfd_create("hindcast-ram", MFD_CLOEXEC);
-  if (block->fd >= 0 && ::ftruncate(block->fd, static_cast<off_t>(size)) != 0 && errno == EFBIG)
-    throw Fatal("the limit on the size of files (ulimit -f) is below the " + hex(size) + " bytes of '" +
-                block->name + "', which is one: raise it");
   if (block->fd < 0 || ::ftruncate(block->fd, static_cast<off_t>(size)) != 0)
-    fail("no memory for " + hex(size) + " bytes of '" + block->name + "'");
+    fail("no memory for " + hex(size) + " bytes of '" + block->name +
+         (errno == EFBIG ? "', a file to the host: raise the limit on their size, ulimit -f" : "'"));
   void* p = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, block->fd, 0);
   if (p == MAP_FAILED) fail("no memory for " + hex(size) + " bytes of '" + block->name + "'");
   block->host = static_cast<u8*>(p);

@@ -37,7 +37,10 @@ Bytes image(GuestAddr base, const Bytes& section, u32 stack = 0x20001000, u64 si
   word(code, stack);
   word(code, base + 0x101);
   code.resize(size);
-  ElfBuilder elf{.wide = false, .machine = 40, .entry = base + 0x101};
+  ElfBuilder elf;
+  elf.wide = false;
+  elf.machine = 40;
+  elf.entry = base + 0x101;
   Bytes out = elf.segment(base, code).build();
   if (section.empty()) return out;
   const std::size_t at = out.size();
@@ -99,7 +102,7 @@ TEST_F(ArmImages, OnTheWrongBoardSayWhichIsRight) {
       message.find("end in no memory at 0x8000000; -M netduinoplus2 or olimex-stm32-h405 would hold it"),
       std::string::npos)
       << message;
-  ElfBuilder other{.machine = 243};
+  ElfBuilder other;
   c.files[0].data = other.segment(0x80000000, idle_program()).build();
   message = fatal_message([&] { build(c); });
   EXPECT_EQ(message, "'x.elf' is a program for RISC-V, and this board runs Arm; -M virt is for it");
@@ -125,8 +128,7 @@ TEST(ArmAttributes, AreRead) {
 /// Bytes of the section, and of the whole file, changed and cut at random: never more than no attributes.
 TEST(ArmAttributes, DamagedOnesAreNone) {
   std::mt19937 random(3);
-  const Bytes section =
-      attributes("Cortex-M33", {{kArch, 17}, {kProfile, 'M'}, {kFp, 6}, {32, 1}, {67, 'x'}});
+  const Bytes section = attributes("Cortex-M33", {{kArch, 17}, {kProfile, 'M'}, {kFp, 6}, {34, 1}});
   unsigned read = 0;
   for (int round = 0; round < 5000; ++round) {
     Bytes damaged = section;
@@ -142,6 +144,7 @@ TEST(ArmAttributes, DamagedOnesAreNone) {
       EXPECT_LE(got->cpu.size(), 64u);
       got->architecture_name();
     }
+    if (round % 25 != 0) continue;
     machines::board_for_image(file);
     machines::why_no_board("x", file);
   }
