@@ -39,12 +39,14 @@ struct Translation {
   /// When !ok: the architecture's exception code and trap value.
   u64 cause = 0;
   u64 value = 0;
+  u64 detail = 0;  // GuestFault::detail
 };
 
 /// A synchronous exception, in the architecture's own numbering.
 struct GuestFault {
   u64 cause = 0;
   u64 value = 0;
+  u64 detail = 0;  // what else the architecture wants to know of it; the engine only hands it on
 };
 
 /// How loads and stores of a context reach memory.

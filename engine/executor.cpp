@@ -96,7 +96,7 @@ class CodeBytes {
     const Architecture& arch = machine_.arch();
     const Translation t = arch.translate(vcpu_, va, 1, Access::Execute);
     if (!t.ok) {
-      if (why != nullptr) *why = {t.cause, t.value};
+      if (why != nullptr) *why = {t.cause, t.value, t.detail};
       return false;
     }
     const u64 granule = std::min<u64>(std::max<u64>(t.granule, 1), kPage);

@@ -93,7 +93,7 @@ bool Executor::locate(Vcpu& vcpu, jit::Context& context, GuestAddr pc, GuestAddr
   if (known.va != page) {
     const Translation t = machine_.arch().translate(vcpu, pc, 1, Access::Execute);
     if (!t.ok) {
-      fault = {t.cause, t.value};
+      fault = {t.cause, t.value, t.detail};
       return false;
     }
     pa = t.physical;

@@ -23,7 +23,7 @@ u64 swap_bytes(u64 value, unsigned size) { return __builtin_bswap64(value) >> (6
 bool DataAccess::translate(GuestAddr va, unsigned size, Access access, GuestAddr& physical,
                            GuestFault& fault) const {
   const Translation t = vcpu.arch().translate(vcpu, va, size, access);
-  if (!t.ok) fault = {t.cause, t.value};
+  if (!t.ok) fault = {t.cause, t.value, t.detail};
   physical = t.physical;
   if (t.ok && vcpu.header().tlb != nullptr) remember(va, t, access);
   return t.ok;
