@@ -103,6 +103,8 @@ riscv::Features with_aia(riscv::Features features, Aia aia) {
   namespace ext = riscv::ext;
   if (aia != Aia::None && !features.has(ext::S))
     throw Fatal("-M aia=...: its controllers are for CPUs with supervisor mode (CPU feature s)");
+  if (aia == Aia::AplicImsic && features.has(ext::H))
+    throw Fatal("-M aia=aplic-imsic: there are no interrupt files for guests; leave out CPU feature h");
   if (aia == Aia::AplicImsic) features.extensions |= ext::Smaia | ext::Ssaia;
   return features;
 }

@@ -117,8 +117,11 @@ u64 supervisor_enabled(const RiscvState& s) {
   return (s.mie & s.mideleg) | (s.virtual_enabled & virtual_bits(s));
 }
 
+u64 guest_interrupts(const RiscvState& s) { return pending_of(s) & s.mie & s.hideleg; }
 u64 machine_interrupts(const RiscvState& s) { return pending_of(s) & s.mie & ~s.mideleg; }
-u64 supervisor_interrupts(const RiscvState& s) { return supervisor_pending(s) & supervisor_enabled(s); }
+u64 supervisor_interrupts(const RiscvState& s) {
+  return supervisor_pending(s) & supervisor_enabled(s) & ~s.hideleg;
+}
 
 void write_virtual_pending(RiscvState& s, u64 value) { set_mvip(s, value, virtual_bits(s) & ~kSei); }
 void write_virtual_enabled(RiscvState& s, u64 value) {

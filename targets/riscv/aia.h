@@ -10,10 +10,12 @@ namespace hindcast::riscv {
 /// Smaia the virtual ones are never there.
 u64 machine_interrupts(const RiscvState& s);
 u64 supervisor_interrupts(const RiscvState& s);
+/// The same for a guest's supervisor mode: what hideleg leaves to it, as bits of hip.
+u64 guest_interrupts(const RiscvState& s);
 /// Which of `pending`, not 0, comes first at the level (`machine` or supervisor).
 unsigned first_interrupt(const RiscvArch& arch, const Vcpu& vcpu, bool machine, u64 pending);
 
-/// sip and sie as they read.
+/// sip and sie as they read, and with them the interrupts that are in hip and hie.
 u64 supervisor_pending(const RiscvState& s);
 u64 supervisor_enabled(const RiscvState& s);
 /// What a write to them changes beside mip and mie.

@@ -3,6 +3,7 @@
 #include "engine/ir/access.h"
 #include "engine/machine.h"
 #include "engine/soft_tlb.h"
+#include "targets/riscv/hypervisor.h"
 #include "targets/riscv/riscv.h"
 #include "targets/riscv/traps.h"
 
@@ -12,20 +13,26 @@ namespace {
 constexpr unsigned kInval = 0, kZero = 4;
 
 /// Whether the envcfg registers let the current mode use the instruction.
-bool configured(const RiscvArch& arch, const RiscvState& s, unsigned operation) {
+Verdict configured(const RiscvArch& arch, const RiscvState& s, unsigned operation) {
   const auto lets = [&](u64 envcfg) {
     if (operation == kZero) return (envcfg & envcfg::kCbze) != 0;
     return (envcfg & (operation == kInval ? envcfg::kCbie : envcfg::kCbcfe)) != 0;
   };
-  if (s.privilege == kMachine) return true;
-  if (!lets(s.menvcfg)) return false;
-  return s.privilege != kUser || !arch.features().has(ext::S) || lets(s.senvcfg);
+  if (s.privilege == kMachine) return Verdict::Allowed;
+  if (!lets(s.menvcfg)) return Verdict::Illegal;
+  const bool user = s.privilege != kUser || !arch.features().has(ext::S) || lets(s.senvcfg);
+  if (s.virt != 0) return user && lets(s.henvcfg) ? Verdict::Allowed : Verdict::Virtual;
+  return user ? Verdict::Allowed : Verdict::Illegal;
 }
 
 /// Faults are a store's, at the address that was given.
-void refuse(Vcpu& vcpu, u64 cause, u64 address) {
+void fail(Vcpu& vcpu, u64 cause, u64 address, u64 detail) {
   const bool page = cause == cause::kLoadPage || cause == cause::kStorePage;
-  vcpu.raise({page ? cause::kStorePage : cause::kStoreAccess, address});
+  const bool guest_page = cause == cause::kLoadGuestPage || cause == cause::kStoreGuestPage;
+  vcpu.raise({page         ? cause::kStorePage
+              : guest_page ? cause::kStoreGuestPage
+                           : cause::kStoreAccess,
+              address, detail});
 }
 
 /// Whether the soft TLB has the page for stores; else it has it from here on, if it can.
@@ -42,7 +49,9 @@ bool access_known(Vcpu& vcpu, GuestAddr block) {
 u64 cache_block_helper(Vcpu& vcpu, u64 bits, u64 address, u64) {
   const auto& arch = static_cast<const RiscvArch&>(vcpu.arch());
   const unsigned operation = bits >> 20 & 7;
-  if (!configured(arch, vcpu.state<RiscvState>(), operation)) return illegal_helper(vcpu, bits, 0, 0);
+  if (const Verdict verdict = configured(arch, vcpu.state<RiscvState>(), operation);
+      verdict != Verdict::Allowed)
+    return refuse(vcpu, verdict, bits);
   const u64 block = address & ~u64{kCacheBlock - 1};
   // Kernels clear pages with it: most blocks are in a page that has been looked up.
   if (operation == kZero && access_known(vcpu, block)) return block;
@@ -52,9 +61,9 @@ u64 cache_block_helper(Vcpu& vcpu, u64 bits, u64 address, u64) {
   // What neither may be loaded nor stored is refused as a store is.
   if (!t.ok && access == Access::Read) t = arch.probe(vcpu, block, kCacheBlock, Access::Write);
   if (!t.ok)
-    refuse(vcpu, t.cause, address);
+    fail(vcpu, t.cause, address, t.detail);
   else if (operation == kZero && vcpu.machine().memory().find_ram(t.physical) == nullptr)
-    refuse(vcpu, cause::kStoreAccess, address);
+    fail(vcpu, cause::kStoreAccess, address, 0);
   return block;
 }
 

@@ -12,6 +12,7 @@ std::span<const InsnRow> rows_zfh();     // half precision
 std::span<const InsnRow> rows_c();       // compressed, with Zcb
 std::span<const InsnRow> rows_zb();      // Zba, Zbb, Zbc, Zbs, Zicond
 std::span<const InsnRow> rows_zk();      // scalar cryptography
+std::span<const InsnRow> rows_h();       // hypervisor
 std::span<const InsnRow> rows_system();  // Zicsr, Zifencei, privileged
 
 }  // namespace hindcast::riscv

@@ -9,6 +9,7 @@
 #include "engine/softfloat/fp.h"
 #include "targets/riscv/aia.h"
 #include "targets/riscv/hpm.h"
+#include "targets/riscv/hypervisor.h"
 #include "targets/riscv/paging.h"
 #include "targets/riscv/pmp.h"
 #include "targets/riscv/supervisor_timer.h"
@@ -32,7 +33,8 @@ namespace {
 
 RiscvState& state_of(const Vcpu& vcpu) { return vcpu.state<RiscvState>(); }
 
-constexpr unsigned kSstatus = 0x100, kSatp = 0x180, kMstatus = 0x300, kMip = 0x344;
+constexpr unsigned kSstatus = 0x100, kSatp = 0x180, kVsstatus = 0x200, kMstatus = 0x300, kMip = 0x344,
+                   kHgatp = 0x680;
 
 u64 read_zero(const RiscvArch&, const Vcpu&, unsigned) { return 0; }
 
@@ -54,13 +56,17 @@ u64 read_fcsr(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
   return read_frm(arch, vcpu, 0) << 5 | read_fflags(arch, vcpu, 0);
 }
 
+void make_fs_dirty(RiscvState& s) {
+  s.mstatus |= mstatus::kFs;
+  if (s.virt != 0) s.vsstatus |= mstatus::kFs;
+}
 void write_fflags(const RiscvArch&, Vcpu& vcpu, unsigned, u64 value) {
   state_of(vcpu).fp_flags = fp_flags_of(value & 31);
-  state_of(vcpu).mstatus |= mstatus::kFs;
+  make_fs_dirty(state_of(vcpu));
 }
 void write_frm(const RiscvArch&, Vcpu& vcpu, unsigned, u64 value) {
   state_of(vcpu).frm = value & 7;
-  state_of(vcpu).mstatus |= mstatus::kFs;
+  make_fs_dirty(state_of(vcpu));
 }
 void write_fcsr(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   write_fflags(arch, vcpu, 0, value);
@@ -71,6 +77,7 @@ void write_fcsr(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
 
 u64 read_mstatus(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
   u64 value = state_of(vcpu).mstatus;
+  if (arch.xlen() == 64) value |= state_of(vcpu).virtual_status;
   if (arch.xlen() == 64 && arch.features().has(ext::U)) value |= u64{2} << mstatus::kUxlShift;
   if (arch.xlen() == 64 && arch.features().has(ext::S)) value |= u64{2} << mstatus::kSxlShift;
   if ((value & mstatus::kFs) == mstatus::kFs) value |= u64{1} << (arch.xlen() - 1);  // SD
@@ -94,12 +101,28 @@ bool has_privilege(const RiscvArch& arch, u64 privilege) {
          (privilege == kSupervisor && arch.features().has(ext::S));
 }
 
+void write_virtual_status(const RiscvArch& arch, Vcpu& vcpu, u64 value) {
+  if (!arch.features().has(ext::H)) return;
+  RiscvState& s = state_of(vcpu);
+  const u64 old = std::exchange(s.virtual_status, value & (vstatus::kGva | vstatus::kMpv));
+  // What MPRV makes of loads and stores has changed.
+  if (((old ^ s.virtual_status) & vstatus::kMpv) != 0) vcpu.request_exit();
+}
+
 void write_mstatus(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   RiscvState& s = state_of(vcpu);
   u64 mask = mstatus_mask(arch);
   // A mode that there is not leaves MPP as it is.
   if (!has_privilege(arch, (value & mstatus::kMpp) >> mstatus::kMppShift)) mask &= ~mstatus::kMpp;
   s.mstatus = (s.mstatus & ~mask) | (value & mask);
+  if (arch.xlen() == 64) write_virtual_status(arch, vcpu, value);
+}
+
+u64 read_mstatush(const RiscvArch&, const Vcpu& vcpu, unsigned) {
+  return state_of(vcpu).virtual_status >> 32;
+}
+void write_mstatush(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  write_virtual_status(arch, vcpu, value << 32);
 }
 
 u64 read_misa(const RiscvArch& arch, const Vcpu&, unsigned) {
@@ -114,6 +137,7 @@ u64 read_misa(const RiscvArch& arch, const Vcpu&, unsigned) {
   letter('F', ext::F);
   letter('D', ext::D);
   letter('C', ext::C);
+  letter('H', ext::H);
   letter('S', ext::S);
   letter('U', ext::U);
   return value;
@@ -138,7 +162,9 @@ u64 delegable_irqs(const RiscvArch& arch) {
   if (!arch.features().has(ext::S)) return 0;
   return irq::kSupervisorAll | overflow_irq(arch);
 }
-u64 mie_mask(const RiscvArch& arch) { return irq::kMachineLines | delegable_irqs(arch) | overflow_irq(arch); }
+u64 guest_irqs(const RiscvArch& arch) { return arch.features().has(ext::H) ? irq::kGuestAll : 0; }
+u64 mip_mask(const RiscvArch& arch) { return irq::kMachineLines | delegable_irqs(arch) | overflow_irq(arch); }
+u64 mie_mask(const RiscvArch& arch) { return mip_mask(arch) | guest_irqs(arch); }
 void write_mie(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   state_of(vcpu).mie = value & mie_mask(arch);
 }
@@ -151,10 +177,18 @@ void write_mip(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   if ((s.menvcfg & envcfg::kStce) != 0) mask &= ~(u64{1} << irq::kSupervisorTimer);  // stimecmp's alone
   mask &= ~(s.mvien & u64{1} << irq::kSupervisorExternal);                           // mvip's
   s.mip = (s.mip & ~mask) | (value & mask);
+  if (arch.features().has(ext::H)) hip_write(arch, vcpu, 0, value);
 }
-constexpr auto write_medeleg = write_masked<&RiscvState::medeleg, cause::kDelegable>;
+u64 delegable(const RiscvArch& arch) {
+  if (!arch.features().has(ext::S)) return 0;
+  return cause::kDelegable | (arch.features().has(ext::H) ? cause::kDelegableOfGuests : 0);
+}
+void write_medeleg(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  state_of(vcpu).medeleg = value & delegable(arch);
+}
 void write_mideleg(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
-  state_of(vcpu).mideleg = value & delegable_irqs(arch);
+  state_of(vcpu).mideleg =
+      (value & delegable_irqs(arch)) | guest_irqs(arch);  // those are never machine mode's
 }
 constexpr auto write_mscratch = write_masked<&RiscvState::mscratch, ~u64{0}>;
 constexpr auto write_mcause = write_masked<&RiscvState::mcause, ~u64{0}>;
@@ -170,10 +204,11 @@ u64 read_sstatus(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
 }
 void write_sstatus(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   constexpr u64 kMine = kSstatusBits | mstatus::kFs;
-  write_mstatus(arch, vcpu, 0, (state_of(vcpu).mstatus & ~kMine) | (value & kMine));
+  const u64 others = state_of(vcpu).mstatus & ~kMine;
+  write_mstatus(arch, vcpu, 0, others | state_of(vcpu).virtual_status | (value & kMine));
 }
 u64 read_sie(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
-  return arch.truncate(supervisor_enabled(state_of(vcpu)));
+  return arch.truncate(supervisor_enabled(state_of(vcpu))) & ~irq::kGuestAll;
 }
 /// RV32's lower half leaves the upper one (sieh, siph) as it is.
 u64 with_upper(const RiscvArch& arch, u64 old, u64 value) {
@@ -181,11 +216,12 @@ u64 with_upper(const RiscvArch& arch, u64 old, u64 value) {
 }
 void write_sie(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   RiscvState& s = state_of(vcpu);
-  s.mie = (s.mie & ~s.mideleg) | (value & s.mideleg);
+  const u64 mine = s.mideleg & ~irq::kGuestAll;
+  s.mie = (s.mie & ~mine) | (value & mine);
   write_virtual_enabled(s, with_upper(arch, supervisor_enabled(s), value));
 }
 u64 read_sip(const RiscvArch& arch, const Vcpu& vcpu, unsigned) {
-  return arch.truncate(supervisor_pending(state_of(vcpu)));
+  return arch.truncate(supervisor_pending(state_of(vcpu))) & ~irq::kGuestAll;
 }
 void write_sip(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   RiscvState& s = state_of(vcpu);
@@ -193,12 +229,16 @@ void write_sip(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   const u64 mine = s.mideleg & (u64{1} << irq::kSupervisorSoftware | u64{1} << irq::kCounterOverflow);
   s.mip = (s.mip & ~mine) | (value & mine);
 }
-void write_stvec(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
-  if ((value & 3) < 2) state_of(vcpu).stvec = arch.truncate(value);
+template <u64 RiscvState::*field>
+void write_vector(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  if ((value & 3) < 2) state_of(vcpu).*field = arch.truncate(value);
 }
-void write_sepc(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
-  state_of(vcpu).sepc = arch.truncate(value) & ~u64{arch.insn_alignment() - 1};
+template <u64 RiscvState::*field>
+void write_pc(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
+  state_of(vcpu).*field = arch.truncate(value) & ~u64{arch.insn_alignment() - 1};
 }
+constexpr auto write_stvec = write_vector<&RiscvState::stvec>;
+constexpr auto write_sepc = write_pc<&RiscvState::sepc>;
 constexpr auto write_sscratch = write_masked<&RiscvState::sscratch, ~u64{0}>;
 constexpr auto write_scause = write_masked<&RiscvState::scause, ~u64{0}>;
 constexpr auto write_stval = write_masked<&RiscvState::stval, ~u64{0}>;
@@ -208,6 +248,15 @@ constexpr auto write_scounteren = write_masked<&RiscvState::scounteren, kCounter
 void write_satp(const RiscvArch& arch, Vcpu& vcpu, unsigned, u64 value) {
   if (satp_mode_exists(arch, value)) state_of(vcpu).satp = arch.truncate(value);
 }
+
+// ---- hypervisor (what hypervisor.h does not have: plain storage)
+
+template <u64 RiscvState::*field>
+constexpr auto write_all = write_masked<field, ~u64{0}>;
+constexpr auto write_hedeleg = write_masked<&RiscvState::hedeleg, cause::kDelegableToGuest>;
+constexpr auto write_hideleg = write_masked<&RiscvState::hideleg, irq::kGuestAll>;
+constexpr auto write_hvip = write_masked<&RiscvState::hvip, irq::kGuestAll>;
+constexpr auto write_hcounteren = write_masked<&RiscvState::hcounteren, kCounterEnable>;
 
 // ---- the table
 
@@ -256,30 +305,41 @@ const Index& index() {
   return built;
 }
 
-/// Whether the instruction may do this now; the manual's conditions for illegal-instruction.
-bool permitted(const RiscvArch& arch, const Vcpu& vcpu, const CsrRow* row, const CsrAccess& access) {
+/// Whether the instruction may do this at a privilege while V is 0; the manual's conditions for
+/// illegal-instruction. `trapping`: whether mstatus.TVM is to be looked at.
+bool permitted(const RiscvArch& arch, const Vcpu& vcpu, const CsrRow* row, const CsrAccess& access,
+               u64 privilege, bool trapping) {
   const RiscvState& s = state_of(vcpu);
   if (row == nullptr) return false;
-  if ((access.number >> 8 & 3) > s.privilege) return false;
+  const unsigned level = access.number >> 8 & 3;
+  constexpr unsigned kHypervisorLevel = 2;
+  if ((level == kHypervisorLevel ? kSupervisor : level) > privilege) return false;
   if (access.writes && access.number >> 10 == 3) return false;  // read-only
   if ((row->needs & ext::kFloat) != 0 && (s.mstatus & mstatus::kFs) == 0) return false;
   const bool user_counter = (access.number & 0xf60) == 0xc00;
   const auto refuses = [&](u64 enabled) {
     return user_counter && (enabled >> (access.number & 31) & 1) == 0;
   };
-  if (s.privilege != kMachine && refuses(s.mcounteren)) return false;
-  if (s.privilege == kUser && arch.features().has(ext::S) && refuses(s.scounteren)) return false;
-  const bool trapped = s.privilege == kSupervisor && (s.mstatus & mstatus::kTvm) != 0;
-  if (trapped && access.number == kSatp) return false;
+  if (privilege != kMachine && refuses(s.mcounteren)) return false;
+  if (privilege == kUser && arch.features().has(ext::S) && refuses(s.scounteren)) return false;
+  const bool trapped = trapping && privilege == kSupervisor && (s.mstatus & mstatus::kTvm) != 0;
+  if (trapped && (access.number == kSatp || access.number == kHgatp)) return false;
   if ((row->needs & (ext::Smaia | ext::Ssaia)) != 0 && !aia_permits(arch, vcpu, access)) return false;
-  return csr_configured(arch, s, access);
+  return csr_configured(arch, s, access, privilege);
+}
+
+Verdict verdict(const RiscvArch& arch, const Vcpu& vcpu, const CsrRow* row, const CsrAccess& access) {
+  const RiscvState& s = state_of(vcpu);
+  if (s.virt == 0)
+    return permitted(arch, vcpu, row, access, s.privilege, true) ? Verdict::Allowed : Verdict::Illegal;
+  return guest_csr_verdict(arch, s, access, permitted(arch, vcpu, row, access, kSupervisor, false));
 }
 
 /// Whether a write that has changed these bits of mstatus can have had no other effect on what runs next than
 /// by interrupts: kernels switch them off and on all the time.
 bool only_masks_interrupts(unsigned number, u64 changed) {
   constexpr u64 kStack = mstatus::kSie | mstatus::kMie | mstatus::kSpie | mstatus::kMpie | mstatus::kSpp;
-  return (number == kSstatus || number == kMstatus) && (changed & ~kStack) == 0;
+  return (number == kSstatus || number == kMstatus || number == kVsstatus) && (changed & ~kStack) == 0;
 }
 
 }  // namespace
@@ -322,15 +382,17 @@ bool keep_legal(const RiscvArch& arch, RiscvState& s) {
   if ((s.mtvec & 3) >= 2) set(s.mtvec, s.mtvec & ~u64{3});
   keep(s.frm, 7);
   keep(s.mie, mie_mask(arch));
-  keep(s.mip, mie_mask(arch));
+  keep(s.mip, mip_mask(arch));
   keep(s.mcounteren, kCounterEnable);
   keep(s.mcountinhibit, inhibitable(arch));
   legal = hpm_keep_legal(arch, s) && legal;
   legal = keep_configuration(arch, s) && legal;
   legal = aia_keep_legal(arch, s) && legal;
+  legal = hypervisor_keep_legal(arch, s) && legal;
   const bool supervisor = arch.features().has(ext::S);
-  keep(s.medeleg, supervisor ? cause::kDelegable : 0);
-  keep(s.mideleg, delegable_irqs(arch));
+  keep(s.medeleg, delegable(arch));
+  keep(s.mideleg, delegable_irqs(arch) | guest_irqs(arch));
+  set(s.mideleg, s.mideleg | guest_irqs(arch));
   keep(s.sepc, ~u64{arch.insn_alignment() - 1});
   if ((s.stvec & 3) >= 2) set(s.stvec, s.stvec & ~u64{3});
   keep(s.scounteren, kCounterEnable);
@@ -344,19 +406,25 @@ bool keep_legal(const RiscvArch& arch, RiscvState& s) {
 
 u64 csr_helper(Vcpu& vcpu, u64 bits, u64 operand, u64) {
   const auto& arch = static_cast<const RiscvArch&>(vcpu.arch());
-  const CsrAccess access = csr_access(static_cast<u32>(bits));
+  CsrAccess access = csr_access(static_cast<u32>(bits));
   const CsrRow* row = find_csr(arch, access.number);
-  if (!permitted(arch, vcpu, row, access)) return illegal_helper(vcpu, bits, 0, 0);
+  if (const Verdict found = verdict(arch, vcpu, row, access); found != Verdict::Allowed)
+    return refuse(vcpu, found, bits);
   if (access.number == kSeed) return seed_read(vcpu);
+  RiscvState& s = state_of(vcpu);
+  if (s.virt != 0) {
+    access.number = static_cast<u16>(guest_csr(access.number));
+    row = find_csr(arch, access.number);
+  }
   const u64 old = access.reads ? row->read(arch, vcpu, access.number) : 0;
   if (access.writes && row->write != nullptr) {
     const unsigned op = bits >> 12 & 3;
     // Setting and clearing bits of mip leaves out what a line adds to it (3.1.9).
-    const u64 before = access.number == kMip ? state_of(vcpu).mip : old;
+    const u64 before = access.number == kMip ? s.mip | s.hvip : old;
     const u64 value = op == 1 ? operand : op == 2 ? before | operand : before & ~operand;
-    const u64 status = state_of(vcpu).mstatus;
+    const u64 status = s.mstatus ^ s.vsstatus;  // one of them changes, or both in the same bits
     row->write(arch, vcpu, access.number, value);
-    if (row->ends_block && (!only_masks_interrupts(access.number, status ^ state_of(vcpu).mstatus) ||
+    if (row->ends_block && (!only_masks_interrupts(access.number, status ^ s.mstatus ^ s.vsstatus) ||
                             arch.interrupt_pending(vcpu)))
       vcpu.request_exit();
   }

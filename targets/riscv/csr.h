@@ -63,8 +63,8 @@ u64 mseccfg_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
 void mseccfg_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
 u64 stimecmp_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
 void stimecmp_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
-/// Whether the CSRs that configure let this access happen.
-bool csr_configured(const RiscvArch& arch, const RiscvState& s, const CsrAccess& access);
+/// Whether the CSRs that configure let this access happen at a privilege.
+bool csr_configured(const RiscvArch& arch, const RiscvState& s, const CsrAccess& access, u64 privilege);
 /// Part of keep_legal().
 bool keep_configuration(const RiscvArch& arch, RiscvState& s);
 /// The CSR whose every read is an answer from outside: 16 random bits, and that they are ready.

@@ -6,6 +6,7 @@
 #include "targets/devices/model_registry.h"
 #include "targets/riscv/aia.h"
 #include "targets/riscv/csr.h"
+#include "targets/riscv/hypervisor.h"
 #include "targets/riscv/pmp.h"
 #include "targets/riscv/supervisor_timer.h"
 
@@ -13,7 +14,9 @@ namespace hindcast::riscv {
 namespace {
 
 constexpr unsigned kSenvcfg = 0x10a, kFirstSstateen = 0x10c, kStimecmp = 0x14d, kStimecmph = 0x15d,
-                   kMenvcfgh = 0x31a, kMstateenh = 0x31c, kMseccfgh = 0x757;
+                   kVstimecmp = 0x24d, kVstimecmph = 0x25d, kHenvcfg = 0x60a, kFirstHstateen = 0x60c,
+                   kHenvcfgh = 0x61a, kFirstHstateenh = 0x61c, kMenvcfgh = 0x31a, kMstateenh = 0x31c,
+                   kMseccfgh = 0x757;
 
 /// The low half with `value` in it, where registers have 32 bits; of the high half `high` tells.
 u64 with_half(const RiscvArch& arch, u64 old, u64 value, bool high) {
@@ -73,6 +76,7 @@ void menvcfg_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value
   RiscvState& s = vcpu.state<RiscvState>();
   const u64 whole = with_half(arch, s.menvcfg, value, number == kMenvcfgh);
   const u64 old = std::exchange(s.menvcfg, legal_envcfg(s.menvcfg, whole, menvcfg_mask(arch)));
+  settle_hypervisor_masks(arch, s);
   const u64 changed = old ^ s.menvcfg;
   if ((changed & (envcfg::kAdue | envcfg::kPbmte)) != 0) vcpu.protection_changed();
   if ((changed & envcfg::kStce) != 0) {
@@ -94,6 +98,7 @@ void mstateen_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 valu
   u64& mstateen = vcpu.state<RiscvState>().mstateen[number & 3];
   mstateen =
       with_half(arch, mstateen, value, (number & ~3u) == kMstateenh) & mstateen_mask(arch, &vcpu, number & 3);
+  settle_hypervisor_masks(arch, vcpu.state<RiscvState>());
 }
 
 u64 mseccfg_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number) {
@@ -119,20 +124,32 @@ void stimecmp_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 valu
   update_supervisor_timer(vcpu);
 }
 
-bool csr_configured(const RiscvArch& arch, const RiscvState& s, const CsrAccess& access) {
-  const bool machine = s.privilege == kMachine;
+bool csr_configured(const RiscvArch& arch, const RiscvState& s, const CsrAccess& access, u64 privilege) {
+  const bool machine = privilege == kMachine;
   switch (access.number) {
     case kSeed:
       if (!access.writes) return false;  // reading it uses it up
-      return machine || (s.mseccfg & (s.privilege == kUser ? mseccfg::kUseed : mseccfg::kSseed)) != 0;
+      return machine || (s.mseccfg & (privilege == kUser ? mseccfg::kUseed : mseccfg::kSseed)) != 0;
     case kStimecmp:
-    case kStimecmph: return machine || ((s.menvcfg & envcfg::kStce) != 0 && (s.mcounteren & 2) != 0);
+    case kStimecmph:
+    case kVstimecmp:
+    case kVstimecmph: return machine || ((s.menvcfg & envcfg::kStce) != 0 && (s.mcounteren & 2) != 0);
     case kSenvcfg:
+    case kHenvcfg:
+    case kHenvcfgh:
       return machine || !arch.features().has(ext::Smstateen) || (s.mstateen[0] & stateen::kEnvcfg) != 0;
     case kFirstSstateen:
     case kFirstSstateen + 1:
     case kFirstSstateen + 2:
-    case kFirstSstateen + 3: return machine || (s.mstateen[access.number & 3] & stateen::kStateen) != 0;
+    case kFirstSstateen + 3:
+    case kFirstHstateen:
+    case kFirstHstateen + 1:
+    case kFirstHstateen + 2:
+    case kFirstHstateen + 3:
+    case kFirstHstateenh:
+    case kFirstHstateenh + 1:
+    case kFirstHstateenh + 2:
+    case kFirstHstateenh + 3: return machine || (s.mstateen[access.number & 3] & stateen::kStateen) != 0;
     default: return true;
   }
 }

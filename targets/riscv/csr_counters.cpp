@@ -26,7 +26,10 @@ bool inhibited(const Vcpu& vcpu, unsigned which) {
 }
 
 u64 value_of(const Vcpu& vcpu, unsigned which) {
-  if (which == kTime) return time_ticks(vcpu);
+  if (which == kTime) {
+    const RiscvState& s = vcpu.state<RiscvState>();
+    return time_ticks(vcpu) + (s.virt != 0 ? s.htimedelta : 0);
+  }
   return offset_of(vcpu, which) + (inhibited(vcpu, which) ? 0 : base_of(vcpu, which));
 }
 

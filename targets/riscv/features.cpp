@@ -34,6 +34,7 @@ constexpr Feature kFeatures[] = {
     {"zfhmin", ext::Zfhmin, ext::F, true},
     {"zfh", ext::Zfh, ext::Zfhmin, true},
     {"pmp", ext::Pmp, ext::Zicsr, true},
+    {"h", ext::H, ext::S, false},
     {"sv48", ext::Sv48, ext::S, true},
     {"sv57", ext::Sv57, ext::Sv48, true},
     {"svade", ext::Svade, ext::S, false},
@@ -113,11 +114,12 @@ u64 defaults() {
 }
 
 /// All that there is and that does not take anything away. Linux reads seed before it can handle an
-/// exception, and firmware that does not know Zkr makes that one: so it is left to be asked for.
+/// exception, and firmware that does not know Zkr makes that one: so it is left to be asked for. The
+/// hypervisor extension takes Ssaia away.
 u64 everything(unsigned xlen) {
   u64 set = ext::I;
   for (const Feature& f : kFeatures) set |= f.bit;
-  return set & ~(ext::E | ext::Svade | ext::Zkr | (xlen == 32 ? kRv64Only : 0));
+  return set & ~(ext::E | ext::H | ext::Svade | ext::Zkr | (xlen == 32 ? kRv64Only : 0));
 }
 
 struct Model {
@@ -156,6 +158,11 @@ void settle(Features& cpu, u64 asked_for) {
       cpu.extensions &= ~f.bit;
       changed = true;
     }
+  }
+  if (cpu.has(ext::H)) {
+    if (cpu.has(ext::E)) throw Fatal("CPU feature h=on needs e=off");
+    if ((asked_for & ext::Ssaia) != 0) throw Fatal("CPU feature h=on needs ssaia=off");
+    cpu.extensions &= ~ext::Ssaia;
   }
   for (const Shared& shared : kShared)
     if ((cpu.extensions & shared.any_of) != 0) cpu.extensions |= shared.bit;

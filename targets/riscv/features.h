@@ -60,6 +60,7 @@ inline constexpr u64 Zkr = u64{1} << 47;
 inline constexpr u64 Zkt = u64{1} << 48;
 inline constexpr u64 Smaia = u64{1} << 49;  // advanced interrupts
 inline constexpr u64 Ssaia = u64{1} << 50;  // their part for supervisor mode
+inline constexpr u64 H = u64{1} << 51;      // hypervisor
 // What several extensions share; on where one of them is, not to be asked for.
 inline constexpr u64 ZbbZbkb = u64{1} << 60;
 inline constexpr u64 ZbcZbkc = u64{1} << 61;
@@ -86,10 +87,10 @@ struct Features {
 
 /// Reads MODEL[,feature=on/off]... An empty text or one without a model ("d=off") takes the model from
 /// `default_xlen`, which also must agree with a model that is named (0: any). The models are rv32 and rv64,
-/// and max and max32, which have every feature but e, svade and zkr. What a switched-off feature
-/// carries is switched off with it (f=off: also d, zfh, zfhmin), unless it was asked for explicitly.
-/// zkn, zks and zk stand for the extensions that they bundle.
-/// Throws Fatal for an unknown model or feature (naming the known ones) and for contradictions.
+/// and max and max32, which have every feature but e, h, svade and zkr. h takes the place of ssaia: there are
+/// no interrupt files for guests. What a switched-off feature carries is switched off with it (f=off: also d,
+/// zfh, zfhmin), unless it was asked for explicitly. zkn, zks and zk stand for the extensions that they
+/// bundle. Throws Fatal for an unknown model or feature (naming the known ones) and for contradictions.
 Features parse_cpu(std::string_view text, unsigned default_xlen);
 
 /// "i, m, a, ...": for messages and `list cpus`.

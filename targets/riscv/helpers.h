@@ -14,6 +14,9 @@ struct Helpers {
   u32 wfi;     // a: instruction bits
   u32 pause;
   u32 invalidation_fence, wait_on_reservation;  // a: instruction bits
+  u32 hypervisor_fence;                         // likewise
+  u32 guest_load;   // a: instruction bits, b: address; the value, extended (guest_access.cpp)
+  u32 guest_store;  // a: instruction bits, b: address, c: value
   u32 cache_block;  // a: instruction bits, b: value of rs1; the address of the block (cache_blocks.cpp)
   u32 ebreak;       // a: pc of the next instruction
   u32 csr;          // a: instruction bits, b: value of rs1; the old value of the CSR

@@ -28,9 +28,10 @@ bool counts(const RiscvState& s, unsigned n) {
   const u64 event = s.hpm[n].event, number = event & hpm::kEventMask;
   if (number != hpm::kCycles && number != hpm::kInstructions) return false;
   if ((s.mcountinhibit >> (kFirst + n) & 1) != 0) return false;
-  const u64 filter = s.privilege == kMachine      ? hpm::kNotMachine
-                     : s.privilege == kSupervisor ? hpm::kNotSupervisor
-                                                  : hpm::kNotUser;
+  const u64 here = s.privilege == kMachine      ? hpm::kNotMachine
+                   : s.privilege == kSupervisor ? hpm::kNotSupervisor
+                                                : hpm::kNotUser;
+  const u64 filter = s.virt != 0 ? here >> hpm::kGuestShift : here;
   return (event & filter) == 0;
 }
 
@@ -58,6 +59,7 @@ u64 event_mask(const RiscvArch& arch) {
   u64 mask = hpm::kOverflow | hpm::kNotMachine | hpm::kEventMask;
   if (arch.features().has(ext::S)) mask |= hpm::kNotSupervisor;
   if (arch.features().has(ext::U)) mask |= hpm::kNotUser;
+  if (arch.features().has(ext::H)) mask |= (hpm::kNotSupervisor | hpm::kNotUser) >> hpm::kGuestShift;
   return mask;
 }
 
@@ -176,6 +178,7 @@ u64 scountovf_read(const RiscvArch&, const Vcpu& vcpu, unsigned) {
   const RiscvState& s = vcpu.state<RiscvState>();
   u64 set = 0;
   for (unsigned n = 0; n < kHpmCounters; ++n) set |= (s.hpm[n].event >> 63) << (kFirst + n);
+  if (s.virt != 0) set &= s.hcounteren;
   return s.privilege == kMachine ? set : set & s.mcounteren;
 }
 

@@ -11,6 +11,7 @@ inline constexpr u64 kOverflow = u64{1} << 63;  // has overflowed: no interrupt 
 inline constexpr u64 kNotMachine = u64{1} << 62;
 inline constexpr u64 kNotSupervisor = u64{1} << 61;
 inline constexpr u64 kNotUser = u64{1} << 60;
+inline constexpr unsigned kGuestShift = 2;  // what is for a guest's modes is so much lower
 inline constexpr u64 kEventMask = (u64{1} << 56) - 1;
 inline constexpr u64 kCycles = 1;        // attempts of the machine, as mcycle
 inline constexpr u64 kInstructions = 2;  // what the vCPU has retired, as minstret; other events never happen

@@ -19,6 +19,7 @@ constexpr Part kParts[] = {
     {"f", ext::F},
     {"d", ext::D},
     {"c", ext::C},
+    {"h", ext::H},
     {"_zicbom", ext::Zicbom},
     {"_zicbop", ext::Zicbop},
     {"_zicboz", ext::Zicboz},
@@ -101,6 +102,7 @@ std::string cpu_of_isa(std::string_view isa, std::string_view mmu) {
   for (const Part& part : kParts) {
     // Part of the base, or never mentioned, before they had names of their own.
     constexpr u64 kOlder = ext::Zicsr | ext::Zifencei | ext::Zicntr | ext::Zihpm | ext::Svadu;
+    if (part.extension == ext::H && has("_ssaia")) continue;  // not together here
     if ((part.extension & kOlder) != 0 || has(part.text) == usual.has(part.extension)) continue;
     cpu +=
         fmt::format(",{}={}", part.text[0] == '_' ? part.text + 1 : part.text, has(part.text) ? "on" : "off");

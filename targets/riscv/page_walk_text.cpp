@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <optional>
 
 #include "engine/machine.h"
 #include "targets/riscv/paging.h"
@@ -45,23 +46,33 @@ std::string rights_text(u64 entry) {
   return text;
 }
 
+/// A stage of a walk.
+struct Stage {
+  u64 atp;
+  u64 envcfg;
+  Scheme scheme;
+  bool nested;  // its addresses are a guest's, which hgatp translates
+};
+
 /// What every walk over the entry ends with; empty: none does.
-std::string reserved_text(const RiscvArch& arch, const RiscvState& s, u64 entry) {
+std::string reserved_text(const RiscvArch& arch, const Stage& stage, u64 entry) {
   const bool leaf = (entry & kRights) != 0;
   if ((entry & (pte::kRead | pte::kWrite)) == pte::kWrite) return "writable but not readable: page fault\n";
-  if (!pte::well_formed(arch, s, entry, leaf)) return "reserved bits are set: page fault\n";
+  if (!pte::well_formed(arch, stage.envcfg, entry, leaf)) return "reserved bits are set: page fault\n";
   if (!leaf && (entry & (pte::kUser | pte::kAccessed | pte::kDirty)) != 0)
     return "a table with rights of a page: page fault\n";
   return {};
 }
 
-/// The page that `entry` of `level` gives to `va`; its bits are well formed.
+/// The page that `entry` of `level` gives to `va`; its bits are well formed. `physical` receives where that
+/// is.
 std::string leaf_text(const AddressSpace& memory, GuestAddr va, u64 entry, u64 ppn, unsigned level,
-                      const Scheme& scheme) {
-  const unsigned bits = kPageBits + level * scheme.index_bits;
+                      const Stage& stage, std::optional<GuestAddr>* physical) {
+  const unsigned bits = kPageBits + level * stage.scheme.index_bits;
+  const bool wide = stage.scheme.entry_size == 8;
   const u64 page = u64{1} << bits;
   u64 size = page;
-  if (scheme.entry_size == 8 && (entry & pte::kNapot) != 0) {
+  if (wide && (entry & pte::kNapot) != 0) {
     if (!pte::napot_exists(level, ppn)) return "sixteen pages (Svnapot) of a reserved form: page fault\n";
     ppn = pte::napot_page(ppn, va);
     size *= 16;
@@ -69,12 +80,74 @@ std::string leaf_text(const AddressSpace& memory, GuestAddr va, u64 entry, u64 p
   const GuestAddr at = ppn << kPageBits, begin = at & ~(size - 1);
   std::string out =
       fmt::format("page of {}{} at {:#x}, {}\n", size_text(size), size != page ? " (Svnapot)" : "",
-                  size != page ? begin : at, rights_text(scheme.entry_size == 8 ? entry : entry & 0x3ff));
+                  size != page ? begin : at, rights_text(wide ? entry : entry & 0x3ff));
   if ((at & (page - 1)) != 0) return out + "a page of this size may not begin there: page fault\n";
-  const GuestAddr physical = at | (va & (page - 1));
-  const std::string name = memory.name_at(physical);
-  return out + fmt::format("{:#x} is at {:#x} in physical memory: {}\n", va, physical,
+  *physical = at | (va & (page - 1));
+  if (stage.nested) return out + fmt::format("{:#x} is at {:#x} of the guest's memory\n", va, **physical);
+  const std::string name = memory.name_at(**physical);
+  return out + fmt::format("{:#x} is at {:#x} in physical memory: {}\n", va, **physical,
                            name.empty() ? "nothing there" : name);
+}
+
+/// The entries on the way to `va`.
+std::string walk_text(const RiscvArch& arch, Vcpu& vcpu, GuestAddr va, const Stage& stage,
+                      std::optional<GuestAddr>* physical) {
+  const Scheme& scheme = stage.scheme;
+  AddressSpace& memory = vcpu.machine().memory();
+  GuestAddr table = root_table(arch, stage.atp);
+  std::string out;
+  const i64 top = static_cast<i64>(va) >> (scheme.address_bits - 1);
+  const bool in_range = scheme.root_bits != 0    ? va >> scheme.address_bits == 0
+                        : scheme.entry_size == 8 ? top == 0 || top == -1
+                                                 : true;
+  if (!in_range) return fmt::format("{:#x} is no address of {} bits\n", va, scheme.address_bits);
+  for (unsigned level = scheme.levels; level-- > 0;) {
+    const u64 index = scheme.index(va, level);
+    const GuestAddr at = table + index * scheme.entry_size;
+    const Walk place =
+        stage.nested ? walk_second_stage(arch, vcpu, at) : Walk{.ok = true, .physical = at, .fault = {}};
+    const u8* bytes = place.ok ? memory.peek(place.physical, scheme.entry_size) : nullptr;
+    if (bytes == nullptr) return out + fmt::format("level {}: no memory at {:#x}\n", level, at);
+    u64 entry = 0;
+    std::memcpy(&entry, bytes, scheme.entry_size);
+    out += fmt::format("level {}: entry {} at {:#x} is {:#x}: ", level, index, at, entry);
+    if ((entry & pte::kValid) == 0) return out + fmt::format("not valid\n{:#x} is not mapped\n", va);
+    if (const std::string why = reserved_text(arch, stage, entry); !why.empty()) return out + why;
+    const u64 ppn =
+        scheme.entry_size == 4 ? entry >> pte::kPpnShift : entry >> pte::kPpnShift & pte::kPpnMask64;
+    if ((entry & kRights) != 0) return out + leaf_text(memory, va, entry, ppn, level, stage, physical);
+    table = ppn << kPageBits;
+    out += fmt::format("table at {:#x}\n", table);
+  }
+  return out + "the last level has no page: page fault\n";
+}
+
+const char* privilege_name(u64 privilege) {
+  return privilege == kMachine ? "machine" : privilege == kSupervisor ? "supervisor" : "user";
+}
+
+std::string guest_text(const RiscvArch& arch, Vcpu& vcpu, GuestAddr va, u64 privilege) {
+  const RiscvState& s = vcpu.state<RiscvState>();
+  const u64 first_mode = satp::mode(arch, s.vsatp), second_mode = satp::mode(arch, s.hgatp);
+  std::string out = fmt::format("in a guest (V is 1); loads and stores now are those of its {} mode\n",
+                                privilege_name(privilege));
+  std::optional<GuestAddr> physical = va;
+  if (first_mode == satp::kBare) {
+    out += "no paging by the guest: vsatp's mode is Bare\n";
+  } else {
+    const Stage stage{s.vsatp, s.henvcfg, scheme_of(first_mode), second_mode != satp::kBare};
+    out += fmt::format("{}, vsatp {:#x}, root table at {:#x}\n", mode_name(stage.scheme.address_bits),
+                       s.vsatp, root_table(arch, s.vsatp));
+    physical.reset();
+    out += walk_text(arch, vcpu, va, stage, &physical);
+  }
+  if (!physical.has_value()) return out;
+  if (second_mode == satp::kBare) return out + "no second stage: hgatp's mode is Bare\n";
+  const Stage stage{s.hgatp, s.menvcfg, second_stage_scheme_of(second_mode), false};
+  out += fmt::format("{}x4, hgatp {:#x}, root table at {:#x}\n", mode_name(stage.scheme.address_bits - 2),
+                     s.hgatp, root_table(arch, s.hgatp));
+  const GuestAddr guest_physical = *physical;
+  return out + walk_text(arch, vcpu, guest_physical, stage, &physical);
 }
 
 }  // namespace
@@ -82,37 +155,16 @@ std::string leaf_text(const AddressSpace& memory, GuestAddr va, u64 entry, u64 p
 std::string RiscvArch::describe_translation(Vcpu& vcpu, GuestAddr address) const {
   const RiscvState& s = vcpu.state<RiscvState>();
   const GuestAddr va = truncate(address);
-  const u64 privilege = data_privilege(s);
-  const std::string of = privilege == kMachine ? "machine" : privilege == kSupervisor ? "supervisor" : "user";
+  const Actor actor = data_actor(s);
+  if (actor.guest) return guest_text(*this, vcpu, va, actor.privilege);
   if (satp::mode(*this, s.satp) == satp::kBare) return "no paging: satp's mode is Bare\n";
-  const Scheme scheme = scheme_of(satp::mode(*this, s.satp));
-  AddressSpace& memory = vcpu.machine().memory();
-  GuestAddr table = (xlen() == 32 ? s.satp & 0x3f'ffff : s.satp & pte::kPpnMask64) << kPageBits;
-  std::string out =
-      fmt::format("{}, satp {:#x}, root table at {:#x}; loads and stores now are those of {} mode{}\n",
-                  mode_name(scheme.address_bits), s.satp, table, of,
-                  privilege == kMachine ? ", which does not page" : "");
-  const i64 top = static_cast<i64>(va) >> (scheme.address_bits - 1);
-  if (xlen() == 64 && top != 0 && top != -1)
-    return out + fmt::format("{:#x} is no address of {} bits\n", va, scheme.address_bits);
-  for (unsigned level = scheme.levels; level-- > 0;) {
-    const unsigned bits = kPageBits + level * scheme.index_bits;
-    const u64 index = va >> bits & ((u64{1} << scheme.index_bits) - 1);
-    const GuestAddr at = table + index * scheme.entry_size;
-    const u8* bytes = memory.peek(at, scheme.entry_size);
-    if (bytes == nullptr) return out + fmt::format("level {}: no memory at {:#x}\n", level, at);
-    u64 entry = 0;
-    std::memcpy(&entry, bytes, scheme.entry_size);
-    out += fmt::format("level {}: entry {} at {:#x} is {:#x}: ", level, index, at, entry);
-    if ((entry & pte::kValid) == 0) return out + fmt::format("not valid\n{:#x} is not mapped\n", va);
-    if (const std::string why = reserved_text(*this, s, entry); !why.empty()) return out + why;
-    const u64 ppn =
-        scheme.entry_size == 4 ? entry >> pte::kPpnShift : entry >> pte::kPpnShift & pte::kPpnMask64;
-    if ((entry & kRights) != 0) return out + leaf_text(memory, va, entry, ppn, level, scheme);
-    table = ppn << kPageBits;
-    out += fmt::format("table at {:#x}\n", table);
-  }
-  return out + "the last level has no page: page fault\n";
+  const Stage stage{s.satp, s.menvcfg, scheme_of(satp::mode(*this, s.satp)), false};
+  std::optional<GuestAddr> physical;
+  return fmt::format("{}, satp {:#x}, root table at {:#x}; loads and stores now are those of {} mode{}\n",
+                     mode_name(stage.scheme.address_bits), s.satp, root_table(*this, s.satp),
+                     privilege_name(actor.privilege),
+                     actor.privilege == kMachine ? ", which does not page" : "") +
+         walk_text(*this, vcpu, va, stage, &physical);
 }
 
 }  // namespace hindcast::riscv

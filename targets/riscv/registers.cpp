@@ -51,6 +51,7 @@ constexpr u16 kOffsetPc = offsetof(RiscvState, pc), kOffsetFlags = offsetof(Risc
 constexpr u16 kOffsetReservation = offsetof(RiscvState, reservation);
 constexpr u16 kOffsetReservationValid = offsetof(RiscvState, reservation_valid);
 constexpr u16 kOffsetPrivilege = offsetof(RiscvState, privilege), kOffsetFrm = offsetof(RiscvState, frm);
+constexpr u16 kOffsetVirt = offsetof(RiscvState, virt);
 #pragma GCC diagnostic pop
 
 }  // namespace
@@ -96,9 +97,12 @@ void RiscvArch::build_registers() {
                                   kCsrFeature, kGdbFirstCsr + number, 0, false},
                                  number);
       if (number == 0x300) mstatus_row_ = added;
+      if (number == 0x200) vsstatus_row_ = added;
     }
   }
   add({"priv", "priv", ir::Type::I8, kOffsetPrivilege, "control", kVirtualFeature, kGdbPrivilege, 0, false});
+  if (cpu_.has(ext::H))
+    add({"virt", "virt", ir::Type::I8, kOffsetVirt, "control", kVirtualFeature, kGdbPrivilege + 1, 0, false});
 }
 
 u64 RiscvArch::read_register(const Vcpu& vcpu, unsigned row) const {
@@ -124,6 +128,12 @@ bool RiscvArch::write_register(Vcpu& vcpu, unsigned row, u64 value) const {
                         (value == kSupervisor && cpu_.has(ext::S));
     if (!exists) return false;
     s.privilege = value;
+    if (value == kMachine) s.virt = 0;
+    return true;
+  }
+  if (r.offset == kOffsetVirt) {
+    if (value > 1 || (value == 1 && s.privilege == kMachine)) return false;
+    s.virt = value;
     return true;
   }
   if (row == pc_row_) {

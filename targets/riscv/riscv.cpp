@@ -10,6 +10,7 @@
 #include "targets/riscv/csr.h"
 #include "targets/riscv/emitter.h"
 #include "targets/riscv/hpm.h"
+#include "targets/riscv/hypervisor.h"
 #include "targets/riscv/paging.h"
 #include "targets/riscv/pmp.h"
 
@@ -61,7 +62,7 @@ void register_cpus() {
             "-bit, machine, supervisor and user mode; features (feature=on/off): " + known_features());
   }
   Registry::instance().add_cpu("riscv", "max",
-                               "as wide as the image, with every feature but e, svade and zkr");
+                               "as wide as the image, with every feature but e, h, svade and zkr");
   Registry::instance().add_cpu("riscv", "max32", "the same with 32 bits");
 }
 
@@ -123,11 +124,17 @@ u64 RiscvArch::context(const Vcpu& vcpu) const {
   u64 c = s.privilege | data << context::kDataPrivShift | s.frm << context::kFrmShift;
   if (fs != 0) c |= context::kFsOn;
   if (fs == 3) c |= context::kFsDirty;
+  if (s.virt != 0) {
+    const u64 guest_fs = s.vsstatus & mstatus::kFs;
+    if (guest_fs == 0) c &= ~context::kFsOn;
+    if (guest_fs != mstatus::kFs) c &= ~context::kFsDirty;
+    c |= context::kVirtual;
+  }
   const auto& fetching = pmp_summary(*this, vcpu, s.privilege);
   if (fetching.restricts != 0 || pmp_summary(*this, vcpu, data).restricts != 0)
     c |= context::kChecked | fetching.executable << context::kExecutableShift;
-  if (paged(*this, s, s.privilege)) c |= context::kMapped;
-  if (paged(*this, s, data) || vcpu.machine().memory().tables_read()) c |= context::kLookedUp;
+  if (paged(*this, s, fetch_actor(s))) c |= context::kMapped;
+  if (paged(*this, s, data_actor(s)) || vcpu.machine().memory().tables_read()) c |= context::kLookedUp;
   return c;
 }
 
@@ -162,6 +169,8 @@ InsnInfo RiscvArch::translate_insn(ir::Builder& b, GuestAddr pc, ByteView code) 
   }
   if (e.fs_dirty && !e.ended && (b.context() & context::kFsDirty) == 0) {
     b.set(mstatus_row_, b.bor(b.get(mstatus_row_), b.konst(xtype(), mstatus::kFs)));
+    if ((b.context() & context::kVirtual) != 0)
+      b.set(vsstatus_row_, b.bor(b.get(vsstatus_row_), b.konst(xtype(), mstatus::kFs)));
     e.dispatch_next();
   }
   return {insn.length, e.ended};
@@ -178,6 +187,7 @@ void RiscvArch::reset(Vcpu& vcpu, GuestAddr entry) const {
   s.pc = truncate(entry);
   s.privilege = kMachine;
   if (!cpu_.has(ext::U)) s.mstatus |= mstatus::kMpp;
+  if (cpu_.has(ext::H)) s.mideleg = irq::kGuestAll;
   if (cpu_.has(ext::Svadu) && !cpu_.has(ext::Svade)) s.menvcfg |= envcfg::kAdue;
   s.mcycle_offset = u64{0} - vcpu.icount();
   s.minstret_offset = u64{0} - vcpu.executed();
@@ -194,6 +204,7 @@ void RiscvArch::state(Vcpu& vcpu, Archive& ar) const {
   ar.field("supervisor_lines", s.supervisor_lines);
   hpm_state(*this, s, ar);
   aia_state(*this, s, ar);
+  hypervisor_state(*this, s, ar);
   if (!ar.loading()) return;
   // The last of the vCPU's state; the registers were loaded before it.
   const bool legal = keep_legal(*this, s);

@@ -97,7 +97,7 @@ class RiscvArch final : public Architecture {
   Features cpu_;
   std::vector<RegisterRow> registers_;
   std::vector<u16> csr_of_row_;  // CSR number of each register row, kNoCsr for the others
-  unsigned pc_row_ = 0, reservation_row_ = 0, first_f_row_ = 0, mstatus_row_ = 0;
+  unsigned pc_row_ = 0, reservation_row_ = 0, first_f_row_ = 0, mstatus_row_ = 0, vsstatus_row_ = 0;
   /// Candidates, most specific first: 16-bit instructions by funct3 and quadrant, then 32-bit ones by opcode
   /// and funct3.
   std::vector<std::vector<const InsnRow*>> buckets_;
@@ -116,7 +116,8 @@ void set_semihosting_result(Vcpu& vcpu, u64 value);
 /// Interrupts that are pending, as mip shows them. With mvien's bit set what software has written of
 /// supervisor mode's external interrupt is no part of it.
 inline u64 pending_of(const RiscvState& s) {
-  return (s.mip & ~(s.mvien & u64{1} << irq::kSupervisorExternal)) | s.supervisor_lines;
+  return (s.mip & ~(s.mvien & u64{1} << irq::kSupervisorExternal)) | s.supervisor_lines | s.hvip |
+         s.guest_lines;
 }
 
 /// The privilege that loads and stores use now: MPP's while mstatus.MPRV is set.

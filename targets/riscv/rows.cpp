@@ -85,7 +85,7 @@ std::span<const InsnRow* const> all_rows() {
   static const std::vector<const InsnRow*> rows = [] {
     std::vector<const InsnRow*> all;
     for (const auto chapter : {rows_i(), rows_m(), rows_a(), rows_fd(), rows_zfh(), rows_c(), rows_zb(),
-                               rows_zk(), rows_system()}) {
+                               rows_zk(), rows_h(), rows_system()}) {
       for (const InsnRow& row : chapter) all.push_back(&row);
     }
     return all;

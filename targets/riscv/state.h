@@ -63,13 +63,41 @@ struct RiscvState : CpuHeader {
   u64 siselect;
   u8 machine_priorities[64];  // the iprio arrays, by interrupt
   u8 supervisor_priorities[64];
+  // Hypervisor extension (hypervisor.h); all zero without it.
+  u64 virt;            // V: 0 or 1
+  u64 virtual_status;  // what mstatus has of it: vstatus:: bits, where RV64 has them
+  u64 guest_lines;     // hip bits of lines: the timer that vstimecmp makes
+  u64 hstatus;
+  u64 hedeleg;
+  u64 hideleg;
+  u64 hvip;
+  u64 hcounteren;
+  u64 htimedelta;
+  u64 henvcfg;  // never more of menvcfg's kGuestMasked than that has
+  u64 hstateen[4];
+  u64 htval;
+  u64 htinst;
+  u64 hgatp;
+  u64 mtval2;
+  u64 mtinst;
+  u64 vsstatus;  // without SD
+  u64 vstvec;
+  u64 vsscratch;
+  u64 vsepc;
+  u64 vscause;
+  u64 vstval;
+  u64 vsatp;
+  u64 vstimecmp;
   // What pmp_summary() has found out about the entries, for user and machine mode. Not state.
   struct PmpSummary {
     u64 known;       // 0: not yet, or no longer
     u64 restricts;   // something can be refused
     u64 executable;  // number of what may be executed (Machine::context_numbers()), if `restricts`
   } pmp_summary[2];
-  u64 pmp_unused;  // how many of the last entries are known to be off. Not state
+  u64 pmp_unused;   // how many of the last entries are known to be off. Not state
+  u64 guest_space;  // number of vsatp's and hgatp's tables (Machine::context_numbers()); 0: not yet. Not
+                    // state
+  u64 acting;       // of an HLV, HLVX or HSV that is being made: Actor::encoded(); 0: none. Not state
 };
 
 inline constexpr u64 kUser = 0;
@@ -96,6 +124,24 @@ inline constexpr unsigned kUxlShift = 32;  // RV64 only
 inline constexpr unsigned kSxlShift = 34;
 }  // namespace mstatus
 
+/// mstatus of RV64; mstatush has them 32 lower.
+namespace vstatus {
+inline constexpr u64 kGva = u64{1} << 38;  // mtval has a guest's virtual address
+inline constexpr u64 kMpv = u64{1} << 39;  // V before the trap into machine mode
+}  // namespace vstatus
+
+namespace hstatus {
+inline constexpr u64 kGva = u64{1} << 6;
+inline constexpr u64 kSpv = u64{1} << 7;
+inline constexpr u64 kSpvp = u64{1} << 8;
+inline constexpr u64 kHu = u64{1} << 9;  // user mode has HLV, HLVX and HSV
+inline constexpr u64 kVtvm = u64{1} << 20;
+inline constexpr u64 kVtw = u64{1} << 21;
+inline constexpr u64 kVtsr = u64{1} << 22;
+inline constexpr unsigned kVsxlShift = 32;  // RV64 only
+inline constexpr u64 kWritable = kGva | kSpv | kSpvp | kHu | kVtvm | kVtw | kVtsr;
+}  // namespace hstatus
+
 namespace cause {
 inline constexpr u64 kFetchMisaligned = 0;
 inline constexpr u64 kFetchAccess = 1;
@@ -107,26 +153,40 @@ inline constexpr u64 kStoreMisaligned = 6;
 inline constexpr u64 kStoreAccess = 7;
 inline constexpr u64 kEcallFromU = 8;
 inline constexpr u64 kEcallFromS = 9;
+inline constexpr u64 kEcallFromGuest = 10;  // VS mode
 inline constexpr u64 kEcallFromM = 11;
 inline constexpr u64 kFetchPage = 12;
 inline constexpr u64 kLoadPage = 13;
 inline constexpr u64 kStorePage = 15;
+inline constexpr u64 kFetchGuestPage = 20;
+inline constexpr u64 kLoadGuestPage = 21;
+inline constexpr u64 kVirtualInsn = 22;
+inline constexpr u64 kStoreGuestPage = 23;
 /// What can be delegated to supervisor mode: all but calls from machine mode.
 inline constexpr u64 kDelegable = 0xb3ff;
+/// What the hypervisor extension adds to that.
+inline constexpr u64 kDelegableOfGuests = u64{1} << kEcallFromGuest | u64{0xf} << kFetchGuestPage;
+/// What a hypervisor can delegate to its guest.
+inline constexpr u64 kDelegableToGuest = 0xb1ff;
 }  // namespace cause
 
 /// Interrupt lines of a hart, numbered by their bit in mip.
 namespace irq {
 inline constexpr unsigned kSupervisorSoftware = 1;
+inline constexpr unsigned kGuestSoftware = 2;  // VS mode's
 inline constexpr unsigned kSoftware = 3;
 inline constexpr unsigned kSupervisorTimer = 5;
+inline constexpr unsigned kGuestTimer = 6;
 inline constexpr unsigned kTimer = 7;
 inline constexpr unsigned kSupervisorExternal = 9;
+inline constexpr unsigned kGuestExternal = 10;
 inline constexpr unsigned kExternal = 11;
 inline constexpr unsigned kCounterOverflow = 13;  // Sscofpmf
 inline constexpr u64 kMachineLines = u64{1} << kSoftware | u64{1} << kTimer | u64{1} << kExternal;
 inline constexpr u64 kSupervisorAll =
     u64{1} << kSupervisorSoftware | u64{1} << kSupervisorTimer | u64{1} << kSupervisorExternal;
+/// Each is the bit above supervisor mode's.
+inline constexpr u64 kGuestAll = kSupervisorAll << 1;
 }  // namespace irq
 
 /// Environment configuration (menvcfg; senvcfg has the low ones).
@@ -139,6 +199,8 @@ inline constexpr u64 kCbze = u64{1} << 7;    // cbo.zero
 inline constexpr u64 kAdue = u64{1} << 61;   // hardware sets accessed and dirty bits
 inline constexpr u64 kPbmte = u64{1} << 62;  // entries of page tables have memory types
 inline constexpr u64 kStce = u64{1} << 63;   // stimecmp is there
+/// Of henvcfg: what menvcfg has to allow.
+inline constexpr u64 kGuestMasked = kAdue | kPbmte | kStce;
 }  // namespace envcfg
 
 /// Security configuration (mseccfg).
@@ -172,6 +234,7 @@ inline constexpr u64 kMapped = u64{1} << 10;   // fetches go through page tables
 inline constexpr u64 kLookedUp = u64{1}
                                  << 11;  // loads and stores do, or stores to page tables must be noticed
 inline constexpr unsigned kExecutableShift = 24;  // kChecked: number of what PMP lets be executed
+inline constexpr u64 kVirtual = u64{1} << 63;     // V: floating point concerns vsstatus too
 }  // namespace context
 
 }  // namespace hindcast::riscv

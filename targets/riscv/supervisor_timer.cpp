@@ -19,32 +19,44 @@ class SupervisorTimers final : public Device {
   explicit SupervisorTimers(Machine& machine) : Device("sstc"), machine_(machine) {
     for (unsigned i = 0; i < machine.vcpu_count(); ++i)
       timers_.push_back(machine.clock().add_timer(fmt::format("sstc.timer{}", i), [this, i] { update(i); }));
+    if (!static_cast<const RiscvArch&>(machine.arch()).features().has(ext::H)) return;
+    for (unsigned i = 0; i < machine.vcpu_count(); ++i)
+      guest_timers_.push_back(
+          machine.clock().add_timer(fmt::format("sstc.guest_timer{}", i), [this, i] { update(i); }));
   }
 
   void reset() override {
-    for (const VirtualClock::TimerId timer : timers_) machine_.clock().arm(timer, kNever);
+    for (const auto* timers : {&timers_, &guest_timers_})
+      for (const VirtualClock::TimerId timer : *timers) machine_.clock().arm(timer, kNever);
   }
   void state(Archive&) override {}
 
   void update(unsigned hart) {
     Vcpu& vcpu = machine_.vcpu(hart);
     const RiscvState& s = vcpu.state<RiscvState>();
-    const bool used = (s.menvcfg & envcfg::kStce) != 0;
     const u64 now = time_ticks(vcpu);
-    vcpu.set_irq(irq::kSupervisorTimer, used && now >= s.stimecmp);
-    VirtualNs when = kNever;
-    if (used && now < s.stimecmp) {
-      // In 128 bits: "never" is written as the largest value. A tick ends at a multiple of its length.
-      const VirtualNs tick = time_tick_ns(machine_);
-      const u128 due = (u128{machine_.clock().now() / tick} + (s.stimecmp - now)) * tick;
-      if (due < kNever) when = static_cast<VirtualNs>(due);
-    }
-    machine_.clock().arm(timers_[hart], when);
+    set(vcpu, timers_[hart], irq::kSupervisorTimer, (s.menvcfg & envcfg::kStce) != 0, s.stimecmp, now);
+    if (!guest_timers_.empty())
+      set(vcpu, guest_timers_[hart], irq::kGuestTimer, (s.henvcfg & envcfg::kStce) != 0, s.vstimecmp,
+          now + s.htimedelta);
   }
 
  private:
+  /// The line and the deadline of one of them, by whose clock it is `now`.
+  void set(Vcpu& vcpu, VirtualClock::TimerId timer, unsigned line, bool used, u64 compare, u64 now) {
+    vcpu.set_irq(line, used && now >= compare);
+    VirtualNs when = kNever;
+    if (used && now < compare) {
+      // In 128 bits: "never" is written as the largest value. A tick ends at a multiple of its length.
+      const VirtualNs tick = time_tick_ns(machine_);
+      const u128 due = (u128{machine_.clock().now() / tick} + (compare - now)) * tick;
+      if (due < kNever) when = static_cast<VirtualNs>(due);
+    }
+    machine_.clock().arm(timer, when);
+  }
+
   Machine& machine_;
-  std::vector<VirtualClock::TimerId> timers_;
+  std::vector<VirtualClock::TimerId> timers_, guest_timers_;
 };
 
 }  // namespace
@@ -70,6 +82,10 @@ u64 supervisor_line_mask(const RiscvArch& arch) {
   if (arch.features().has(ext::S)) mask |= u64{1} << irq::kSupervisorExternal;
   if (arch.features().has(ext::Sstc)) mask |= u64{1} << irq::kSupervisorTimer;
   return mask;
+}
+
+u64 guest_line_mask(const RiscvArch& arch) {
+  return arch.features().has(ext::H | ext::Sstc) ? u64{1} << irq::kGuestTimer : 0;
 }
 
 }  // namespace hindcast::riscv

@@ -12,6 +12,10 @@ u64 mret_helper(Vcpu& vcpu, u64 bits, u64, u64);
 u64 sret_helper(Vcpu& vcpu, u64 bits, u64, u64);
 u64 sfence_helper(Vcpu& vcpu, u64 bits, u64, u64);
 u64 invalidation_fence_helper(Vcpu& vcpu, u64 bits, u64, u64);
+u64 hypervisor_fence_helper(Vcpu& vcpu, u64 bits, u64, u64);
+/// guest_access.cpp.
+u64 guest_load_helper(Vcpu& vcpu, u64 bits, u64 address, u64);
+u64 guest_store_helper(Vcpu& vcpu, u64 bits, u64 address, u64 value);
 u64 wait_on_reservation_helper(Vcpu& vcpu, u64 bits, u64, u64);
 /// cache_blocks.cpp.
 u64 cache_block_helper(Vcpu& vcpu, u64 bits, u64 address, u64);

@@ -12,8 +12,9 @@
 namespace hindcast::test {
 namespace {
 
-const char* const kFiles[] = {"riscv.ins", "riscv_atomics.ins", "riscv_control.ins", "riscv_zcb_zicond.ins",
-                              "riscv_zk.ins"};
+const char* const kFiles[] = {"riscv.ins",         "riscv_atomics.ins",
+                              "riscv_control.ins", "riscv_zcb_zicond.ins",
+                              "riscv_zk.ins",      "riscv_h.ins"};
 constexpr GuestAddr kTrapVector = kCode + 0x8000;
 constexpr u64 kAttempts = 8;  // the instruction, and a few rounds of the loop that it lands in
 

@@ -54,7 +54,7 @@ TEST(Rows, LengthAgreesWithTheLowBits) {
 /// Encodings of a row with random operands decode to that row, or to a more specific one.
 TEST(Rows, DecodeBack) {
   Random random;
-  for (const char* cpu : {"max32", "max"}) {
+  for (const char* cpu : {"max32,h=on", "max,h=on"}) {
     const auto arch = make_riscv_arch(cpu);
     for (const InsnRow* row : all_rows()) {
       if (!arch->features().in(row->xlen)) continue;
