@@ -432,6 +432,14 @@ const u8* AddressSpace::read_table(GuestAddr pa, unsigned size, CoveredRange cov
   return r->host + (pa - r->base);
 }
 
+u8* AddressSpace::announce_store(GuestAddr pa, unsigned size) {
+  RamBlock* r = ram_at(pa);
+  if (r == nullptr || size > r->size - (pa - r->base) || r->rom || watching()) return nullptr;
+  if ((r->page_flags[(pa - r->base) / kPage] & ~(RamBlock::kTable | RamBlock::kCode)) != 0) return nullptr;
+  note_write(*r, pa, size);
+  return r->host + (pa - r->base);
+}
+
 void AddressSpace::update_table(GuestAddr pa, unsigned size, u64 value) {
   RamBlock* r = ram_at(pa);
   if ((r->page_flags[r->page_of(pa - r->base)] & RamBlock::kCode) != 0 && code_write_) code_write_(pa, size);

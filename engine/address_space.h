@@ -150,6 +150,10 @@ class AddressSpace {
   /// A walk sets bits in an entry that it has read: nothing that was derived from it becomes wrong.
   void update_table(GuestAddr pa, unsigned size, u64 value);
   bool tables_read() const { return tables_ != 0; }
+  /// A store within a page is about to be made straight into the host's memory: those are told who want to
+  /// know before bytes in a page of code or of page tables change. Where the bytes are; null: it must be made
+  /// by write().
+  u8* announce_store(GuestAddr pa, unsigned size);
   /// Called before bytes in a page that walks have read change, at most a page at a time.
   void on_table_write(std::function<void(GuestAddr pa, std::size_t size)> callback) {
     table_write_ = std::move(callback);

@@ -221,6 +221,7 @@ bool Executor::interpret(Vcpu& vcpu, jit::Context& context, u32 max) {
   const ir::InterpExit exit = interpreter_.run(block->unit, vcpu, machine_.memory(), max);
   switch (exit.kind) {
     case ir::InterpExit::Kind::BlockEnd: return vcpu.header().exit_request == 0;
+    case ir::InterpExit::Kind::Limit: return is_current(context, vcpu);
     case ir::InterpExit::Kind::Fault: deliver(vcpu, exit.fault); return false;
     default: return false;
   }

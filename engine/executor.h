@@ -91,6 +91,7 @@ class Executor {
   bool at_breakpoint(Vcpu& vcpu);
   void deliver(Vcpu& vcpu, const GuestFault& fault);
   void code_written(GuestAddr pa, std::size_t size);
+  bool runs_in(CoveredRange range) const;
   void table_written(GuestAddr pa, std::size_t size);
   /// What was derived from page tables for these addresses goes.
   void drop_derived(CoveredRange range);

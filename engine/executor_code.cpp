@@ -3,6 +3,7 @@
 
 #include "engine/executor.h"
 #include "engine/instrumented.h"
+#include "engine/ir/access.h"
 #include "engine/jit/jit.h"
 
 namespace hindcast {
@@ -114,6 +115,15 @@ void Executor::code_written(GuestAddr pa, std::size_t size) {
   if (any) machine_.current().request_exit();
 }
 
+/// Whether translated code that runs now may go on into what is in the range: a translation is of one page
+/// but for its end, and links to others stay within it.
+bool Executor::runs_in(CoveredRange range) const {
+  if (range.all()) return true;
+  const GuestAddr pc = machine_.current().pc() & ~(kPage - 1);
+  const GuestAddr next = (pc + kPage) & ir::address_mask(machine_.arch());
+  return (pc - range.first) >> range.bits == 0 || (next - range.first) >> range.bits == 0;
+}
+
 void Executor::table_written(GuestAddr pa, std::size_t size) {
   // The words that are written, whole: entries have 4 or 8 bytes.
   constexpr GuestAddr kWord = 8;
@@ -122,8 +132,9 @@ void Executor::table_written(GuestAddr pa, std::size_t size) {
   RamBlock& ram = *memory.find_ram(pa);
   const u64 page = ram.page_of(pa - ram.base);
   if (machine_.arch().table_entries_used({memory.peek(begin, end - begin), end - begin})) {
-    drop_derived(ram.tables.covered(page, begin % kPage, end - begin));
-    machine_.current().request_exit();
+    const CoveredRange range = ram.tables.covered(page, begin % kPage, end - begin);
+    drop_derived(range);
+    if (runs_in(range)) machine_.current().request_exit();
   }
   // A page that is only written is no table any more.
   constexpr unsigned kForgetTable = 64;

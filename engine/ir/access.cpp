@@ -43,15 +43,28 @@ void DataAccess::remember(GuestAddr va, const Translation& t, Access access) con
   vcpu.header().tlb->fill(va & ~(page - 1), page_bits, ram->host + (physical - ram->base), write);
 }
 
-bool DataAccess::prepare(GuestAddr va, unsigned size, Access access) const {
-  const unsigned page_bits = vcpu.arch().page_bits();
-  const u64 page = u64{1} << page_bits;
+bool DataAccess::look_up(GuestAddr va, unsigned size, Access access, GuestAddr& physical) const {
+  const u64 page = u64{1} << vcpu.arch().page_bits();
   if ((va & (page - 1)) + size > page) return false;
   const Translation t = vcpu.arch().translate(vcpu, va, size, access);
   if (!t.ok) return false;  // the same again, with the fault, in the interpreter
   remember(va, t, access);
-  return vcpu.header().exit_request == 0 &&
-         vcpu.header().tlb->find(va, size, page_bits, access == Access::Write) != nullptr;
+  physical = t.physical;
+  return vcpu.header().exit_request == 0;
+}
+
+bool DataAccess::prepare(GuestAddr va, unsigned size, Access access) const {
+  GuestAddr physical = 0;
+  return look_up(va, size, access, physical) &&
+         vcpu.header().tlb->find(va, size, vcpu.arch().page_bits(), access == Access::Write) != nullptr;
+}
+
+u8* DataAccess::prepare_store(GuestAddr va, unsigned size) const {
+  GuestAddr physical = 0;
+  if (!look_up(va, size, Access::Write, physical)) return nullptr;
+  if (u8* host = vcpu.header().tlb->find(va, size, vcpu.arch().page_bits(), true)) return host;
+  u8* host = memory.announce_store(physical, size);
+  return vcpu.header().exit_request == 0 ? host : nullptr;
 }
 
 bool DataAccess::place(u64 address, unsigned size, MemAttr attr, Access access, Place& place,

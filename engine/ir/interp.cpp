@@ -269,8 +269,9 @@ InterpExit Frame::run(u32 max_insns) {
         break;
       }
       case Op::InsnStart:
-        if (out.executed == max_insns || (out.executed != 0 && (stop_ || header_.exit_request != 0))) {
-          return leave(Kind::Boundary, inst->imm);
+        if (const bool look = stop_ || header_.exit_request != 0;
+            out.executed == max_insns || (out.executed != 0 && look)) {
+          return leave(look ? Kind::Boundary : Kind::Limit, inst->imm);
         }
         ++out.executed;
         --header_.budget;

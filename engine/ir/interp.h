@@ -15,9 +15,10 @@ namespace hindcast::ir {
 
 struct InterpExit {
   enum class Kind : u8 {
-    Boundary,     // stopped before the instruction at header().pc: as many as asked for were executed, or the
-                  // run loop must look at interrupts, deadlines and requests (a device was reached, code was
-                  // written, or header().exit_request is set)
+    Boundary,     // stopped before the instruction at header().pc: the run loop must look at interrupts,
+                  // deadlines and requests (a device was reached, code was written, or
+                  // header().exit_request is set)
+    Limit,        // likewise, but only since as many as asked for were executed
     BlockEnd,     // the unit was left for header().pc in the same context
     Dispatch,     // likewise, but context or interrupt state may have changed
     Fault,        // the instruction at header().pc raised `fault`; no register of it was set

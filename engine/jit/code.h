@@ -27,6 +27,19 @@ enum class ExitKind : u8 {
   Boundary,  // site `index`: stop before the instruction at its pc
 };
 
+/// An access that missed the soft TLB, as translated code describes it to Jit::fill_tlb().
+struct Miss {
+  u32 site;
+  bool write;  // the page is to be writable
+  bool store;  // it is nothing but a store
+  u8 log2_size;
+
+  u32 pack() const { return site << 4 | u32{store} << 3 | u32{write} << 2 | log2_size; }
+  static Miss unpack(u32 bits) {
+    return {bits >> 4, (bits >> 2 & 1) != 0, (bits >> 3 & 1) != 0, static_cast<u8>(bits & 3)};
+  }
+};
+
 /// A place in the code where exact state is known: the registers are in their homes, `pc` has not begun, and
 /// `rest` of the budget charged at block entry has not been used.
 struct Site {

@@ -1,4 +1,6 @@
 // Loads and stores: straight into the memory window where the context allows it.
+#include <bit>
+
 #include "engine/jit/emitter.h"
 #include "engine/soft_tlb.h"
 #include "engine/vcpu.h"
@@ -198,19 +200,29 @@ x86::Mem Emitter::translated_address(const ir::Inst& i, u8 r, unsigned width) {
   const i32 tag = static_cast<i32>(write ? offsetof(SoftTlb::Entry, write) : offsetof(SoftTlb::Entry, read));
   a_.cmp(x86::gpq(page), x86::ptr(x86::gpq(entry), tag, 8));
   a_.jne(miss);
-  const u32 site = add_site(pc_, insn_ - 1, {.insn = insn_ - 1, .begun = true});
-  cold([this, again, miss, site, quick = quick_exit(), r, what = width | u32{write} << 8] {
+  const Miss what{add_site(pc_, insn_ - 1, {.insn = insn_ - 1, .begun = true}), write, i.op == Op::Store,
+                  static_cast<u8>(std::countr_zero(width))};
+  a_.mov(x86::gpq(page), x86::ptr(x86::gpq(entry), static_cast<i32>(offsetof(SoftTlb::Entry, addend)), 8));
+  const u32 done = static_cast<u32>(a_.offset());
+  cold([this, again, done, miss, what, quick = quick_exit(), r, page] {
+    const auto jump_back = [this](u8 condition, u32 to) {
+      const u8 opcode[] = {0x0f, condition};
+      a_.embed(opcode, sizeof opcode);
+      a_.dd(to - (static_cast<u32>(a_.offset()) + 4));
+    };
+    constexpr u8 kCall = 0xe8, kJe = 0x84, kJa = 0x87;
     a_.bind(miss);
     a_.mov(field(offsetof(CpuHeader, scratch), 8), x86::gpq(r));
-    a_.mov(field(offsetof(CpuHeader, scratch) + 8, 4), what);
-    constexpr u8 kCall = 0xe8;
+    a_.mov(field(offsetof(CpuHeader, scratch) + 8, 4), what.pack());
     jump_to(env_.fill, kCall);
-    constexpr u8 kJnz[] = {0x0f, 0x85};
-    a_.embed(kJnz, sizeof kJnz);
-    a_.dd(again - (static_cast<u32>(a_.offset()) + 4));
-    leave(site, ExitKind::Site, quick);
+    if (what.store) {
+      a_.mov(x86::gpq(page), field(offsetof(CpuHeader, scratch), 8));  // flags stay
+      jump_back(kJa, done);
+    } else {
+      jump_back(kJe, again);
+    }
+    leave(what.site, ExitKind::Site, quick);
   });
-  a_.mov(x86::gpq(page), x86::ptr(x86::gpq(entry), static_cast<i32>(offsetof(SoftTlb::Entry, addend)), 8));
   locked_ &= ~(1u << entry);
   return x86::ptr(x86::gpq(page), x86::gpq(r), 0, 0, width);
 }

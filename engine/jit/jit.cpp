@@ -203,23 +203,29 @@ void Jit::emit_stubs() {
   stubs_end_ = arena_->next_offset();
 }
 
-namespace {
+namespace {}  // namespace
 
-/// The access of `what & 0xff` bytes at `va`, a store if bit 8 is set. Also what throws is left to the
-/// interpreter.
-u64 fill_tlb(Vcpu* vcpu, u64 va, u32 what) {
+/// The access at `va` that missed. 0: it is the interpreter's (as is what throws); 1: the soft TLB knows it;
+/// 2: it may be made once at header.scratch[0] + va.
+u64 Jit::fill_tlb(Vcpu* vcpu, u64 va, u32 packed) {
+  const Miss miss = Miss::unpack(packed);
+  const unsigned size = 1u << miss.log2_size;
+  const ir::DataAccess access{*vcpu, vcpu->machine().memory(), MemoryMode::Translated};
   try {
-    const ir::DataAccess access{*vcpu, vcpu->machine().memory(), MemoryMode::Translated};
-    return access.prepare(va, what & 0xff, (what >> 8 & 1) != 0 ? Access::Write : Access::Read) ? 1 : 0;
+    if (!miss.store)
+      return access.prepare(va, size, miss.write ? hindcast::Access::Write : hindcast::Access::Read) ? 1 : 0;
+    // Who is told of the store may want to know where the vCPU is.
+    vcpu->header().pc = running_jit->site(miss.site).pc;
+    const u8* host = access.prepare_store(va, size);
+    vcpu->header().scratch[0] = reinterpret_cast<u64>(host) - va;
+    return host == nullptr ? 0 : 2;
   } catch (...) {
     return 0;
   }
 }
 
-}  // namespace
-
-/// A function of the address in header.scratch[0] and the access in scratch[1]: clears ZF if the soft TLB
-/// knows the page now. All registers stay as they are.
+/// A function of the address in header.scratch[0] and the access in scratch[1], with fill_tlb()'s answer in
+/// the flags as if it had been compared with 1. All registers stay as they are.
 void Jit::emit_fill_stub() {
   holder_.reset();
   holder_.init(environment_);
@@ -239,7 +245,7 @@ void Jit::emit_fill_stub() {
   a.mov(x86::edx, at(offsetof(CpuHeader, scratch) + 8));
   a.mov(x86::rax, reinterpret_cast<u64>(&fill_tlb));
   a.call(x86::rax);
-  a.test(x86::eax, x86::eax);
+  a.cmp(x86::eax, 1);
   for (u32 k = 0; k < 16; ++k) a.movups(x86::xmm(k), x86::ptr(x86::rsp, 16 * static_cast<i32>(k)));
   for (u32 k = 0; k < std::size(kSaved); ++k)
     a.mov(x86::gpq(kSaved[k]), x86::ptr(x86::rsp, kXmmBytes + 8 * static_cast<i32>(k)));

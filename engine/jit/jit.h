@@ -93,6 +93,7 @@ class Jit {
  private:
   void emit_stubs();
   void emit_fill_stub();
+  static u64 fill_tlb(Vcpu* vcpu, u64 va, u32 packed);
   /// The holder is ready for a unit whose code may take `room` bytes.
   void prepare_holder(u64 room);
   u32 jump_index(GuestAddr pc) const { return static_cast<u32>((pc >> insn_shift_) % CodeView::kJumps); }

@@ -251,6 +251,8 @@ u64 indirect_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number) {
   if (select >= kFirstPriority && select <= kLastPriority) {
     const u8* priorities = machine ? s.machine_priorities : s.supervisor_priorities;
     u64 value = 0;
+    // A debugger may look where no instruction can: on RV64 the odd numbers have no register.
+    if (arch.xlen() == 64 && select % 2 != 0) return 0;
     for (unsigned i = 0; i < arch.xlen() / 8; ++i)
       value |= u64{priorities[(select - kFirstPriority) * 4 + i]} << (8 * i);
     return value;

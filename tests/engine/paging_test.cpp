@@ -93,10 +93,10 @@ void emit_trap_handler(Assembler& a) {
   a.word(kSret);
 }
 
-/// Supervisor code that sets a random entry of one of its two last-level tables in each round, and which of
-/// them is used, and never fences. `places`: 2: one of the tables is used in a second place as well.
-Bytes paged_program(u32 places) {
-  Assembler a;
+/// Goes on in supervisor mode at "main", with "trap" for its exceptions: the RAM is one gigapage at its
+/// place, kPages has all levels. s0: the table of its pages' entries. `places` of two megabytes each have
+/// that table.
+void emit_start(Assembler& a, u32 places) {
   a.addi(t0, zero, -1);
   a.csrw(csr::pmpaddr0, t0);
   a.addi(t0, zero, 0x1f);
@@ -105,17 +105,15 @@ Bytes paged_program(u32 places) {
   a.csrw(kStvec, t0);
   a.li(t0, 0xb3ff);
   a.csrw(kMedeleg, t0);
-  a.la(s0, kTables);  // Sv39: the RAM is one gigapage at its place; kPages has all levels
+  a.la(s0, kTables);
   a.li(t0, entry_of(kRam, 0xcf));
   a.sd(t0, s0, 16);
   a.li(t0, entry_of(kTables + 0x1000, 1));
   a.sd(t0, s0, 8);
   a.la(t1, kTables + 0x1000);
   a.li(t0, entry_of(kTables + 0x2000, 1));
-  a.sd(t0, t1, 0);
-  a.sd(t0, t1, 8);
+  for (u32 place = 0; place < places; ++place) a.sd(t0, t1, static_cast<i32>(place) * 8);
   a.la(s0, kTables + 0x2000);
-  a.la(s11, "flags");
   a.addi(t0, zero, 8);
   a.slli(t0, t0, 60);
   a.li(t1, static_cast<i64>(kTables >> 12));
@@ -126,6 +124,14 @@ Bytes paged_program(u32 places) {
   a.la(t0, "main");
   a.csrw(csr::mepc, t0);
   a.word(kMret);
+}
+
+/// Supervisor code that sets a random entry of one of its two last-level tables in each round, and which of
+/// them is used, and never fences. `places`: 2: one of the tables is used in a second place as well.
+Bytes paged_program(u32 places) {
+  Assembler a;
+  a.la(s11, "flags");
+  emit_start(a, 2);
 
   a.label("main");
   a.li(t0, 0x41c64e6d);
@@ -160,6 +166,65 @@ Bytes paged_program(u32 places) {
     a.half(crossing & 0xffff);
   }
   return a.finish();
+}
+
+/// Code in pages whose entries it changes itself: what comes next is in another frame at once; and code that
+/// writes its next instruction. Each round adds 2 to s4, 32 to s5 and 512 to s6; what is stale would add
+/// half.
+Bytes moving_program() {
+  Assembler a;
+  emit_start(a, 1);
+  a.label("main");
+  a.li(a0, entry_of(kFrames, 0xcf));
+  a.li(a1, entry_of(kFrames + 0x1000, 0xcf));
+  a.li(a2, addi(s6, s6, 256));
+  a.li(a3, addi(s6, s6, 512));
+  a.label("round");
+  a.sd(a0, s0, 0);
+  a.sd(a0, s0, 8);
+  a.li(t1, static_cast<i64>(kPages) + 0x10);
+  a.jalr(ra, t1);
+  a.li(t1, static_cast<i64>(kPages) + 0xffa);
+  a.jalr(ra, t1);
+  a.li(t1, static_cast<i64>(kPages) + 0x40);
+  a.sw(a2, t1, 4);
+  a.jalr(ra, t1);
+  a.addi(s9, s9, 1);
+  a.j("round");
+  a.align(4);
+  a.label("trap");
+  a.j("trap");
+  for (u32 f = 0; f < 2; ++f) {
+    const u32 crossing = addi(s5, s5, 16 << f);
+    a.org(kFrames + f * 0x1000);
+    a.half(crossing >> 16);
+    a.half(0x8082);  // ret
+    a.org(kFrames + f * 0x1000 + 0x10);
+    a.sd(a1, s0, 0);
+    a.addi(s4, s4, 1 << f);
+    a.ret();
+    a.org(kFrames + f * 0x1000 + 0x40);
+    a.sw(a3, t1, 4);
+    a.addi(s6, s6, 256);
+    a.ret();
+    a.org(kFrames + f * 0x1000 + 0xffa);
+    a.sd(a1, s0, 8);
+    a.half(crossing & 0xffff);
+  }
+  return a.finish();
+}
+
+TEST(MovingCode, ComesFromWhereItsOwnStoreHasPutIt) {
+  const Board board{.image = moving_program()};
+  for (const Engine& engine : engines()) {
+    Guest guest(board, engine.options);
+    guest.run_to(12'000);
+    const u64 rounds = guest.x(s9);
+    EXPECT_GT(rounds, 400u) << engine.name;
+    EXPECT_LE(guest.x(s4) - 2 * rounds, 2u) << engine.name;  // the last round may not be over
+    EXPECT_LE(guest.x(s5) - 32 * rounds, 32u) << engine.name;
+    EXPECT_LE(guest.x(s6) - 512 * rounds, 512u) << engine.name;
+  }
 }
 
 class Paging : public testing::TestWithParam<u32> {};

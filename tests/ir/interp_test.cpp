@@ -139,7 +139,7 @@ TEST_F(InterpTest, StopsAfterAnyNumberOfInstructions) {
     EXPECT_EQ(vcpu.header().budget, 1000 - n);
     EXPECT_EQ(state().x[0], 10 - n / 2);
     if (n == 21) continue;
-    EXPECT_EQ(exit.kind, Kind::Boundary);
+    EXPECT_EQ(exit.kind, Kind::Limit);
     EXPECT_EQ(vcpu.pc(), n == 0 ? 0x1000u : n % 2 == 1 ? 0x1004u : 0x1008u);
   }
 }
