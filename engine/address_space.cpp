@@ -435,7 +435,8 @@ const u8* AddressSpace::read_table(GuestAddr pa, unsigned size, CoveredRange cov
 u8* AddressSpace::announce_store(GuestAddr pa, unsigned size) {
   RamBlock* r = ram_at(pa);
   if (r == nullptr || size > r->size - (pa - r->base) || r->rom || watching()) return nullptr;
-  if ((r->page_flags[(pa - r->base) / kPage] & ~(RamBlock::kTable | RamBlock::kCode)) != 0) return nullptr;
+  constexpr u8 kWatched = RamBlock::kWatchStores | RamBlock::kWatchLoads;
+  if ((r->page_flags[r->page_of(pa - r->base)] & kWatched) != 0) return nullptr;
   note_write(*r, pa, size);
   return r->host + (pa - r->base);
 }
