@@ -270,9 +270,8 @@ InterpExit Frame::run(u32 max_insns) {
       }
       case Op::InsnStart:
         if (const bool look = stop_ || header_.exit_request != 0;
-            out.executed == max_insns || (out.executed != 0 && look)) {
+            out.executed == max_insns || (out.executed != 0 && look))
           return leave(look ? Kind::Boundary : Kind::Limit, inst->imm);
-        }
         ++out.executed;
         --header_.budget;
         header_.pc = inst->imm;
