@@ -106,7 +106,7 @@ TEST_F(BoardFile, TextsOfExtensionsNameCpus) {
   EXPECT_EQ(riscv::isa_string(cpu("rv64gc")), "rv64imafdc_zicntr_zicsr_zifencei_zihpm_svadu");
   EXPECT_EQ(riscv::isa_string(cpu("rv32emc_zba_zbs")), "rv32emc_zicntr_zicsr_zifencei_zihpm_zba_zbs_svadu");
   EXPECT_EQ(riscv::isa_string(cpu("rv64imafdcvh_zbb_sstc")),
-            "rv64imafdc_zicntr_zicsr_zifencei_zihpm_zbb_sstc_svadu");
+            "rv64imafdch_zicntr_zicsr_zifencei_zihpm_zbb_sstc_svadu");
   for (const char* text : {"rv64", "rv32"}) {
     const riscv::Features all = riscv::parse_cpu(text, 0);
     EXPECT_EQ(cpu(riscv::isa_string(all).c_str()).description(), all.description());
