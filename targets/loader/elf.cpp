@@ -161,6 +161,9 @@ std::string symbol_name(ByteView strings, u64 offset, u64& looked_at) {
   if (offset >= strings.size()) return {};
   std::size_t limit = std::min<std::size_t>(strings.size() - offset, kLongestName);
   const char* begin = reinterpret_cast<const char*>(strings.data() + offset);
+  // "$x" and the like mark kinds of contents, not places that anybody would name. There may be very many, and
+  // on RISC-V they all share a name that says every extension.
+  if (*begin == '$') return {};
   const char* end = static_cast<const char*>(std::memchr(begin, 0, limit));
   looked_at += end == nullptr ? limit : static_cast<u64>(end - begin);
   return end == nullptr ? std::string() : std::string(begin, end);
@@ -185,8 +188,7 @@ void read_symbols(const Reader& in, const SectionTable& sections, Image& image) 
       if (type > 2 || section == 0) continue;  // NOTYPE, OBJECT, FUNC that are defined here
       std::string name = symbol_name(strings, in.word(s, 0), name_bytes);
       if (name_bytes > in.size()) in.fail("its symbol names are longer than the file");
-      // "$x" and the like mark kinds of contents, not places that anybody would name.
-      if (name.empty() || name[0] == '$') continue;
+      if (name.empty()) continue;
       image.symbols.push_back({std::move(name), in.native(s, 4, 8), in.native(s, 8, 16), type == 2});
     }
   }
