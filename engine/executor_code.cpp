@@ -131,15 +131,17 @@ void Executor::table_written(GuestAddr pa, std::size_t size) {
   AddressSpace& memory = machine_.memory();
   RamBlock& ram = *memory.find_ram(pa);
   const u64 page = ram.page_of(pa - ram.base);
-  if (machine_.arch().table_entries_used({memory.peek(begin, end - begin), end - begin})) {
-    const CoveredRange range = ram.tables.covered(page, begin % kPage, end - begin);
+  const auto drop = [&](CoveredRange range) {
     drop_derived(range);
     if (runs_in(range)) machine_.current().request_exit();
-  }
-  // A page that is only written is no table any more.
+  };
+  if (machine_.arch().table_entries_used({memory.peek(begin, end - begin), end - begin}))
+    drop(ram.tables.covered(page, begin % kPage, end - begin));
+  // A page that is only written is no table any more. What runs by it looks its own page up again, and makes
+  // it one.
   constexpr unsigned kForgetTable = 64;
   if (ram.tables.count_write(page) < kForgetTable) return;
-  drop_derived(ram.tables.covered(page, 0, kPage));
+  drop(ram.tables.covered(page, 0, kPage));
   memory.forget_table(pa);
 }
 

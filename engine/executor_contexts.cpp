@@ -114,7 +114,8 @@ bool Executor::still_there(Vcpu& vcpu, jit::Context& context, const jit::Extent&
 }
 
 bool Executor::may_link(const jit::Context& context, const jit::Block& from, const jit::Block& to) const {
-  return !context.mapped || (((from.pc ^ to.pc) & ~(kPage - 1)) == 0 && to.extent.size[1] == 0);
+  const u64 other_page = ((from.pc ^ to.pc) | (from.pa ^ to.pa)) & ~(kPage - 1);
+  return !context.mapped || (other_page == 0 && to.extent.size[1] == 0);
 }
 
 }  // namespace hindcast
