@@ -31,7 +31,7 @@ enum class ExitKind : u8 {
 struct Miss {
   u32 site;
   bool write;  // the page is to be writable
-  bool store;  // it is nothing but a store
+  bool store;  // it is a store, and its instruction's only access
   u8 log2_size;
 
   u32 pack() const { return site << 4 | u32{store} << 3 | u32{write} << 2 | log2_size; }

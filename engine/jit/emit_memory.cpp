@@ -180,6 +180,18 @@ x86::Mem Emitter::checked_store(const RamBlock& ram, u8 r, u8 offset, unsigned w
   return x86::ptr(x86::gpq(f), x86::gpq(offset), 0, 0, width);
 }
 
+/// Whether it is a store, and the instruction's only access: one that the interpreter has to make is then
+/// made with its whole instruction, of which nobody has been told yet.
+bool Emitter::is_only_store(Value v) const {
+  const auto accesses = [&](Value at) { return inst(at).op == Op::Load || inst(at).op == Op::Store; };
+  if (inst(v).op != Op::Store) return false;
+  for (Value at = v; at-- > 0 && inst(at).op != Op::InsnStart;)
+    if (accesses(at)) return false;
+  for (Value at = v + 1; at < unit_->insts.size() && inst(at).op != Op::InsnStart; ++at)
+    if (accesses(at)) return false;
+  return true;
+}
+
 /// Through the soft TLB. An access that crosses the page's end misses, since its last byte's page is
 /// compared.
 x86::Mem Emitter::translated_address(const ir::Inst& i, u8 r, unsigned width) {
@@ -200,7 +212,7 @@ x86::Mem Emitter::translated_address(const ir::Inst& i, u8 r, unsigned width) {
   const i32 tag = static_cast<i32>(write ? offsetof(SoftTlb::Entry, write) : offsetof(SoftTlb::Entry, read));
   a_.cmp(x86::gpq(page), x86::ptr(x86::gpq(entry), tag, 8));
   a_.jne(miss);
-  const Miss what{add_site(pc_, insn_ - 1, {.insn = insn_ - 1, .begun = true}), write, i.op == Op::Store,
+  const Miss what{add_site(pc_, insn_ - 1, {.insn = insn_ - 1, .begun = true}), write, is_only_store(at_),
                   static_cast<u8>(std::countr_zero(width))};
   a_.mov(x86::gpq(page), x86::ptr(x86::gpq(entry), static_cast<i32>(offsetof(SoftTlb::Entry, addend)), 8));
   const u32 done = static_cast<u32>(a_.offset());

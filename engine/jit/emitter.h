@@ -185,6 +185,7 @@ class Emitter {
   void emit_store(Value v);
   /// The operand for the access; emits the checks. `width` in bytes.
   Mem address(const ir::Inst& i, unsigned width);
+  bool is_only_store(Value v) const;
   Mem translated_address(const ir::Inst& i, u8 r, unsigned width);
   Mem page_flags(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const asmjit::Label& leave);
   Mem checked_load(const RamBlock& ram, u8 r, u8 offset, unsigned width);
