@@ -101,6 +101,7 @@ const InsnRow* ArmArch::decode(u32 bits, unsigned length, Operands* operands) co
   for (const InsnRow* row : buckets_[bucket_of(bits, length)]) {
     if (!row->matches(bits)) continue;
     const Operands o = row->decode(bits);
+    if (row->pc_is_another && o.n == 15) continue;
     if (!row->allows(o)) return nullptr;  // unpredictable: undefined here
     if (operands != nullptr) *operands = o;
     return row;

@@ -66,7 +66,7 @@ struct Operands {
 ///   P U W  address bits      l  register list
 /// `fields`, separated by spaces: "i=u<<2", "i=s<<1", "i=mod", "i=32", "i=b3", "i=b4", "i=lo", "i=f8" (how
 /// the immediate is made, default "i=u"; "j=u+1" adds one to j); "n=13" (an implied register); "d!pc" (no
-/// instruction if Rd is 15), "d!sp" (if it is 13 or 15).
+/// instruction if Rd is 15), "d!sp" (if it is 13 or 15), "n~pc" (another row's if Rn is 15).
 /// `syntax` is the operand list, with % letters (disasm.cpp).
 struct InsnRow {
   struct Segment {
@@ -100,6 +100,7 @@ struct InsnRow {
   ImmKind imm_kind = ImmKind::Unsigned;
   u8 imm_shift = 0;
   u8 imm2_add = 0;
+  bool pc_is_another = false;  // with Rn 15 the bits are another row's, whose pattern may have fewer fixed
   std::array<Field, 10> field{};
   std::array<Rule, 6> rule{};
   Operands implied;
@@ -202,6 +203,9 @@ constexpr InsnRow::InsnRow(const char* name_, u64 needs_, InsnClass class_, cons
     const char letter = *p++;
     if (detail::skip(p, "!pc")) {
       rule[rule_count++] = {letter, false};
+    } else if (letter == 'n' && detail::skip(p, "~pc")) {
+      rule[rule_count++] = {letter, false};
+      pc_is_another = true;
     } else if (detail::skip(p, "!sp")) {
       rule[rule_count++] = {letter, true};
     } else if (letter == 'i' && detail::skip(p, "=mod")) {

@@ -60,6 +60,34 @@ TEST_P(Corners, UnprivilegedAccessesOfPrivilegedCodeAreCheckedAsSuch) {
   EXPECT_EQ(m.state().ipsr, 5u) << "the private peripheral bus";
 }
 
+TEST_P(Corners, LiteralsBeforeTheInstruction) {
+  struct Case {
+    u16 first;
+    u32 want;
+  };
+  // ldr.w, ldrb.w, ldrh.w, ldrsb.w, ldrsh.w: r0, [pc, #-imm]; with another base their patterns are others'.
+  const Case cases[] = {
+      {0xf85f, 0x8899aabb}, {0xf81f, 0xbb}, {0xf83f, 0xaabb}, {0xf91f, 0xffffffbb}, {0xf93f, 0xffffaabb}};
+  constexpr u32 kAt = kCode + 0x1000;
+  for (const Case& c : cases)
+    for (const u16 before : {0x000, 0x010, 0x038, 0x104, 0x804, 0x900, 0xb04, 0xc04, 0xd04, 0xe00, 0xf04}) {
+      TestMachine m("cortex-m3", GetParam());
+      m.put(kAt + 4 - before, {0xaabb, 0x8899});
+      m.put(kAt, {c.first, before});
+      m.state().pc = kAt;
+      m.run(1);
+      EXPECT_EQ(m.state().ipsr, 0u) << std::hex << c.first << " -" << before;
+      EXPECT_EQ(m.r(0), c.want) << std::hex << c.first << " -" << before;
+    }
+  TestMachine m("cortex-m3", GetParam());
+  m.put(kAt, {0xf81f, 0xf010, 0xf91f, 0xf010});                         // pld, pli
+  m.put(kAt + 8, {0xf85f, 0xf000, (kCode | 1) & 0xffff, kCode >> 16});  // a linker's long branch
+  m.state().pc = kAt;
+  m.run(3);
+  EXPECT_EQ(m.state().ipsr, 0u);
+  EXPECT_EQ(m.state().pc, kCode);
+}
+
 TEST_P(Corners, ARegionThatIsNotThereIsNotWritten) {
   TestMachine m("cortex-m3", GetParam());
   m.system(kMpuRbar, kData | 16 | 3);
