@@ -1,22 +1,10 @@
 // Random advanced interrupts (aia/README.md): against what QEMU printed once, and against QEMU itself.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-
-#include "engine/types.h"
-#include "tests/guests/run_command.h"
+#include "tests/oracle/random_guest.h"
 
 namespace hindcast::oracle {
 namespace {
-
-using ::hindcast::testing::CommandResult;
-using ::hindcast::testing::guest_path;
-using ::hindcast::testing::run_command;
-
-constexpr u64 kQuiet = ~u64{0};
 
 struct Case {
   unsigned xlen;
@@ -26,60 +14,24 @@ struct Case {
 class AiaOracle : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
-    const std::string xlen = std::to_string(GetParam().xlen);
-    elf_ = guest_path("aia-rv" + xlen);
-    if (elf_.empty()) GTEST_SKIP() << "guest programs were not built (no riscv64-unknown-elf-gcc)";
-    cpu_ = "rv" + xlen;
-    machine_ = std::string("virt,aia=") + GetParam().aia;
-    qemu_ = "qemu-system-riscv" + xlen;
-    options_ =
-        (std::filesystem::temp_directory_path() / ("hindcast-aia-" + std::to_string(getpid()))).string();
+    if (!guest_.built()) GTEST_SKIP() << "guest programs were not built (no riscv64-unknown-elf-gcc)";
   }
-  void TearDown() override {
-    std::error_code ignored;
-    std::filesystem::remove(options_, ignored);
-  }
-
-  /// What the program is to do: little-endian, as `struct options` of aia.c.
-  void choose(u64 seed, u64 rounds) {
-    const u64 words[] = {seed, rounds, kQuiet, GetParam().aia == std::string("aplic-imsic") ? u64{1} : 0};
-    std::ofstream out(options_, std::ios::binary);
-    out.write(reinterpret_cast<const char*>(words), sizeof words);
-  }
-  std::string here(const char* engine) {
-    const CommandResult r = run_command({HINDCAST_COMMAND, "run", "--engine", engine, "-M", machine_, "-m",
-                                         "128M", "--cpu", cpu_, "--load", options_ + "@0x80ff0000", elf_});
-    EXPECT_EQ(r.status, 0) << r.err;
-    return r.out;
-  }
-  CommandResult in_qemu() {
-    return run_command({qemu_, "-M", machine_, "-m", "128M", "-cpu", cpu_ + ",h=off", "-bios", "none",
-                        "-display", "none", "-serial", "stdio", "-monitor", "none", "-device",
-                        "loader,file=" + options_ + ",addr=0x80ff0000,force-raw=on", "-kernel", elf_});
-  }
-
-  std::string elf_, cpu_, machine_, qemu_, options_;
+  const std::string aia_ = GetParam().aia, cpu_ = "rv" + std::to_string(GetParam().xlen);
+  const RandomGuest guest_{{.name = "aia",
+                            .xlen = GetParam().xlen,
+                            .machine = "virt,aia=" + aia_,
+                            .cpu = cpu_,
+                            .qemu_cpu = cpu_ + ",h=off",
+                            .features = aia_ == "aplic-imsic" ? u64{1} : u64{0}}};
 };
 
 TEST_P(AiaOracle, DoesWhatQemuDid) {
-  const std::string name = "/tests/oracle/aia/expected-" + cpu_ + "-" + GetParam().aia + ".txt";
-  std::ifstream file(HINDCAST_SOURCE_DIR + name);
-  std::stringstream expected;
-  expected << file.rdbuf();
-  ASSERT_FALSE(expected.str().empty()) << name;
-  choose(1, 100);
-  for (const char* engine : {"jit", "interp"}) EXPECT_EQ(here(engine), expected.str()) << engine;
+  guest_.expect_what_qemu_did(100, "expected-" + cpu_ + "-" + aia_ + ".txt");
 }
 
 TEST_P(AiaOracle, AgreesWithQemu) {
-  const CommandResult version = run_command({qemu_, "--version"});
-  const std::size_t at = version.out.find("version ");
-  if (version.status != 0 || at == std::string::npos || std::atoi(version.out.c_str() + at + 8) < 10)
-    GTEST_SKIP() << "no " << qemu_ << " of version 10 or newer";
-  choose(77, 700);
-  const CommandResult there = in_qemu();
-  ASSERT_EQ(there.status, 0) << there.err;
-  EXPECT_EQ(here("jit"), there.out);
+  if (guest_.qemu_version() < 10) GTEST_SKIP() << "no " << guest_.qemu() << " of version 10 or newer";
+  guest_.expect_what_qemu_does(700);
 }
 
 INSTANTIATE_TEST_SUITE_P(RiscV, AiaOracle,

@@ -6,14 +6,6 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef unsigned long word;
 
-// Must be as in enter.S.
-struct context {
-  word saved[16];
-  word pc, address, value, status;
-  word result, cause, epc, tval, status_after;
-};
-extern void enter(struct context *), enter_in_machine_mode(struct context *);
-
 // What the run is to be, from a file that the caller loads at this address.
 struct options {
   u64 seed, rounds, loud;  // loud: number of the round whose steps are printed; ~0: none

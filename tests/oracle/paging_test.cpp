@@ -1,80 +1,38 @@
 // Random address translation (paging/README.md): against what QEMU printed once, and against QEMU itself.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-
-#include "engine/types.h"
-#include "tests/guests/run_command.h"
+#include "tests/oracle/random_guest.h"
 
 namespace hindcast::oracle {
 namespace {
 
-using ::hindcast::testing::CommandResult;
-using ::hindcast::testing::guest_path;
-using ::hindcast::testing::run_command;
-
-constexpr u64 kQuiet = ~u64{0};
-
 class Paging : public ::testing::TestWithParam<unsigned> {
  protected:
   void SetUp() override {
-    const std::string xlen = std::to_string(GetParam());
-    elf_ = guest_path("paging-rv" + xlen);
-    if (elf_.empty()) GTEST_SKIP() << "guest programs were not built (no riscv64-unknown-elf-gcc)";
-    cpu_ = "rv" + xlen + ",svadu=on,svinval=on" + (wide() ? ",svnapot=on,svpbmt=on" : "");
-    qemu_ = "qemu-system-riscv" + xlen;
-    options_ =
-        (std::filesystem::temp_directory_path() / ("hindcast-paging-" + std::to_string(getpid()))).string();
+    if (!guest_.built()) GTEST_SKIP() << "guest programs were not built (no riscv64-unknown-elf-gcc)";
   }
-  void TearDown() override {
-    std::error_code ignored;
-    std::filesystem::remove(options_, ignored);
-  }
-  bool wide() const { return GetParam() == 64; }
-
-  /// What the program is to do: little-endian, as `struct options` of paging.c.
-  void choose(u64 seed, u64 rounds) {
-    const u64 words[] = {seed, rounds, kQuiet, wide() ? u64{63} : u64{41}};
-    std::ofstream out(options_, std::ios::binary);
-    out.write(reinterpret_cast<const char*>(words), sizeof words);
-  }
-  std::string here(const char* engine) {
-    const CommandResult r = run_command({HINDCAST_COMMAND, "run", "--engine", engine, "-M", "virt", "-m",
-                                         "128M", "--cpu", cpu_, "--load", options_ + "@0x80ff0000", elf_});
-    EXPECT_EQ(r.status, 0) << r.err;
-    return r.out;
-  }
-  CommandResult in_qemu() {
-    return run_command({qemu_, "-M", "virt", "-m", "128M", "-cpu", cpu_ + ",h=off", "-bios", "none",
-                        "-display", "none", "-serial", "stdio", "-monitor", "none", "-device",
-                        "loader,file=" + options_ + ",addr=0x80ff0000,force-raw=on", "-kernel", elf_});
-  }
-
-  std::string elf_, cpu_, qemu_, options_;
+  const bool wide_ = GetParam() == 64;
+  const std::string cpu_ =
+      "rv" + std::to_string(GetParam()) + ",svadu=on,svinval=on" + (wide_ ? ",svnapot=on,svpbmt=on" : "");
+  const RandomGuest guest_{{.name = "paging",
+                            .xlen = GetParam(),
+                            .machine = "virt",
+                            .cpu = cpu_,
+                            .qemu_cpu = cpu_ + ",h=off",
+                            .features = wide_ ? u64{63} : u64{41}}};
 };
 
 TEST_P(Paging, DoesWhatQemuDid) {
-  const std::string name = "/tests/oracle/paging/expected-rv" + std::to_string(GetParam()) + ".txt";
-  std::ifstream file(HINDCAST_SOURCE_DIR + name);
-  std::stringstream expected;
-  expected << file.rdbuf();
-  ASSERT_FALSE(expected.str().empty()) << name;
-  choose(1, 150);
-  for (const char* engine : {"jit", "interp"}) EXPECT_EQ(here(engine), expected.str()) << engine;
+  guest_.expect_what_qemu_did(150, "expected-rv" + std::to_string(GetParam()) + ".txt");
 }
 
 TEST_P(Paging, AgreesWithQemu) {
-  choose(2, 0);
-  const CommandResult trial = in_qemu();
+  guest_.choose(2, 0);
+  const testing::CommandResult trial = guest_.in_qemu();
   if (trial.status != 0)
-    GTEST_SKIP() << "no " << qemu_ << " that knows all of " << cpu_ << " (8.2 or newer): " << trial.err;
-  choose(77, 1500);
-  const CommandResult there = in_qemu();
-  ASSERT_EQ(there.status, 0) << there.err;
-  EXPECT_EQ(here("jit"), there.out);
+    GTEST_SKIP() << "no " << guest_.qemu() << " that knows all of " << cpu_
+                 << " (8.2 or newer): " << trial.err;
+  guest_.expect_what_qemu_does(1500);
 }
 
 INSTANTIATE_TEST_SUITE_P(RiscV, Paging, ::testing::Values(32u, 64u),

@@ -2,10 +2,7 @@
 // files, control registers of Smaia and Ssaia, and the interrupts that come of them. After each step
 // everything that can be seen goes into a digest; each round prints its own. Two emulators that print the
 // same have done the same.
-typedef unsigned char u8;
-typedef unsigned int u32;
-typedef unsigned long long u64;
-typedef unsigned long word;
+#include "../guest.h"
 
 // Must be as in stub.S.
 struct trap {
@@ -13,51 +10,12 @@ struct trap {
 } trap;
 extern void enter(word status);
 
-// What the run is to be, from a file that the caller loads at this address.
-struct options {
-  u64 seed, rounds, loud;  // loud: number of the round whose steps are printed; ~0: none
-  u64 features;            // below
-};
-#define OPTIONS ((volatile struct options*)0x80ff0000)
-enum { kFiles = 1 };  // interrupt files, and so MSIs; else direct delivery
+enum { kFiles = 1 };  // of the options: interrupt files, and so MSIs; else direct delivery
 
 enum { kRoot = 0xc000000, kChild = 0xd000000, kMachineFile = 0x24000000, kSupervisorFile = 0x28000000 };
 // Sources that nothing is connected to.
 enum { kStandard = 0xaaa };  // interrupts of the base architecture
 enum { kFirstSource = 41, kSources = 8 };
-
-static u64 state;
-static u64 random(void) {
-  u64 z = state += 0x9e3779b97f4a7c15;
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-  z = (z ^ z >> 27) * 0x94d049bb133111eb;
-  return z ^ z >> 31;
-}
-static u32 below(u32 n) { return (u32)((random() >> 32) * n >> 32); }
-static int chance(u32 percent) { return below(100) < percent; }
-
-static void put(char c) { *(volatile u8*)0x10000000 = (u8)c; }
-static void text(const char* s) {
-  while (*s) put(*s++);
-}
-static void hex(u64 v) {
-  char digits[17];
-  int n = 0;
-  do digits[n++] = "0123456789abcdef"[v & 15];
-  while (v >>= 4);
-  while (n) put(digits[--n]);
-}
-static int loud;
-static u64 digest;
-static void note(const char* name, u64 v) {
-  digest = (digest ^ v) * 0x100000001b3;
-  digest ^= digest >> 29;
-  if (!loud) return;
-  put(' ');
-  text(name);
-  put('=');
-  hex(v);
-}
 
 static u32 get(u32 at) { return *(volatile u32*)(word)at; }
 static void set(u32 at, u32 value) { *(volatile u32*)(word)at = value; }

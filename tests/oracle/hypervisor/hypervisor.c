@@ -1,7 +1,7 @@
 // The hypervisor extension at random, in the guest itself: tables of both stages, control registers, and
 // instructions in every mode that meet them. What each step brought about goes into a digest; each round prints its
 // own. Two emulators that print the same have done the same.
-#include "../guest.h"
+#include "../enter.h"
 
 extern u32 stub[], landing[];
 extern void enter_guest(struct context *);

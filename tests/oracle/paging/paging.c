@@ -2,7 +2,7 @@
 // and machine mode (MPRV) that meet them, with interrupts that are pending when the mode is entered, delegated or not.
 // What each step brought about goes into a digest; each round prints its own. Two emulators that print the same have
 // done the same. Only what the manuals define is looked at: after an entry of a table has changed comes a fence.
-#include "../guest.h"
+#include "../enter.h"
 
 extern u8 stub[], landing[];
 enum { kSvadu = 1, kSvnapot = 2, kSvpbmt = 4, kZicbo = 8, kSvinval = 16, kZawrs = 32 };
