@@ -170,6 +170,11 @@ struct csr {
   u32 number;
   u64 mask;  // what both emulators know of it
 };
+#if __riscv_xlen == 64
+#define HENVCFG 0x20000000000000c1ull
+#else
+#define HENVCFG 0  // read only: writes of the low half clear the high one in QEMU 10
+#endif
 static const struct csr csrs[] = {
     {0x100, 0xc6122},    {0x104, 0x222},       {0x105, ~0xffeull & ~2},
     {0x106, 7},  {0x140, ~0ull},      {0x141, ~3ull},       {0x142, ~0ull},
@@ -178,7 +183,7 @@ static const struct csr csrs[] = {
     {0x242, ~0ull},       {0x243, ~0ull},      {0x244, 2},           {0x280, 0},
     {0x300, 0},           {0x302, 0xb1ff},     {0x34a, ~0ull},       {0x34b, ~0ull},
     {0x600, 0x700380},    {0x602, 0xb1fe},     {0x603, 0x444},       {0x604, 0x444},
-    {0x606, 7},  {0x60a, 0x20000000000000c1ull}, {0x643, ~0ull}, {0x644, 4},
+    {0x606, 7},  {0x60a, HENVCFG}, {0x643, ~0ull}, {0x644, 4},
     {0x645, 0x404},      {0x680, 0},           {0xe12, 0},
     {0xc00, 0},           {0xc01, 0},          {0xc02, 0},           {0x14d, 0},
     {0x24d, 0},           {0x10a, 0xc1},       {0x607, 0},           {0x605, 0},
