@@ -327,8 +327,7 @@ bool Executor::step_jit(Vcpu& vcpu, jit::Context& context) {
         header.budget += site.rest;
         if (jit_->last_exit_was_access()) {
           // Next time this access is prepared for what it met.
-          jit::Slow& slow = context.slow[site.pc];
-          slow = slow == jit::Slow::No ? jit::Slow::Device : jit::Slow::Code;
+          context.anywhere.insert(site.pc);
           jit_->kill(site.block);
         }
         return is_current(context, vcpu) && interpret(vcpu, context, 1);

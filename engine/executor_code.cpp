@@ -178,7 +178,7 @@ void Executor::empty(jit::Context& context) {
   for (auto& [pc, block] : context.interp) graveyard_.push_back(std::move(block));
   context.interp.clear();
   context.blocks.clear();
-  context.slow.clear();
+  context.anywhere.clear();
   context.interpreted.clear();
   context.empty_views();
 }

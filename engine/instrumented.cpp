@@ -447,8 +447,7 @@ bool Instrumented::leave_jit(Vcpu& vcpu, Context& context, jit::Exit exit) {
   if (exit.kind == ExitKind::Boundary) return false;
   if (jit_->last_exit_was_access()) {
     // Next time this access is prepared for what it met.
-    jit::Slow& slow = context.jit.slow[site.pc];
-    slow = slow == jit::Slow::No ? jit::Slow::Device : jit::Slow::Code;
+    context.jit.anywhere.insert(site.pc);
     jit_->kill(site.block);
   }
   return executor_.is_current(context.jit, vcpu) && interpret(vcpu, context, 1);

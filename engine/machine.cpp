@@ -134,6 +134,8 @@ StopReason Machine::run(Icount limit, bool stop_here) {
     for (const auto& v : vcpus_) end = std::min(end, v->deadlines_.icount);
     if (const u64 own = vcpu.deadlines_.executed; own != kNever)
       end = std::min(end, clock_.icount() + (own - vcpu.executed_base_));
+    // What has just fired wants a stop: at the next boundary, since not in the middle of this one.
+    if (stop_requested_.load(std::memory_order_relaxed)) end = std::min(end, clock_.icount() + 1);
     executor_->run(vcpu, end - clock_.icount());
     if (at_breakpoint_) {
       at_breakpoint_ = false;

@@ -23,11 +23,11 @@ struct CpuHeader {
   u32 mxcsr = 0x1f80;    // x86 host: control word of the translated code's context, no flags set
   u32 spare = 0;
   void* vcpu = nullptr;    // the Vcpu that owns the block
-  u64 scratch[2] = {};     // translated code's own
+  u64 scratch[3] = {};     // translated code's own
   SoftTlb* tlb = nullptr;  // of the running context; null where memory is flat
   void* jumps = nullptr;   // jit::CodeView::jumps of the running context
 };
-static_assert(sizeof(CpuHeader) == 80);
+static_assert(sizeof(CpuHeader) == 88);
 inline constexpr u32 kExitBoundary = 1;  // the run loop wants control
 inline constexpr u32 kExitFault = 2;     // a helper has raised an exception
 inline constexpr int kStateBias = 128;

@@ -43,28 +43,25 @@ void DataAccess::remember(GuestAddr va, const Translation& t, Access access) con
   vcpu.header().tlb->fill(va & ~(page - 1), page_bits, ram->host + (physical - ram->base), write);
 }
 
-bool DataAccess::look_up(GuestAddr va, unsigned size, Access access, GuestAddr& physical) const {
+DataAccess::Reached DataAccess::reach(GuestAddr va, unsigned size, Access access) const {
+  Reached out;
+  const bool flat = mode == MemoryMode::Flat;
   const u64 page = u64{1} << vcpu.arch().page_bits();
-  if ((va & (page - 1)) + size > page) return false;
-  const Translation t = vcpu.arch().translate(vcpu, va, size, access);
-  if (!t.ok) return false;  // the same again, with the fault, in the interpreter
-  remember(va, t, access);
-  physical = t.physical;
-  return vcpu.header().exit_request == 0;
-}
-
-bool DataAccess::prepare(GuestAddr va, unsigned size, Access access) const {
-  GuestAddr physical = 0;
-  return look_up(va, size, access, physical) &&
-         vcpu.header().tlb->find(va, size, vcpu.arch().page_bits(), access == Access::Write) != nullptr;
-}
-
-u8* DataAccess::prepare_store(GuestAddr va, unsigned size) const {
-  GuestAddr physical = 0;
-  if (!look_up(va, size, Access::Write, physical)) return nullptr;
-  if (u8* host = vcpu.header().tlb->find(va, size, vcpu.arch().page_bits(), true)) return host;
-  u8* host = memory.announce_store(physical, size);
-  return vcpu.header().exit_request == 0 ? host : nullptr;
+  if ((va & (page - 1)) + size > page) return out;
+  if (flat) {
+    out.physical = va;
+  } else {
+    const Translation t = vcpu.arch().translate(vcpu, va, size, access);
+    if (!t.ok) return out;
+    if (vcpu.header().tlb != nullptr) remember(va, t, access);
+    out.physical = t.physical;
+  }
+  out.possible = true;
+  const RamBlock* ram = memory.find_ram(out.physical);
+  if (ram == nullptr || size > ram->size - (out.physical - ram->base)) return out;
+  const u64 at = out.physical - ram->base;
+  if (AddressSpace::may_be_direct(*ram, ram->page_of(at), access == Access::Write)) out.host = ram->host + at;
+  return out;
 }
 
 bool DataAccess::place(u64 address, unsigned size, MemAttr attr, Access access, Place& place,

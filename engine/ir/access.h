@@ -17,12 +17,14 @@ struct DataAccess {
 
   bool load(u64 address, unsigned size, MemAttr attr, u64& value, GuestFault& fault) const;
   bool store(u64 address, unsigned size, MemAttr attr, u64 value, GuestFault& fault) const;
-  /// For translated code that is about to make the access and misses it in the soft TLB: whether it is there
-  /// now. If not, nothing has happened that making the access would not do.
-  bool prepare(GuestAddr va, unsigned size, Access access) const;
-  /// Likewise for a store that need not go through the soft TLB: where it may be made, once, for which
-  /// everybody has been told. Null: it is the interpreter's.
-  u8* prepare_store(GuestAddr va, unsigned size) const;
+  /// For translated code: an access that lies within a page and raises no exception (`possible`), before
+  /// anything has happened that making it would not do.
+  struct Reached {
+    bool possible = false;
+    GuestAddr physical = 0;
+    u8* host = nullptr;  // where the bytes are, if nobody needs to be told of the access
+  };
+  Reached reach(GuestAddr va, unsigned size, Access access) const;
 
  private:
   struct Place {
@@ -33,9 +35,6 @@ struct DataAccess {
   bool try_load(u64 address, unsigned size, MemAttr attr, u64& value, GuestFault& fault) const;
   bool try_store(u64 address, unsigned size, MemAttr attr, u64 value, GuestFault& fault) const;
   bool place(u64 address, unsigned size, MemAttr attr, Access access, Place& place, GuestFault& fault) const;
-  /// For an access that does not cross a page: puts it into the soft TLB and says where it is in memory, if
-  /// neither raises an exception nor asks for the run loop.
-  bool look_up(GuestAddr va, unsigned size, Access access, GuestAddr& physical) const;
   bool translate(GuestAddr va, unsigned size, Access access, GuestAddr& physical, GuestFault& fault) const;
   /// Lets translated code reach the page directly next time.
   void remember(GuestAddr va, const Translation& t, Access access) const;

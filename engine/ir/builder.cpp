@@ -361,12 +361,13 @@ void Builder::find_overwritten_sets() {
     const PendingBlock& block = blocks_[number];
     if (!block.begun) continue;
     forget_sets();
-    // After a call the next instruction boundary is an exit (the helper may have asked for the run loop).
+    // After a call or an access the next instruction boundary is an exit: whoever was reached may have asked
+    // for the run loop.
     boundary_exits.assign(block.count, 0);
     bool called = false;
     for (u32 i = 0; i < block.count; ++i) {
       const Op op = at(block.first + i).op;
-      if (op == Op::Call) called = true;
+      if (op == Op::Call || info(op).effect == Effect::Memory) called = true;
       if (op == Op::InsnStart) boundary_exits[i] = std::exchange(called, false) ? 1 : 0;
     }
     // A call in a block before this one may still have its boundary here.

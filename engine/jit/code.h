@@ -27,16 +27,25 @@ enum class ExitKind : u8 {
   Boundary,  // site `index`: stop before the instruction at its pc
 };
 
-/// An access that missed the soft TLB, as translated code describes it to Jit::fill_tlb().
-struct Miss {
+/// An access that translated code does not make by itself, as it describes it to Jit::make_access().
+struct AccessWord {
   u32 site;
-  bool write;  // the page is to be writable
-  bool store;  // it is a store, and its instruction's only access
   u8 log2_size;
+  bool store;
+  bool write;    // the page is to be writable: a store, or a load that one follows
+  bool first;    // no other access of its instruction comes before it
+  bool last;     // none follows
+  bool checked;  // the code looks at CpuHeader::exit_request before its next instruction
+  bool in_ram;   // the address is given less that of the main RAM
 
-  u32 pack() const { return site << 4 | u32{store} << 3 | u32{write} << 2 | log2_size; }
-  static Miss unpack(u32 bits) {
-    return {bits >> 4, (bits >> 2 & 1) != 0, (bits >> 3 & 1) != 0, static_cast<u8>(bits & 3)};
+  static constexpr u64 kSites = u64{1} << 24;
+  u32 pack() const {
+    return site << 8 | u32{in_ram} << 7 | u32{checked} << 6 | u32{last} << 5 | u32{first} << 4 |
+           u32{write} << 3 | u32{store} << 2 | log2_size;
+  }
+  static AccessWord unpack(u32 bits) {
+    const auto bit = [bits](unsigned n) { return (bits >> n & 1) != 0; };
+    return {bits >> 8, static_cast<u8>(bits & 3), bit(2), bit(3), bit(4), bit(5), bit(6), bit(7)};
   }
 };
 
@@ -65,13 +74,6 @@ struct Link {
   u32 jump_offset = 0;  // of the rel32 field in the arena
   u32 stub_offset = 0;
   u32 previous = ~u32{0}, next = ~u32{0};  // among the links to the same block
-};
-
-/// How much is known about an access that faulted: what its next translation assumes.
-enum class Slow : u8 {
-  No,      // straight to the window
-  Device,  // has met a device: compare with the RAM range first
-  Code,    // has stored into a page of code, or met a watched page: look at the page's flags as well
 };
 
 class Jit;
@@ -179,7 +181,9 @@ struct Context {
   }
   BlockTable blocks;
   std::unordered_map<CodeKey, std::unique_ptr<struct IrBlock>, CodeKeyHash> interp;
-  std::unordered_map<GuestAddr, Slow> slow;
+  /// Instructions whose accesses have met what is not plain memory (a device, a page of code): translated
+  /// code looks before each of them, and asks for the run loop afterwards if need be.
+  std::unordered_set<GuestAddr> anywhere;
   /// Blocks that hold something only the interpreter does, so that they are not tried again on every visit.
   std::unordered_set<CodeKey, CodeKeyHash> interpreted;
 };

@@ -288,7 +288,7 @@ void Emitter::emit_call(Value v) {
     restore_after_c(0);
     a_.test(field(offsetof(CpuHeader, exit_request), 4), kExitFault);
     a_.jnz(site_exit(ExitKind::Fault, pc_, insn_));
-    after_call_ = true;
+    after_call_ = called_ = true;
   }
   if (uses_[v] != 0) {
     lock(kRax);

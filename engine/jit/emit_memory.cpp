@@ -1,8 +1,6 @@
-// Loads and stores: straight into the memory window where the context allows it.
-#include <bit>
-
+// Loads and stores: straight into the memory window where the context allows it. All others:
+// emit_anywhere.cpp.
 #include "engine/jit/emitter.h"
-#include "engine/soft_tlb.h"
 #include "engine/vcpu.h"
 
 namespace hindcast::jit {
@@ -18,6 +16,7 @@ constexpr i32 kUncheckedOffset = 1 << 19;
 }  // namespace
 
 void Emitter::note_access(u32 begin) {
+  if (!may_fault_) return;
   out_->accesses.push_back(
       {begin, static_cast<u32>(a_.offset()), static_cast<u32>(out_->sites.size()), pc_, quick_exit()});
   add_site(pc_, insn_ - 1, {.insn = insn_ - 1, .begun = true});
@@ -27,11 +26,10 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
   const ir::MemAttr attr = ir::MemAttr::unpack(i.imm);
   const Value base = i.args[0];
   const bool narrow = env_.arch.address_bits() <= 32;
-  const auto slow_at = env_.context.slow.find(pc_);
-  const Slow slow = slow_at == env_.context.slow.end() ? Slow::No : slow_at->second;
-  const bool computed = !env_.context.flat || slow != Slow::No || (attr.must_align && width > 1) ||
-                        is_const(base) ||
+  const bool anywhere = env_.context.anywhere.contains(pc_);
+  const bool computed = !env_.context.flat || anywhere || (attr.must_align && width > 1) || is_const(base) ||
                         (!narrow && (attr.offset >= kUncheckedOffset || attr.offset < -kUncheckedOffset));
+  may_fault_ = true;
   x86::Mem m;
   if (!computed) {
     u8 rb = use(base);
@@ -52,8 +50,8 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
   }
 
   const u64 at = is_const(base) ? const_of(base) + static_cast<u64>(static_cast<i64>(attr.offset)) : 0;
-  if (is_const(base) && narrow && env_.context.flat && slow == Slow::No &&
-      static_cast<u32>(at) <= INT32_MAX && (!attr.must_align || at % width == 0)) {
+  if (is_const(base) && narrow && env_.context.flat && !anywhere && static_cast<u32>(at) <= INT32_MAX &&
+      (!attr.must_align || at % width == 0)) {
     m = x86::ptr(u64{static_cast<u32>(at)}, width);
     m.setAbs();
     m.setSegment(x86::gs);
@@ -77,166 +75,15 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
     a_.test(x86::gpb_lo(r), width - 1);
     a_.jnz(site_exit(ExitKind::Site, pc_, insn_ - 1));
   }
-  if (!env_.context.flat) {
-    if (slow == Slow::Code) a_.jmp(site_exit(ExitKind::Site, pc_, insn_ - 1));
-    return translated_address(i, r, width);
-  }
-  if (slow != Slow::No && env_.main_ram != nullptr) {
-    // Only RAM is reached directly from here; anything else is the interpreter's.
-    const RamBlock& ram = *env_.main_ram;
-    u8 s = alloc_gpr();
-    mov_imm(s, ram.base);
-    a_.neg(x86::gpq(s));
-    a_.add(x86::gpq(s), x86::gpq(r));
-    u8 limit = 0;
-    const u64 last = ram.size - width;
-    if (last <= 0x7fffffff) {
-      a_.cmp(x86::gpq(s), static_cast<u32>(last));
-    } else {
-      limit = alloc_gpr();
-      mov_imm(limit, last);
-      a_.cmp(x86::gpq(s), x86::gpq(limit));
-    }
-    a_.ja(site_exit(ExitKind::Site, pc_, insn_ - 1));
-    if (slow == Slow::Code && limit == 0)
-      return i.op == Op::Store ? checked_store(ram, r, s, width) : checked_load(ram, r, s, width);
-    if (slow == Slow::Code) {
-      constexpr u8 kLoads = RamBlock::kWatchLoads | RamBlock::kUnmapped;
-      const u8 mask = i.op == Op::Store ? RamBlock::kCode | RamBlock::kWatchStores | kLoads : kLoads;
-      a_.shr(x86::gpq(s), 12);
-      const u64 flags = reinterpret_cast<u64>(ram.page_flags.data());
-      u8 f = last <= 0x7fffffff ? alloc_gpr() : limit;
-      mov_imm(f, flags);
-      a_.test(x86::ptr(x86::gpq(f), x86::gpq(s), 0, 0, 1), mask);
-      a_.jnz(site_exit(ExitKind::Site, pc_, insn_ - 1));
-      if (last <= 0x7fffffff) locked_ &= ~(1u << f);
-    }
-    locked_ &= ~(1u << s);
-    if (last > 0x7fffffff) locked_ &= ~(1u << limit);
-  } else if (slow != Slow::No) {
-    a_.jmp(site_exit(ExitKind::Site, pc_, insn_ - 1));
-  } else if (!narrow) {
+  if (!env_.context.flat) return translated_address(i, r, width);
+  if (anywhere) return checked_address(i, r, width);
+  if (!narrow) {
     a_.cmp(x86::gpq(r), field(offsetof(CpuHeader, window_limit), 8));
     a_.jae(site_exit(ExitKind::Site, pc_, insn_ - 1));
   }
   m = narrow ? x86::ptr(x86::gpd(r), 0, width) : x86::ptr(x86::gpq(r), 0, width);
   m.setSegment(x86::gs);
   return m;
-}
-
-/// The flags of the page that holds `offset`, by way of `r` and `f`. An access that crosses into the next
-/// page leaves: the alias knows nothing of that page's flags.
-x86::Mem Emitter::page_flags(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const Label& leave) {
-  const auto to_page = [&] {
-    if (ram.lead() != 0)
-      a_.lea(x86::gpq(r), x86::ptr(x86::gpq(offset), static_cast<i32>(ram.lead())));
-    else
-      a_.mov(x86::gpq(r), x86::gpq(offset));
-  };
-  to_page();
-  if (width > 1) {
-    a_.and_(x86::gpd(r), AddressSpace::kPage - 1);
-    a_.cmp(x86::gpd(r), AddressSpace::kPage - width);
-    a_.ja(leave);
-    to_page();
-  }
-  a_.shr(x86::gpq(r), 12);
-  mov_imm(f, reinterpret_cast<u64>(ram.page_flags.data()));
-  return x86::ptr(x86::gpq(f), x86::gpq(r), 0, 0, 1);
-}
-
-/// A load from RAM whose page may be watched, or not be in the window: through the alias.
-x86::Mem Emitter::checked_load(const RamBlock& ram, u8 r, u8 offset, unsigned width) {
-  const Label leave = site_exit(ExitKind::Site, pc_, insn_ - 1);
-  const u8 f = alloc_gpr();
-  a_.test(page_flags(ram, r, f, offset, width, leave), RamBlock::kWatchLoads);
-  a_.jnz(leave);
-  mov_imm(f, reinterpret_cast<u64>(ram.host));
-  locked_ &= ~(1u << r);
-  return x86::ptr(x86::gpq(f), x86::gpq(offset), 0, 0, width);
-}
-
-/// A store into RAM that looks at the page's flags first. `offset`: register with the place in the block; `r`
-/// is free. Where only other bytes of the page are watched, it goes through the alias, which is not
-/// protected.
-x86::Mem Emitter::checked_store(const RamBlock& ram, u8 r, u8 offset, unsigned width) {
-  const Label leave = site_exit(ExitKind::Site, pc_, insn_ - 1);
-  const Label store = a_.newLabel();
-  const u8 f = alloc_gpr();
-  const x86::Mem flags = page_flags(ram, r, f, offset, width, leave);
-  a_.test(flags, RamBlock::kCode | RamBlock::kWatchStores | RamBlock::kWatchLoads);
-  a_.jz(store);
-  a_.test(flags, RamBlock::kCode);
-  a_.jnz(leave);
-  mov_imm(f, reinterpret_cast<u64>(&ram.watched_stores));
-  a_.cmp(x86::gpq(offset), x86::ptr(x86::gpq(f), offsetof(decltype(ram.watched_stores), end), 8));
-  a_.jae(store);
-  a_.lea(x86::gpq(r), x86::ptr(x86::gpq(offset), static_cast<i32>(width)));
-  a_.cmp(x86::gpq(r), x86::ptr(x86::gpq(f), offsetof(decltype(ram.watched_stores), begin), 8));
-  a_.ja(leave);
-  a_.bind(store);
-  mov_imm(f, reinterpret_cast<u64>(ram.host));
-  locked_ &= ~(1u << r);
-  return x86::ptr(x86::gpq(f), x86::gpq(offset), 0, 0, width);
-}
-
-/// Whether it is a store, and the instruction's only access: one that the interpreter has to make is then
-/// made with its whole instruction, of which nobody has been told yet.
-bool Emitter::is_only_store(Value v) const {
-  const auto accesses = [&](Value at) { return inst(at).op == Op::Load || inst(at).op == Op::Store; };
-  if (inst(v).op != Op::Store) return false;
-  for (Value at = v; at-- > 0 && inst(at).op != Op::InsnStart;)
-    if (accesses(at)) return false;
-  for (Value at = v + 1; at < unit_->insts.size() && inst(at).op != Op::InsnStart; ++at)
-    if (accesses(at)) return false;
-  return true;
-}
-
-/// Through the soft TLB. An access that crosses the page's end misses, since its last byte's page is
-/// compared.
-x86::Mem Emitter::translated_address(const ir::Inst& i, u8 r, unsigned width) {
-  const bool write = i.op == Op::Store || ir::MemAttr::unpack(i.imm).store_intent;
-  const Type t = env_.arch.address_bits() <= 32 ? Type::I32 : Type::I64;
-  constexpr u32 kEntryShift = 5;
-  const u32 page_bits = env_.arch.page_bits();
-  if (t == Type::I32) a_.mov(x86::gpd(r), x86::gpd(r));
-  const u8 entry = alloc_gpr(), page = alloc_gpr();
-  const Label miss = a_.newLabel();
-  const u32 again = static_cast<u32>(a_.offset());
-  a_.mov(x86::gpq(entry), x86::gpq(r));
-  a_.shr(x86::gpq(entry), page_bits - kEntryShift);
-  a_.and_(x86::gpd(entry), (SoftTlb::kEntries - 1) << kEntryShift);
-  a_.add(x86::gpq(entry), field(offsetof(CpuHeader, tlb), 8));
-  a_.lea(gp(page, t), x86::ptr(x86::gpq(r), static_cast<i32>(width - 1)));
-  a_.and_(gp(page, t), static_cast<i32>(~((u32{1} << page_bits) - 1)));
-  const i32 tag = static_cast<i32>(write ? offsetof(SoftTlb::Entry, write) : offsetof(SoftTlb::Entry, read));
-  a_.cmp(x86::gpq(page), x86::ptr(x86::gpq(entry), tag, 8));
-  a_.jne(miss);
-  const Miss what{add_site(pc_, insn_ - 1, {.insn = insn_ - 1, .begun = true}), write, is_only_store(at_),
-                  static_cast<u8>(std::countr_zero(width))};
-  a_.mov(x86::gpq(page), x86::ptr(x86::gpq(entry), static_cast<i32>(offsetof(SoftTlb::Entry, addend)), 8));
-  const u32 done = static_cast<u32>(a_.offset());
-  cold([this, again, done, miss, what, quick = quick_exit(), r, page] {
-    const auto jump_back = [this](u8 condition, u32 to) {
-      const u8 opcode[] = {0x0f, condition};
-      a_.embed(opcode, sizeof opcode);
-      a_.dd(to - (static_cast<u32>(a_.offset()) + 4));
-    };
-    constexpr u8 kCall = 0xe8, kJe = 0x84, kJa = 0x87;
-    a_.bind(miss);
-    a_.mov(field(offsetof(CpuHeader, scratch), 8), x86::gpq(r));
-    a_.mov(field(offsetof(CpuHeader, scratch) + 8, 4), what.pack());
-    jump_to(env_.fill, kCall);
-    if (what.store) {
-      a_.mov(x86::gpq(page), field(offsetof(CpuHeader, scratch), 8));  // flags stay
-      jump_back(kJa, done);
-    } else {
-      jump_back(kJe, again);
-    }
-    leave(what.site, ExitKind::Site, quick);
-  });
-  locked_ &= ~(1u << entry);
-  return x86::ptr(x86::gpq(page), x86::gpq(r), 0, 0, width);
 }
 
 bool Emitter::leaves_for_access(const ir::Inst& i) {

@@ -121,6 +121,7 @@ void Emitter::analyse() {
 void Emitter::begin_ir_block(u32 index) {
   a_.bind(labels_[index]);
   current_block_ = index;
+  after_call_ |= called_;
   // Nobody asks any more for the other values of the blocks before.
   for (Value v : crossing_) locs_[v] = {.spill = locs_[v].spill};
   for (auto& list : aliases_) list.clear();
@@ -297,8 +298,7 @@ void Emitter::mov_imm(u8 to, u64 value) {
     a_.mov(x86::gpq(to), value);
 }
 
-void Emitter::load_to(u8 r, Value v) {
-  const Loc& l = locs_[v];
+void Emitter::load_from(u8 r, const Loc& l, Value v) {
   const Type t = type(v);
   if (is_const(v)) return mov_imm(r, const_of(v));
   if (l.gpr >= 0) return mov(r, static_cast<u8>(l.gpr), wide(t) ? Type::I64 : Type::I32);

@@ -3,8 +3,8 @@
 // at every instruction boundary the homes are the exact guest state and a side exit needs nothing but its
 // site.
 //
-// Files: emitter.cpp (driver, locations), emit_int.cpp, emit_compare.cpp, emit_memory.cpp, emit_float.cpp,
-// emit_exit.cpp, emit_instrument.cpp.
+// Files: emitter.cpp (driver, locations), emit_int.cpp, emit_compare.cpp, emit_memory.cpp, emit_anywhere.cpp,
+// emit_float.cpp, emit_exit.cpp, emit_instrument.cpp.
 #pragma once
 #include <asmjit/x86.h>
 
@@ -40,10 +40,11 @@ struct EmitEnv {
   const HostFeatures& host;
   const Context& context;
   const HomeMap& homes;        // of this code
-  const RamBlock* main_ram;    // the block that Slow sites compare with; may be null
+  const RamBlock* main_ram;    // the block that is looked for first; may be null
   const u8* code_address;      // where the code will run
   const u8* exit_common;       // in the arena: leaves with rax = index << 8 | kind
-  const u8* fill;              // in the arena: looks up what missed the soft TLB (Jit::emit_fill_stub)
+  const u8* access;            // in the arena: makes an access (Jit::emit_access_stub)
+  const u8* access_quick;      // likewise, where no floating-point flags have accrued
   u32 first_site, first_link;  // numbers of the first ones emitted
   u32 block;                   // number of the block being emitted
   const EmitInstr* instr = nullptr;
@@ -159,7 +160,8 @@ class Emitter {
   bool is_pinned_f(u8 xmm) const { return (pinned_xmm_mask_ >> xmm & 1) != 0; }
   void mov(u8 to, u8 from, ir::Type t);
   void mov_imm(u8 to, u64 value);
-  void load_to(u8 gpr, Value v);
+  void load_to(u8 gpr, Value v) { load_from(gpr, locs_[v], v); }
+  void load_from(u8 gpr, const Loc& where, Value v);
 
   // emit_int.cpp
   bool emit_integer(Value v);
@@ -185,14 +187,20 @@ class Emitter {
   void emit_store(Value v);
   /// The operand for the access; emits the checks. `width` in bytes.
   Mem address(const ir::Inst& i, unsigned width);
-  bool is_only_store(Value v) const;
-  Mem translated_address(const ir::Inst& i, u8 r, unsigned width);
-  Mem page_flags(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const asmjit::Label& leave);
-  Mem checked_load(const RamBlock& ram, u8 r, u8 offset, unsigned width);
-  Mem checked_store(const RamBlock& ram, u8 r, u8 offset, unsigned width);
   void note_access(u32 begin);
   /// The access is the interpreter's: leaves at the instruction's start.
   bool leaves_for_access(const ir::Inst& i);
+
+  // emit_anywhere.cpp
+  bool may_access_from(Value at, unsigned depth) const;
+  bool is_first_access() const;
+  AccessWord describe_access(const ir::Inst& i, unsigned width, bool in_ram);
+  void make_at(const asmjit::Label& miss, const ir::Inst& i, const AccessWord& word, u8 at, u8 page);
+  Mem translated_address(const ir::Inst& i, u8 r, unsigned width);
+  Mem checked_address(const ir::Inst& i, u8 r, unsigned width);
+  Mem page_flags(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const asmjit::Label& leave);
+  void check_load(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const asmjit::Label& leave);
+  void check_store(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const asmjit::Label& leave);
 
   // emit_float.cpp
   bool emit_float(Value v);
@@ -304,6 +312,8 @@ class Emitter {
   u32 insn_ = 0;             // instructions begun
   GuestAddr pc_ = 0;         // of the current one
   bool after_call_ = false;  // an exit request must be looked at before the next instruction
+  bool called_ = false;      // likewise at the first one of each IR block that is still to come
+  bool may_fault_ = false;   // the access's operand is in the window
   u32 current_block_ = 0;
   bool failed_ = false;
   std::vector<InstrEffect> owed_;         // not yet done; no two overlap

@@ -10,8 +10,6 @@
 #include <cstring>
 #include <mutex>
 
-#include "engine/ir/access.h"
-
 #include "engine/instrument_ops.h"
 
 namespace hindcast::jit {
@@ -61,7 +59,7 @@ void install_fault_handler() {
 }
 
 /// Of sites, links and blocks: what fits beside an ExitKind.
-constexpr u64 kMostNumbers = u64{1} << 24;
+constexpr u64 kMostNumbers = AccessWord::kSites;
 
 /// The gs base of this thread, as last set here.
 thread_local u64 current_gs = 0;
@@ -92,7 +90,8 @@ Jit::Jit(Machine& machine, Variant variant) : machine_(machine), variant_(varian
   gs_base_ = reinterpret_cast<u64>(machine.memory().window());
   install_fault_handler();
   emit_stubs();
-  emit_fill_stub();
+  access_ = emit_access_stub(false);
+  access_quick_ = variant_ == Variant::Calling ? emit_access_stub(true) : access_;
 }
 
 Jit::~Jit() = default;
@@ -164,16 +163,7 @@ void Jit::emit_stubs() {
   a.jmp(x86::rax);
 
   const std::size_t exit_at = a.offset();
-  if (lanes_) {
-    x86::Mem saved(reinterpret_cast<u64>(lanes_->saved()), 16);
-    saved.setAbs();
-    a.vmovdqu(saved, x86::xmm(Lanes::kXmm));
-  }
-  for (std::size_t row = 0; row < rows.size(); ++row) {
-    if (i8 g = homes_.gpr[row]; g >= 0)
-      a.mov(slot(row, is_wide(row) ? 8 : 4), is_wide(row) ? x86::gpq(g) : Gp(x86::gpd(g)));
-    if (i8 x = homes_.xmm[row]; x >= 0) a.vmovsd(slot(row, 8), x86::xmm(x));
-  }
+  move_homes(a, true);
   a.mov(x86::ptr(x86::rbp, kBudgetAt, 8), x86::r15);
   const std::size_t collect_at = a.offset();
   a.stmxcsr(x86::ptr(x86::rbp, kScratchAt, 4));
@@ -200,59 +190,6 @@ void Jit::emit_stubs() {
   enter_stub_ = arena_->exec() + at;
   exit_common_ = arena_->exec() + at + exit_at;
   exit_quick_ = arena_->exec() + at + quick_at;
-  stubs_end_ = arena_->next_offset();
-}
-
-namespace {}  // namespace
-
-/// The access at `va` that missed. 0: it is the interpreter's (as is what throws); 1: the soft TLB knows it;
-/// 2: it may be made once at header.scratch[0] + va.
-u64 Jit::fill_tlb(Vcpu* vcpu, u64 va, u32 packed) {
-  const Miss miss = Miss::unpack(packed);
-  const unsigned size = 1u << miss.log2_size;
-  const ir::DataAccess access{*vcpu, vcpu->machine().memory(), MemoryMode::Translated};
-  try {
-    if (!miss.store)
-      return access.prepare(va, size, miss.write ? hindcast::Access::Write : hindcast::Access::Read) ? 1 : 0;
-    // Who is told of the store may want to know where the vCPU is.
-    vcpu->header().pc = running_jit->site(miss.site).pc;
-    const u8* host = access.prepare_store(va, size);
-    vcpu->header().scratch[0] = reinterpret_cast<u64>(host) - va;
-    return host == nullptr ? 0 : 2;
-  } catch (...) {
-    return 0;
-  }
-}
-
-/// A function of the address in header.scratch[0] and the access in scratch[1], with fill_tlb()'s answer in
-/// the flags as if it had been compared with 1. All registers stay as they are.
-void Jit::emit_fill_stub() {
-  holder_.reset();
-  holder_.init(environment_);
-  x86::Assembler a(&holder_);
-  constexpr u8 kSaved[] = {0, 1, 2, 6, 7, 8, 9, 10, 11};
-  constexpr i32 kXmmBytes = 16 * 16, kFrame = kXmmBytes + 8 * static_cast<i32>(std::size(kSaved));
-  static_assert((kFrame + 8) % 16 == 0);  // with the return address
-  const auto at = [](std::size_t offset) {
-    return x86::ptr(x86::rbp, static_cast<i32>(offset) - kStateBias, 8);
-  };
-  a.sub(x86::rsp, kFrame);
-  for (u32 k = 0; k < std::size(kSaved); ++k)
-    a.mov(x86::ptr(x86::rsp, kXmmBytes + 8 * static_cast<i32>(k)), x86::gpq(kSaved[k]));
-  for (u32 k = 0; k < 16; ++k) a.movups(x86::ptr(x86::rsp, 16 * static_cast<i32>(k)), x86::xmm(k));
-  a.mov(x86::rdi, at(offsetof(CpuHeader, vcpu)));
-  a.mov(x86::rsi, at(offsetof(CpuHeader, scratch)));
-  a.mov(x86::edx, at(offsetof(CpuHeader, scratch) + 8));
-  a.mov(x86::rax, reinterpret_cast<u64>(&fill_tlb));
-  a.call(x86::rax);
-  a.cmp(x86::eax, 1);
-  for (u32 k = 0; k < 16; ++k) a.movups(x86::xmm(k), x86::ptr(x86::rsp, 16 * static_cast<i32>(k)));
-  for (u32 k = 0; k < std::size(kSaved); ++k)
-    a.mov(x86::gpq(kSaved[k]), x86::ptr(x86::rsp, kXmmBytes + 8 * static_cast<i32>(k)));
-  a.lea(x86::rsp, x86::ptr(x86::rsp, kFrame));
-  a.ret();
-  const CodeBuffer& code = holder_.textSection()->buffer();
-  fill_ = arena_->exec() + arena_->append(code.data(), code.size());
   stubs_end_ = arena_->next_offset();
 }
 
@@ -288,7 +225,8 @@ u32 Jit::compile(Context& context, const ir::Unit& unit, const Extent& extent, c
                     main_ram_,
                     arena_->next(),
                     exit_common_,
-                    fill_,
+                    access_,
+                    access_quick_,
                     static_cast<u32>(sites_.size()),
                     static_cast<u32>(links_.size()),
                     number,

@@ -92,8 +92,11 @@ class Jit {
 
  private:
   void emit_stubs();
-  void emit_fill_stub();
-  static u64 fill_tlb(Vcpu* vcpu, u64 va, u32 packed);
+  /// A function in the arena for translated code; `quick`: where no floating-point flags have accrued.
+  const u8* emit_access_stub(bool quick);
+  void move_homes(asmjit::x86::Assembler& a, bool to_memory) const;
+  static bool make_access(Jit* jit, Vcpu* vcpu, u64 at, u32 packed);
+  bool make(const AccessWord& word, const Context& context, Vcpu& vcpu, GuestAddr va, u64& value);
   /// The holder is ready for a unit whose code may take `room` bytes.
   void prepare_holder(u64 room);
   u32 jump_index(GuestAddr pc) const { return static_cast<u32>((pc >> insn_shift_) % CodeView::kJumps); }
@@ -113,7 +116,8 @@ class Jit {
   u32 stubs_end_ = 0;
   const u8* enter_stub_ = nullptr;
   const u8* exit_common_ = nullptr;
-  const u8* fill_ = nullptr;
+  const u8* access_ = nullptr;
+  const u8* access_quick_ = nullptr;
   const u8* exit_quick_ = nullptr;  // Calling: likewise, but MXCSR holds nothing of the guest's
   // Used again by each compile().
   Emitter::Buffers buffers_;

@@ -35,13 +35,13 @@ void fail(Vcpu& vcpu, u64 cause, u64 address, u64 detail) {
               address, detail});
 }
 
-/// Whether the soft TLB has the page for stores; else it has it from here on, if it can.
+/// Whether the block is memory that nobody watches; the soft TLB has its page from here on, if it can.
 bool access_known(Vcpu& vcpu, GuestAddr block) {
   const SoftTlb* tlb = vcpu.header().tlb;
   if (tlb == nullptr) return false;
   if (tlb->find(block, kCacheBlock, vcpu.arch().page_bits(), true) != nullptr) return true;
   const ir::DataAccess access{vcpu, vcpu.machine().memory(), MemoryMode::Translated};
-  return access.prepare(block, kCacheBlock, Access::Write);
+  return access.reach(block, kCacheBlock, Access::Write).host != nullptr && vcpu.header().exit_request == 0;
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // A Cortex-M machine of RAM and its system control space alone, for tests of the CPU.
 #pragma once
+#include <functional>
 #include <map>
 #include <memory>
 
@@ -15,12 +16,14 @@ inline constexpr u64 kRamBytes = 0x10000;
 inline constexpr u32 kStackTop = 0x20008000;
 
 struct TestMachine {
-  explicit TestMachine(std::string_view cpu, bool jit = false)
+  /// `more` adds devices of a test's own, which outlive the machine.
+  explicit TestMachine(std::string_view cpu, bool jit = false, const std::function<void(Machine&)>& more = {})
       : arch(arm::parse_cpu(cpu, "cortex-m3")), machine(arch, options(jit), 32) {
     machine.memory().add_ram("code", 0, kRamBytes);
     machine.memory().add_ram("data", kData, kRamBytes);
     scs = &machine.add_device<arm::Scs>("nvic", machine, arm::Scs::Clocks{125'000'000, 0}, 32u);
     machine.memory().add_device("nvic", arm::Scs::kBase, arm::Scs::kSize, scs);
+    if (more) more(machine);
     machine.on_reset([this](Machine& m) { arch.reset(m.vcpu(0), 0); });
     machine.finish();
     // Vectors: handler n is at 0x2000 + 0x100 n and spins.
