@@ -52,6 +52,8 @@ class ArmArch final : public Architecture {
   unsigned pc_register() const override { return kPc; }
   unsigned address_bits() const override { return 32; }
   unsigned insn_alignment() const override { return 2; }
+  /// An RTOS gives each task its own regions, often of 1 KiB; smaller ones are looked up at each access.
+  unsigned page_bits() const override { return 10; }
   unsigned max_insn_bytes() const override { return 4; }
   std::size_t state_bytes() const override { return sizeof(ArmState); }
 

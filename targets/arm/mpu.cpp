@@ -27,7 +27,12 @@ Permission lookup_v7(const Bank& bank, u32 address, bool privileged, MpuAnswer& 
   for (unsigned n = 0; n < kMostRegions; ++n) {
     const Region r = region(bank, n);
     if (!r.enabled()) continue;
-    answer.granule = std::min(answer.granule, r.piece());
+    const u64 end = r.base + (u64{1} << r.bits);
+    while (answer.granule > r.piece()) {
+      const u64 block = address & ~(answer.granule - 1);
+      if (block >= end || block + answer.granule <= r.base) break;
+      answer.granule /= 2;
+    }
     if (r.contains(address)) answer.region = static_cast<int>(n);
   }
   if (answer.region < 0) return background(bank, address, privileged);
@@ -38,12 +43,11 @@ Permission lookup_v7(const Bank& bank, u32 address, bool privileged, MpuAnswer& 
 
 /// Armv8-M: regions are from a base to a limit, and do not overlap where they are used.
 Permission lookup_v8(const Bank& bank, u32 address, bool privileged, MpuAnswer& answer) {
-  const u32 page = address & ~u32{AddressSpace::kPage - 1}, page_end = page | (AddressSpace::kPage - 1);
   unsigned hits = 0;
   for (unsigned n = 0; n < kMostRegions; ++n) {
     if (!region_v8_enabled(bank, n)) continue;
     const u32 base = region_v8_base(bank, n), limit = region_v8_limit(bank, n);
-    if ((base > page && base <= page_end) || (limit >= page && limit < page_end)) answer.granule = 32;
+    answer.granule = undivided(answer.granule, address, base, limit);
     if (address < base || address > limit) continue;
     answer.region = static_cast<int>(n);
     ++hits;
@@ -95,6 +99,14 @@ GuestFault security_fault(const Attribution& a, u32 secure, u32 address, Access 
 }
 
 }  // namespace
+
+u64 undivided(u64 granule, u32 address, u32 first, u32 last) {
+  for (;; granule /= 2) {
+    const u64 begin = address & ~(granule - 1), end = begin + (granule - 1);
+    const bool meet = begin <= last && end >= first;
+    if (!meet || (begin >= first && end <= last)) return granule;
+  }
+}
 
 /// MPU_RASR.AP and XN.
 Permission permission_of(u32 rasr, bool privileged) {

@@ -12,6 +12,10 @@ bool mpu_active(const ArmState& s, u32 secure);
 /// Whether the default memory map allows execution.
 bool default_map_executable(u32 address);
 
+/// The size of the largest aligned block around `address`, at most `granule`, that first..last has wholly or
+/// not at all. Both are borders of blocks of 32.
+u64 undivided(u64 granule, u32 address, u32 first, u32 last);
+
 struct Permission {
   bool read = false, write = false, execute = false;
 };

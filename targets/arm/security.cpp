@@ -44,11 +44,10 @@ Attribution attribute(const ArmState& s, const SecurityMap* map, u32 address, u3
     a.non_secure = (s.sau_ctrl & sau_ctrl::kAllNs) != 0;
   } else {
     unsigned hits = 0;
-    const u32 page = address & ~u32{AddressSpace::kPage - 1}, page_end = page | (AddressSpace::kPage - 1);
     for (unsigned n = 0; n < kSauRegions; ++n) {
       if ((s.sau_rlar[n] & 1) == 0) continue;
       const u32 base = s.sau_rbar[n] & ~u32{31}, limit = s.sau_rlar[n] | 31;
-      if ((base > page && base <= page_end) || (limit >= page && limit < page_end)) a.granule = 32;
+      a.granule = undivided(a.granule, address, base, limit);
       if (address < base || address > limit) continue;
       a.sau_region = static_cast<u8>(n);
       (s.sau_rlar[n] & 2) != 0 ? a.callable = true : a.non_secure = true;
