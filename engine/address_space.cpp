@@ -97,6 +97,27 @@ RamBlock& AddressSpace::add_rom(std::string name, GuestAddr base, u64 size, Mmio
   return add_block(std::move(name), base, size, true, stores);
 }
 
+RamBlock& AddressSpace::add_mirror(std::string name, GuestAddr base, RamBlock& of) {
+  check_free(name, base, of.size);
+  if (base % kPage != 0 || of.base % kPage != 0 || of.size % kPage != 0 || of.device != nullptr)
+    throw Fatal("'" + name + "' at " + hex(base) + ": only whole pages of memory can show at two addresses");
+  auto block = std::make_unique<RamBlock>();
+  block->name = std::move(name);
+  block->base = base;
+  block->size = of.size;
+  block->rom = of.rom;
+  block->host = of.host;
+  block->fd = of.fd;
+  block->mirror = true;
+  block->page_flags.assign(of.page_flags.size(), 0);
+  block->tables = TablePages(of.page_flags.size());
+  block->others = of.others;
+  block->others.push_back(&of);
+  for (RamBlock* other : block->others) other->others.push_back(block.get());
+  ram_.push_back(std::move(block));
+  return *ram_.back();
+}
+
 RamBlock& AddressSpace::add_storage(std::string name, u64 size) {
   if (size == 0 || size > kStorageStep || size % kPage != 0)
     throw Fatal("'" + name + "': storage of " + hex(size) +
@@ -108,7 +129,8 @@ RamBlock& AddressSpace::add_storage(std::string name, u64 size) {
 std::vector<RamBlock*> AddressSpace::saved_blocks() const {
   std::vector<RamBlock*> blocks;
   for (const auto* list : {&ram_, &storage_})
-    for (const auto& block : *list) blocks.push_back(block.get());
+    for (const auto& block : *list)
+      if (!block->mirror) blocks.push_back(block.get());
   return blocks;
 }
 
@@ -222,7 +244,9 @@ void AddressSpace::note_write(RamBlock& block, GuestAddr pa, std::size_t size) {
     if ((flags & RamBlock::kTable) != 0) note_table_write(block, page, pa, size);
     if ((flags & RamBlock::kCode) == 0 || code) continue;
     code = true;
-    if (code_write_) code_write_(pa, size);
+    if (!code_write_) continue;
+    code_write_(pa, size);
+    for (const RamBlock* other : block.others) code_write_(pa - block.base + other->base, size);
   }
 }
 
@@ -383,45 +407,11 @@ bool AddressSpace::set_flags(RamBlock& block, u64 page, u8 flags, u64 max_border
   return true;
 }
 
-// A process may have 65530 mappings (vm.max_map_count) for several machines and all else; a guest whose code
-// lies in more separate stretches than this has its translations dropped now and then.
-constexpr u64 kMaxCodeBorders = 16384;
-
-bool AddressSpace::protect_code_page(GuestAddr pa) {
-  RamBlock* r = ram_at(pa);
-  if (r == nullptr) return true;
-  const u64 index = r->page_of(pa - r->base);
-  return set_flags(*r, index, r->page_flags[index] | RamBlock::kCode, kMaxCodeBorders);
-}
-
-void AddressSpace::unprotect_code_page(GuestAddr pa) {
-  RamBlock* r = ram_at(pa);
-  if (r == nullptr) return;
-  const u64 index = r->page_of(pa - r->base);
-  set_flags(*r, index, r->page_flags[index] & static_cast<u8>(~RamBlock::kCode), kMaxCodeBorders);
-}
-
-void AddressSpace::unprotect_code() {
-  for (auto& block : ram_) {
-    const u64 pages = block->page_flags.size();
-    const auto is_code = [&](u64 page) { return (block->page_flags[page] & RamBlock::kCode) != 0; };
-    borders_ -= borders(*block, 0, pages);
-    for (u64 page = 0; page < pages; ++page) {
-      if (!is_code(page)) continue;
-      const u64 first = page;
-      for (; page < pages && is_code(page); ++page)
-        block->page_flags[page] &= static_cast<u8>(~RamBlock::kCode);
-      if (window_ != nullptr) protect(*block, first, page - first);
-    }
-    borders_ += borders(*block, 0, pages);
-  }
-}
-
 // ---- page tables
 
 const u8* AddressSpace::read_table(GuestAddr pa, unsigned size, CoveredRange covered) {
   RamBlock* r = ram_at(pa);
-  if (r == nullptr || size > r->size - (pa - r->base) || !r->direct) return nullptr;
+  if (r == nullptr || size > r->size - (pa - r->base) || !r->direct || !r->others.empty()) return nullptr;
   const u64 page = r->page_of(pa - r->base);
   r->tables.read(page, pa % kPage, size, covered);
   if ((r->page_flags[page] & RamBlock::kTable) == 0) {

@@ -32,6 +32,10 @@ struct RamBlock {
   /// Not in the window, which has whole pages only: the block fills a part of this one, or begins within a
   /// page. Accesses are checked against the block's end and go through the alias.
   static constexpr u8 kUnmapped = 16;
+  /// Of a block that shows at several addresses: translations were made from it at this one (kCode: at any of
+  /// them).
+  static constexpr u8 kCodeHere = 32;
+  bool has_code = false;       // a page may have kCode
   std::vector<u8> page_flags;  // of the guest's pages, from the one on that holds `base`
   TablePages tables{0};
   /// All watched stores lie in this range of offsets; empty if there are none. Translated code looks at it
@@ -39,6 +43,8 @@ struct RamBlock {
   struct {
     u64 begin = 0, end = 0;
   } watched_stores;
+  bool mirror = false;            // its bytes are another block's, which has been there before
+  std::vector<RamBlock*> others;  // the same bytes at other addresses
 
   /// Bytes of the first page that lie before the block.
   u64 lead() const { return base % kPage; }
@@ -60,6 +66,9 @@ class AddressSpace {
   static constexpr u64 kUnit = 8;
   RamBlock& add_ram(std::string name, GuestAddr base, u64 size);
   RamBlock& add_rom(std::string name, GuestAddr base, u64 size, MmioHandler* stores = nullptr);
+  /// The same bytes at one more address. For whole pages of RAM, or of ROM without a device. Page tables are
+  /// not found in memory that has several addresses.
+  RamBlock& add_mirror(std::string name, GuestAddr base, RamBlock& of);
   void add_device(std::string name, GuestAddr base, u64 size, MmioHandler* handler);
   /// Bytes of a device that no address reaches (a disk's), all zero at first: saved, hashed and restored like
   /// RAM. The block's base only tells it from others. `size`: a multiple of 4 KiB, up to 1 TiB.
@@ -82,7 +91,7 @@ class AddressSpace {
   const std::vector<std::unique_ptr<RamBlock>>& ram_blocks() const { return ram_; }
   const RamBlock* find_ram(GuestAddr pa) const;
   RamBlock* find_ram(GuestAddr pa) { return ram_at(pa); }
-  /// All blocks whose bytes are part of the machine's state: RAM and ROM, then storage.
+  /// All blocks whose bytes are part of the machine's state, each once: RAM and ROM, then storage.
   std::vector<RamBlock*> saved_blocks() const;
   /// Writes into a saved block from the host's side; the bytes must lie within it.
   void write_block(RamBlock& block, u64 offset, const void* data, std::size_t size);
@@ -188,6 +197,7 @@ class AddressSpace {
   bool set_flags(RamBlock& block, u64 page, u8 flags, u64 max_borders);
   void note_write(RamBlock& block, GuestAddr pa, std::size_t size);
   void note_table_write(RamBlock& block, u64 page, GuestAddr pa, std::size_t size);
+  std::vector<Watch> watches_of(const RamBlock& block) const;
   bool access_device(GuestAddr pa, unsigned size, u64* value, bool write);
   bool split(GuestAddr pa, unsigned size, u64* value, bool write_access);
   void protect(const RamBlock& block, u64 first, u64 count);

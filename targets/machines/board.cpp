@@ -150,6 +150,30 @@ std::vector<DtRange> memory_ranges(const DeviceTree& tree) {
   return ranges;
 }
 
+std::vector<NodeRange> mirrors(const DtNode& node) {
+  std::vector<NodeRange> ranges;
+  for (const u32 base : node.cells("hindcast,mirrors"))
+    ranges.push_back({&node, {base, node.reg().empty() ? 0 : node.reg().front().size}});
+  return ranges;
+}
+
+namespace {
+
+void add_mirrors(AddressSpace& memory, const DeviceTree& tree) {
+  tree.for_each([&](const DtNode& node) {
+    if (!node.enabled()) return;
+    for (const auto& [of, range] : mirrors(node)) {
+      check_range({of, range}, 64);
+      RamBlock* block = memory.find_ram(node.reg().front().base);
+      if (block == nullptr || block->base != node.reg().front().base || block->size != range.size)
+        throw Fatal(fmt::format("device tree: hindcast,mirrors of {}: no memory lies there", node.path()));
+      memory.add_mirror(fmt::format("{}@{:x}", block->name, range.base), range.base, *block);
+    }
+  });
+}
+
+}  // namespace
+
 void add_memory(Machine& machine, const DeviceTree& tree, std::span<const DtRange> holes) {
   std::vector<DtRange> ranges = memory_ranges(tree);
   if (ranges.empty()) throw Fatal("the device tree has no memory node");
@@ -170,6 +194,7 @@ void add_memory(Machine& machine, const DeviceTree& tree, std::span<const DtRang
     }
     add(at, range.size - std::min(range.size, at - range.base));
   }
+  add_mirrors(machine.memory(), tree);
 }
 
 void add_devices(Machine& machine, const DeviceTree& tree, std::span<const NetworkAdapter> networks,

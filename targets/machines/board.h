@@ -11,7 +11,8 @@
 namespace hindcast::machines {
 
 /// Adds a RAM block for each memory node, leaving out the pages in `holes` (page-aligned, disjoint), which
-/// something else takes. Throws Fatal if the tree has no memory.
+/// something else takes; and the other addresses of memories and of what is there already. Throws Fatal if
+/// the tree has no memory.
 void add_memory(Machine& machine, const loader::DeviceTree& tree, std::span<const loader::DtRange> holes);
 
 /// How many network adapters the tree itself has, virtio's not counted.
@@ -34,5 +35,7 @@ void add_stubs(Machine& machine, const loader::DeviceTree& tree);
 /// The memory nodes' ranges, in tree order.
 std::vector<NodeRange> memory_nodes(const loader::DeviceTree& tree);
 std::vector<loader::DtRange> memory_ranges(const loader::DeviceTree& tree);
+/// Where else the node's (first) memory shows, with its size: `hindcast,mirrors`.
+std::vector<NodeRange> mirrors(const loader::DtNode& node);
 
 }  // namespace hindcast::machines
