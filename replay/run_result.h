@@ -43,6 +43,6 @@ class Divergence : public Fatal {
 };
 
 /// Behaviour of CPU and device models; raised when a change makes old recordings replay differently.
-inline constexpr u32 kModelVersion = 9;
+inline constexpr u32 kModelVersion = 10;
 
 }  // namespace hindcast::replay

@@ -1,6 +1,7 @@
 #include "targets/arm/sse_gate.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "targets/arm/state.h"
 #include "targets/devices/component_id.h"
@@ -37,10 +38,6 @@ bool Gate::allows(GuestAddr physical, u32 secure) const {
   return !holds(physical) || non_secure((physical - base_) / kBlock) == (secure == kNonSecure);
 }
 
-bool Gate::all_secure() const {
-  return std::all_of(lut_.begin(), lut_.end(), [](u32 word) { return word == 0; });
-}
-
 bool Gate::refuse(GuestAddr physical, u32 secure) {
   if (status_ == 0) {
     status_ = 1;
@@ -56,6 +53,7 @@ void Gate::reset() {
   index_ = status_ = refused_address_ = refused_ = 0;
   enable_ = 1;
   std::fill(lut_.begin(), lut_.end(), 0);
+  used_words_ = 0;
   if (changed_) changed_();
   if (owner_changed_) owner_changed_();
 }
@@ -63,12 +61,24 @@ void Gate::reset() {
 void Gate::state(Archive& ar) {
   ar.field("control", control_);
   ar.field("index", index_);
+  if (index_ >= lut_.size()) index_ = 0;
   ar.field("enable", enable_);
   ar.field("status", status_);
   ar.field("refused_address", refused_address_);
   ar.field("refused", refused_);
-  for (std::size_t i = 0; i < lut_.size(); ++i) ar.field(("lut" + std::to_string(i)).c_str(), lut_[i]);
-  if (index_ >= lut_.size()) index_ = 0;
+  // All of a memory is mostly the Secure state's, and the table of a large one is large.
+  Bytes table;
+  const std::size_t size = lut_.size() * sizeof(u32);
+  if (!ar.loading() && !all_secure()) {
+    table.resize(size);
+    std::memcpy(table.data(), lut_.data(), size);
+  }
+  ar.blob("lut", table, size);
+  if (ar.loading()) {
+    std::fill(lut_.begin(), lut_.end(), 0);
+    std::memcpy(lut_.data(), table.data(), std::min(size, table.size()));
+    used_words_ = lut_.size() - static_cast<std::size_t>(std::count(lut_.begin(), lut_.end(), 0u));
+  }
   if (owner_changed_) owner_changed_();
 }
 
@@ -105,9 +115,12 @@ void Gate::write_word(u32 at, u32 value) {
     case kIndex: index_ = value % static_cast<u32>(lut_.size()); return;
     case kLut:
       if (locked) return;
-      lut_[index_] = value;
+      if (u32& word = lut_[index_]; word != value) {
+        used_words_ += (value != 0 ? 1 : 0) - (word != 0 ? 1 : 0);
+        word = value;
+        machine_.flush_translations();
+      }
       go_on();
-      machine_.flush_translations();
       if (owner_changed_) owner_changed_();
       return;
     case kClear: status_ &= ~value; break;

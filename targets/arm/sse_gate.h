@@ -27,7 +27,7 @@ class Gate final : public Device, public devices::WordRegisters {
   u64 granule(GuestAddr physical) const;
   /// What it does not hold it lets through.
   bool allows(GuestAddr physical, u32 secure) const;
-  bool all_secure() const;
+  bool all_secure() const { return used_words_ == 0; }
   /// Notes the first transaction that it did not let through. Whether they end in bus faults.
   bool refuse(GuestAddr physical, u32 secure);
 
@@ -51,6 +51,7 @@ class Gate final : public Device, public devices::WordRegisters {
   u32 control_ = kAutoIncrement, index_ = 0, enable_ = 1;
   u32 status_ = 0, refused_address_ = 0, refused_ = 0;  // 1: something was refused; the first
   std::vector<u32> lut_;                                // a bit for each block: it is the Non-secure state's
+  std::size_t used_words_ = 0;                          // words of the table that are not 0
 };
 
 }  // namespace hindcast::arm

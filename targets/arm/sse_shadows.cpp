@@ -13,10 +13,10 @@ GuestAddr Shadows::physical(u32 address) const {
 void Shadows::add(AddressSpace& memory, const std::string& name) {
   for (const devices::Occupied& r : devices::occupied(memory)) {
     for (const Shadow& s : shadows_) {
-      if (r.base - s.at >= s.size) continue;
+      const GuestAddr base = r.base - s.at + s.base;
+      if (r.base - s.at >= s.size || devices::is_occupied(memory, base, r.size)) continue;
       views_.push_back(std::make_unique<View>(memory, r.base));
-      memory.add_device(name + std::to_string(views_.size()), r.base - s.at + s.base, r.size,
-                        views_.back().get());
+      memory.add_device(name + std::to_string(views_.size()), base, r.size, views_.back().get());
     }
   }
 }

@@ -12,7 +12,6 @@
 namespace hindcast::machines {
 namespace {
 
-constexpr GuestAddr kStm32Flash = 0x08000000;
 constexpr GuestAddr kSecureCode = 0x10000000;
 
 void identify(loader::DeviceTree& tree, const char* scc, u32 identification) {
@@ -44,6 +43,13 @@ void adjust_an521(loader::DeviceTree& tree) {
     gate.set_cells("hindcast,gates", {kMemory + i * kBank, kBank});
     gate.set_cells("hindcast,status-bit", {i});
   }
+  // Without a model: mailboxes between the CPUs, power policies, cache and CPU control.
+  for (const u32 base : {0x40003000u, 0x40004000u, 0x50010000u, 0x50011000u, 0x50022000u, 0x50023000u,
+                         0x50025000u, 0x50029000u, 0x5002a000u, 0x5002b000u, 0x5002c000u, 0x5002d000u}) {
+    loader::DtNode& stub = soc.add_child(fmt::format("subsystem@{:x}", base));
+    stub.set_string("compatible", "arm,sse200-subsystem");
+    stub.set_cells("reg", {base, kPage});
+  }
   loader::DtNode& identity = soc.add_child("cpu-identity@4001f000");
   identity.set_string("compatible", "arm,sse-information");
   identity.set_cells("reg", {0x4001f000, kPage});
@@ -66,9 +72,8 @@ const ArmBoard kBoards[] = {
      "cortex-m33,dsp=off,vfp=off", kSecureCode, adjust_an521},
     {"mps3-an547", "Arm MPS3 board, Cortex-M55 (AN547)", kMps3An547Dts, nullptr, 0, nullptr},
     {"lm3s6965evb", "Stellaris LM3S6965 evaluation board, Cortex-M3", kLm3s6965evbDts, nullptr, 0, nullptr},
-    {"netduinoplus2", "Netduino Plus 2, Cortex-M4 (STM32F405)", kStm32F405Dts, nullptr, kStm32Flash, nullptr},
-    {"olimex-stm32-h405", "Olimex STM32-H405, Cortex-M4 (STM32F405)", kStm32F405Dts, nullptr, kStm32Flash,
-     nullptr},
+    {"netduinoplus2", "Netduino Plus 2, Cortex-M4 (STM32F405)", kStm32F405Dts, nullptr, 0, nullptr},
+    {"olimex-stm32-h405", "Olimex STM32-H405, Cortex-M4 (STM32F405)", kStm32F405Dts, nullptr, 0, nullptr},
     {"microbit", "BBC micro:bit, Cortex-M0 (nRF51822)", kMicrobitDts, nullptr, 0, nullptr, true},
 };
 
@@ -89,6 +94,10 @@ std::vector<NodeRange> flash_and_memory(const loader::DeviceTree& tree) {
   tree.for_each([&](const loader::DtNode& node) {
     if (!is_flash(node)) return;
     for (const loader::DtRange& range : node.reg()) ranges.push_back({&node, range});
+  });
+  tree.for_each([&](const loader::DtNode& node) {
+    if (!node.enabled()) return;
+    for (const NodeRange& mirror : mirrors(node)) ranges.push_back(mirror);
   });
   return ranges;
 }

@@ -28,7 +28,7 @@ loader::DeviceTree tree_of(const ArmBoard& board);
 /// Flash that images are loaded into, and that no controller's model has.
 bool is_flash(const loader::DtNode& node);
 
-/// The ranges of memories, then of flash, in tree order.
+/// The ranges of memories, then of flash, in tree order, then where they show again.
 std::vector<NodeRange> flash_and_memory(const loader::DeviceTree& tree);
 
 }  // namespace hindcast::machines

@@ -41,11 +41,12 @@ Level level_of(const arm::Features& cpu) {
 /// A board's memories, as images see them.
 class Memories {
  public:
-  explicit Memories(const ArmBoard& board) : vectors_(board.vectors) {
+  explicit Memories(const ArmBoard& board) : vectors_{board.vectors} {
     const loader::DeviceTree tree = tree_of(board);
     cpu_ = arm::parse_cpu(board.cpu != nullptr ? board.cpu : "", cortex_m_of(tree));
     for (const NodeRange& memory : flash_and_memory(tree)) ranges_.push_back(memory.range);
     tree.for_each([&](const loader::DtNode& node) {
+      note_mirrors(node, board.vectors);
       // Flash and pages of settings that a model has.
       if (node.compatible_with("nordic,nrf51-flash-controller") || node.compatible_with("nordic,nrf-ficr"))
         for (const DtRange& range : node.reg()) ranges_.push_back(range);
@@ -55,7 +56,8 @@ class Memories {
     });
   }
   const arm::Features& cpu() const { return cpu_; }
-  GuestAddr vectors() const { return vectors_; }
+  /// The vector table's addresses.
+  const std::vector<GuestAddr>& vectors() const { return vectors_; }
   /// All of it, as the loader takes it: headers before memory, and zeros whose place is used elsewhere, may
   /// lie outside.
   bool hold(const Segment& s) const {
@@ -83,7 +85,18 @@ class Memories {
     GuestAddr base, memory;
     u64 size;
   };
-  GuestAddr vectors_;
+  /// A vector table in memory that shows at several addresses is at all of them.
+  void note_mirrors(const loader::DtNode& node, GuestAddr vectors) {
+    std::vector<NodeRange> places = mirrors(node);
+    if (places.empty()) return;
+    places.push_back({&node, node.reg().front()});
+    for (const NodeRange& p : places)
+      if (vectors - p.range.base < p.range.size)
+        for (const NodeRange& other : places)
+          if (other.range.base != p.range.base) vectors_.push_back(vectors - p.range.base + other.range.base);
+  }
+
+  std::vector<GuestAddr> vectors_;
   arm::Features cpu_;
   std::vector<DtRange> ranges_;
   std::vector<Shadow> shadows_;
@@ -102,7 +115,8 @@ u32 word_at(const std::vector<Segment>& segments, GuestAddr at) {
 
 /// The board has memory for all, and its vector table is in the image.
 bool hold(const Memories& board, const std::vector<Segment>& segments) {
-  return word_at(segments, board.vectors() + 4) != 0 &&
+  return std::any_of(board.vectors().begin(), board.vectors().end(),
+                     [&](GuestAddr at) { return word_at(segments, at + 4) != 0; }) &&
          std::all_of(segments.begin(), segments.end(), [&](const Segment& s) { return board.hold(s); });
 }
 

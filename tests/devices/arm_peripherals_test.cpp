@@ -257,6 +257,15 @@ TEST(Stm32, TimersCountUp) {
   EXPECT_EQ(b.read(0x40000410) & 1, 0u);
 }
 
+TEST(Stm32, BeginsAt0WhereTheFlashShowsAgain) {
+  Board b("olimex-stm32-h405");
+  EXPECT_EQ(b.read(0xe000ed08), 0u) << "VTOR";
+  EXPECT_EQ(b.read(4), b.read(0x08000004));
+  const u32 word = 0x12345678;
+  EXPECT_TRUE(b.machine->memory().host_write(0x080ffffc, &word, 4));
+  EXPECT_EQ(b.read(0xffffc), word);
+}
+
 TEST(Stm32, ClocksAreReadyAndInterruptsComeFromSoftware) {
   Board b("olimex-stm32-h405");
   b.write(0x40023800, 1 << 16 | 1 << 24);
