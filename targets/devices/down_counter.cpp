@@ -19,6 +19,12 @@ u64 DownCounter::clocks() const {
   return static_cast<u64>(u128{machine_.clock().now()} * hz_ / (u128{kSecond} * divisor_));
 }
 
+VirtualNs DownCounter::time_of(u128 clocks) const {
+  const u128 ns = (clocks * kSecond * divisor_ + hz_ - 1) / hz_;
+  // A made-up state has an anchor beyond all time: then it never comes.
+  return ns < kNever ? static_cast<VirtualNs>(ns) : kNever;
+}
+
 u32 DownCounter::value() const {
   if (!running_) return value_;
   const u64 elapsed = clocks() - anchor_;
@@ -56,10 +62,7 @@ void DownCounter::arm() {
   const u64 elapsed = clocks() - anchor_, period = u64{reload_} + 1;
   if (running_ && (elapsed < value_ || (repeats_ && reload_ != 0))) {
     const u64 rounds = elapsed < value_ ? 0 : (elapsed - value_) / period + 1;
-    const u128 due = u128{anchor_} + value_ + u128{rounds} * period;
-    const u128 ns = (due * kSecond * divisor_ + hz_ - 1) / hz_;
-    // A made-up state has an anchor beyond all time: then it never comes.
-    if (ns < kNever) when = static_cast<VirtualNs>(ns);
+    when = time_of(u128{anchor_} + value_ + u128{rounds} * period);
   }
   machine_.clock().arm(timer_, when);
 }

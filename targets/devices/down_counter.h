@@ -24,11 +24,12 @@ class DownCounter {
   void stop(u32 value);
   /// Clocks are divided by this (not 0), from the current value on.
   void divide(u32 divisor);
+  /// Divided clocks since the machine was switched on, and when so many are over.
+  u64 clocks() const;
+  VirtualNs time_of(u128 clocks) const;
   void state(Archive& ar);
 
  private:
-  /// Divided clocks since the machine was switched on.
-  u64 clocks() const;
   void arm();
 
   Machine& machine_;

@@ -266,6 +266,79 @@ TEST(Stm32, BeginsAt0WhereTheFlashShowsAgain) {
   EXPECT_EQ(b.read(0xffffc), word);
 }
 
+TEST(Stm32, AChannelMatchesOncePerRound) {
+  Board b("netduinoplus2");
+  b.write(0x40000428, 83);  // TIM3: a microsecond a count
+  b.write(0x4000042c, 999);
+  b.write(0x40000414, 1);
+  b.write(0x40000438, 300);   // channel 2
+  b.write(0x40000440, 5000);  // channel 4: beyond the end
+  b.write(0x4000041c, 1);     // channel 3 captures
+  b.write(0x40000410, 0);
+  b.write(0x4000040c, 4);
+  b.write(0x40000400, 1);
+  b.pass(299'000);
+  EXPECT_EQ(b.read(0x40000410), 0u);
+  EXPECT_FALSE(b.pending(29));
+  b.pass(2'000);
+  EXPECT_TRUE(b.pending(29)) << "at the match, with nobody looking";
+  EXPECT_EQ(b.read(0x40000410), 4u);
+  b.write(0x40000410, 0);
+  b.take_back(29);
+  EXPECT_FALSE(b.pending(29)) << "the count goes on from the match";
+  b.pass(701'000);
+  EXPECT_EQ(b.read(0x40000410), 0x13u) << "the end: update, channel 1 at 0, channel 4";
+  EXPECT_FALSE(b.pending(29));
+  b.pass(300'000);
+  EXPECT_TRUE(b.pending(29)) << "the next round";
+}
+
+TEST(Stm32, ACompareValueWithPreloadWaitsForTheUpdate) {
+  Board b("netduinoplus2");
+  b.write(0x40000428, 83);
+  b.write(0x4000042c, 999);
+  b.write(0x40000418, 8);  // OC1PE
+  b.write(0x40000434, 200);
+  b.write(0x40000414, 1);
+  b.write(0x40000410, 0);
+  b.write(0x40000400, 1);
+  b.write(0x40000434, 500);
+  EXPECT_EQ(b.read(0x40000434), 500u);
+  b.pass(250'000);
+  EXPECT_EQ(b.read(0x40000410) & 2, 2u) << "at 200";
+  b.write(0x40000410, 0);
+  b.pass(300'000);
+  EXPECT_EQ(b.read(0x40000410) & 2, 0u);
+  b.pass(450'000 + 400'000);
+  EXPECT_EQ(b.read(0x40000410) & 2, 0u) << "at 400 of the next round";
+  b.pass(150'000);
+  EXPECT_EQ(b.read(0x40000410) & 2, 2u) << "at 500";
+}
+
+TEST(Stm32, AdvancedTimersHaveALineForTheirChannels) {
+  Board b("olimex-stm32-h405");
+  b.write(0x40010028, 167);  // TIM1
+  b.write(0x4001002c, 99);
+  b.write(0x40010014, 1);
+  b.write(0x40010010, 0);
+  b.write(0x40010034, 50);
+  b.write(0x4001000c, 3);
+  b.write(0x40010000, 1);
+  b.pass(60'000);
+  EXPECT_TRUE(b.pending(27));
+  EXPECT_FALSE(b.pending(25));
+  b.pass(60'000);
+  EXPECT_TRUE(b.pending(25));
+}
+
+TEST(Stm32, ABasicTimerHasNoChannels) {
+  Board b("olimex-stm32-h405");
+  b.write(0x4000102c, 9);  // TIM6
+  b.write(0x40001000, 1);
+  b.pass(10'000);
+  EXPECT_EQ(b.read(0x40001010), 1u);
+}
+
 TEST(Stm32, ClocksAreReadyAndInterruptsComeFromSoftware) {
   Board b("olimex-stm32-h405");
   b.write(0x40023800, 1 << 16 | 1 << 24);
