@@ -190,7 +190,9 @@ InsnInfo ArmArch::translate_insn(ir::Builder& b, GuestAddr pc, ByteView code) co
     return {insn.length, true};
   }
   const auto emit = [&] {
-    if (row != nullptr && (row->needs & ext::Vfp) != 0 && (b.context() & context::kFpActive) == 0) {
+    // What Armv8.1-M has for the floating-point context of calls decides that for itself.
+    const bool activates = row != nullptr && (row->needs & (ext::Vfp | ext::V81)) == ext::Vfp;
+    if (activates && (b.context() & context::kFpActive) == 0) {
       // Then once more, in a context in which it is.
       b.call(helpers().fp_activate);
       b.exit_dispatch(b.i64(pc));
@@ -241,6 +243,7 @@ void ArmArch::reset(Vcpu& vcpu, GuestAddr entry) const {
   const u32 vectors_at = static_cast<u32>(entry);
   s.has_security = has(ext::Sec) ? 1 : 0;
   s.fpscr_mask = fpscr::kControl | (has(ext::Fp16) ? fpscr::kFz16 : 0);
+  s.fpscr_ones = has(ext::V81) && has(ext::Vfp) ? fpscr::kNoTail : 0;
   const u32* board_bits = vcpu.machine().extension<u32>(kPriorityBits);
   s.priority_mask = 0xff & ~(0xffu >> (board_bits != nullptr ? *board_bits : cpu_.model->priority_bits));
   s.secure = has(ext::Sec) ? kSecure : kNonSecure;

@@ -35,7 +35,7 @@ u64 read_fp_register_helper(Vcpu& vcpu, u64 number, u64, u64) {
   switch (number) {
     case fp_register::kNzcvqc: return fpscr & kFlags;
     case fp_register::kContextNs:
-      if (inactive(s)) return s.banks[kNonSecure].fpdscr;
+      if (inactive(s)) return s.banks[kNonSecure].fpdscr | s.fpscr_ones;
       [[fallthrough]];
     case fp_register::kContextS:
       return (fpscr & kStatus) | ((s.fp_context & control::kSfpa) != 0 ? kSfpa : 0);
@@ -74,6 +74,8 @@ u64 clear_floats_helper(Vcpu& vcpu, u64 first, u64 count, u64) {
   ArmState& s = vcpu.state<ArmState>();
   const bool own = (s.fp_context & control::kSfpa) != 0 || (s.bank().fpccr & fpccr::kAspen) == 0;
   if (!own) return 0;  // there is nothing of the Secure state's to clear
+  if (!fp_active(s)) fp_activate_helper(vcpu, 0, 0, 0);
+  if (!fp_active(s)) return 0;  // a fault has been raised
   for (u64 i = 0; i < count && first + i < kAllSingles; ++i) s.s[first + i] = 0;
   return 0;
 }

@@ -37,17 +37,17 @@ GuestFault store_registers(Vcpu& vcpu, const View& view, u32 at, Stacking why) {
   const ArmState& s = vcpu.state<ArmState>();
   u32 words[kAllSingles];
   for (unsigned i = 0; i < kAllSingles; ++i) words[i] = static_cast<u32>(s.s[i]);
-  const u32 status[2] = {read_fpscr(s), 0};
+  const u32 status = read_fpscr(s);  // the word behind it is reserved without MVE: not written, not read
   GuestFault fault = write_stack(vcpu, view, at, words, kCallerSingles, why);
-  if (fault.cause == 0) fault = write_stack(vcpu, view, at + kStatusAt, status, 2, why);
+  if (fault.cause == 0) fault = write_stack(vcpu, view, at + kStatusAt, &status, 1, why);
   if (fault.cause == 0 && stacked_singles(s, view.secure) == kAllSingles)
     fault = write_stack(vcpu, view, at + kUpperAt, words + kCallerSingles, kAllSingles - kCallerSingles, why);
   return fault;
 }
 GuestFault load_registers(Vcpu& vcpu, const View& view, u32 at) {
   ArmState& s = vcpu.state<ArmState>();
-  u32 words[kCallerSingles + 2], upper[kAllSingles - kCallerSingles] = {};
-  GuestFault fault = read_stack(vcpu, view, at, words, kCallerSingles + 2);
+  u32 words[kCallerSingles + 1], upper[kAllSingles - kCallerSingles] = {};
+  GuestFault fault = read_stack(vcpu, view, at, words, kCallerSingles + 1);
   const bool all = stacked_singles(s, view.secure) == kAllSingles;
   if (fault.cause == 0 && all)
     fault = read_stack(vcpu, view, at + kUpperAt, upper, kAllSingles - kCallerSingles);
@@ -92,7 +92,7 @@ u32 read_fpscr(const ArmState& s) {
   const u32 f = s.fp_flags;
   const u32 accrued = (f & 1) | (f >> 2 & 1) << 1 | (f >> 3 & 1) << 2 | (f >> 4 & 1) << 3 |
                       (f >> 5 & 1) << 4 | (f >> 1 & 1) << 7;
-  return s.fpscr | s.fp_nzcv | accrued;
+  return s.fpscr | s.fpscr_ones | s.fp_nzcv | accrued;
 }
 
 void write_fpscr(ArmState& s, u32 value) {

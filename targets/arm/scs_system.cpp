@@ -200,7 +200,7 @@ u32 Scs::read_main(u32 offset) {
     case 0xdfc: return demcr_ | (s.pending.has(exc::kDebugMonitor) ? kMonPend : 0);
     case 0xf34: return vfp ? read_fpccr() : 0;
     case 0xf38: return vfp ? bank().fpcar : 0;
-    case 0xf3c: return bank().fpdscr;
+    case 0xf3c: return bank().fpdscr | s.fpscr_ones;
     case 0xf40: return vfp ? (dp ? 0x10110221 : 0x10110021) : 0;
     case 0xf44: return vfp ? (half ? 0x12100011 : dp ? 0x12000011 : 0x11000011) : 0;
     case 0xf48: return vfp && arch().has(ext::Vfp5) ? 0x40 : 0;

@@ -102,6 +102,7 @@ struct ArmState : CpuHeader {
   // executable_number() is for each security state without and with privileges; 0: not known.
   u64 code_pieces[kCodePieceWords];
   u64 executable[2][2];
+  u32 fpscr_ones;  // FPSCR's and FPDSCR's bits that the CPU has as ones
 
   Bank& bank() { return banks[secure]; }
   const Bank& bank() const { return banks[secure]; }
@@ -159,6 +160,8 @@ inline constexpr u32 kEnable = 1, kAllNs = 2;
 }
 namespace fpscr {
 inline constexpr u32 kRmodeShift = 22, kFz16 = 1 << 19, kFz = 1 << 24, kDn = 1 << 25, kAhp = 1 << 26;
+/// Armv8.1-M: LTPSIZE, how much of a vector a loop's last round leaves; 4, all, without MVE.
+inline constexpr u32 kNoTail = 4 << 16;
 inline constexpr u32 kControl = kAhp | kDn | kFz | 3 << kRmodeShift;
 }  // namespace fpscr
 namespace scr {

@@ -351,6 +351,8 @@ Block Generator::block() {
   }
   in.fpscr = random_.below(16) << 22 & 0x03c00000;
   if (arch_.has(arm::ext::Fp16)) in.fpscr |= random_.below(2) << 19;
+  // QEMU's M55 has MVE and would take another LTPSIZE.
+  if (arch_.has(arm::ext::V81)) in.fpscr |= arm::fpscr::kNoTail;
   while (block.items.size() < kItems) {
     const u16 row = next_row();
     for (int tries = 0; tries < 20 && !add(block, row); ++tries) {
