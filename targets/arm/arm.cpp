@@ -262,6 +262,7 @@ void ArmArch::reset(Vcpu& vcpu, GuestAddr entry) const {
     s.enabled.set(n, true);
     if (has(ext::Sec)) s.enabled.set(kSecureSlots + n, true);
   }
+  if (has(ext::Sec)) s.enabled.set(exc::kHardFault, false);  // until AIRCR.BFHFNMINS
   const SecurityMap* map = has(ext::Sec) ? security_map(vcpu) : nullptr;
   s.gated = map != nullptr && map->watches_secure() ? 1 : 0;
   u32 vectors[2] = {};

@@ -87,6 +87,8 @@ void Scs::write_aircr(u32 value) {
   if (secure_ != kSecure) return;
   constexpr u32 kBits = aircr::kPris | aircr::kBfhfnmins | aircr::kSysResetReqS;
   s.aircr = value & kBits;
+  // Without it the Non-secure HardFault can be pending, but does not preempt.
+  s.enabled.set(exc::kHardFault, (s.aircr & aircr::kBfhfnmins) != 0);
 }
 
 /// CCR's bits that can be written.
@@ -156,6 +158,12 @@ void Scs::write_shcsr(u32 value) {
   put(kActiveBits, s.active);
   put(kPendingBits, s.pending);
   put(kEnableBits, s.enabled);
+  if (!arch().has(ext::V8)) return;
+  put(kPendingBits8, s.pending);
+  // Of these Secure code may end the Non-secure state's, by the alias.
+  if (secure_ != kNonSecure || s.secure != kSecure || !owns_faults()) return;
+  for (const ShcsrBit& b : kActiveBits8)
+    if ((value >> b.bit & 1) == 0) s.active.set(slot(b.exception), false);
 }
 
 u32 Scs::read_cfsr() const {

@@ -75,6 +75,21 @@ TEST_P(FpContext, LoopsHaveNoTails) {
   EXPECT_EQ(m.system(kFpdscr), kNoTail);
 }
 
+TEST_P(FpContext, AFramesReservedWordStays) {
+  TestMachine m4("cortex-m4", GetParam());
+  ArmState& s = m4.state();
+  s.bank().cpacr = 0xf << 20;
+  s.bank().fpccr &= ~fpccr::kLspen;
+  s.fp_context = control::kFpca;
+  write_fpscr(s, 1u << 31);
+  m4.word(kStackTop - 4, 0x5a5a5a5a);
+  m4.put(kCode, {0xdf00});  // svc
+  m4.run(1);
+  EXPECT_EQ(m4.r(13), kStackTop - 0x68);
+  EXPECT_EQ(m4.word(kStackTop - 8), 1u << 31);
+  EXPECT_EQ(m4.word(kStackTop - 4), 0x5a5a5a5au);
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, FpContext, ::testing::Bool(),
                          [](const auto& info) { return info.param ? "jit" : "interpreter"; });
 

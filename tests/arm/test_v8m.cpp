@@ -128,6 +128,31 @@ TEST_P(V8m, NonSecureCodeMayNotReachSecureMemory) {
   EXPECT_EQ(m.state().secure, kSecure);
 }
 
+TEST_P(V8m, HardFaultsCanBePendedAndEndedBySoftware) {
+  constexpr u32 kShcsrNs = 0xe002ed24, kAircr = 0xe000ed0c, kPended = 1 << 21, kActive = 1 << 2,
+                kNmi = 1 << 5;
+  m.system(kShcsrNs, kPended);
+  EXPECT_EQ(m.system(kShcsrNs), kPended);
+  m.run(1);
+  EXPECT_EQ(m.state().ipsr, 0u) << "without BFHFNMINS it does not preempt";
+  m.system(kShcsrNs, 0);
+  EXPECT_EQ(m.system(kShcsrNs), 0u);
+  m.state().banks[kNonSecure].sp[0] = 0x7000;
+  m.system(kAircr, 0x05fa0000 | aircr::kBfhfnmins);
+  m.state().active.set(exc::kHardFault, true);
+  m.state().active.set(exc::kNmi, true);
+  m.system(kShcsrNs, kActive | kNmi);
+  EXPECT_EQ(m.system(kShcsrNs), kActive | kNmi) << "ones change nothing";
+  m.system(kShcsr, 0);
+  EXPECT_EQ(m.system(kShcsrNs), kActive | kNmi) << "the Secure state's own register";
+  m.system(kShcsrNs, 0);
+  EXPECT_EQ(m.system(kShcsrNs), 0u);
+  m.system(kShcsr, kPended);
+  m.run(1);
+  EXPECT_EQ(m.state().ipsr, 3u);
+  EXPECT_EQ(m.state().secure, kSecure);
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, V8m, ::testing::Values(false, true),
                          [](const auto& info) { return info.param ? "jit" : "interpreter"; });
 
