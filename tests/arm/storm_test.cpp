@@ -25,7 +25,8 @@ struct Case {
 const Case kCases[] = {{"mps2-an385", "storm-cortex-m3", 400},
                        {"mps2-an386", "storm-cortex-m4", 400},
                        {"mps2-an500", "storm-cortex-m7", 400},
-                       {"mps2-an505", "worlds-cortex-m33", 40}};
+                       {"mps2-an505", "worlds-cortex-m33", 40},
+                       {"mps3-an547", "worlds-cortex-m55", 40}};
 
 class Storm : public ::testing::TestWithParam<Case> {
  protected:

@@ -5,10 +5,36 @@ typedef unsigned int u32;
 #define REG(address) (*(volatile u32*)(address))
 #define NAKED __attribute__((naked, used))
 
+// Where things are: the Non-secure half of a memory for code, all of one for data, their controllers, and the
+// entries of Secure code.
+#ifdef SSE300
+enum {
+  kUart = 0x59303000,
+  kNsCode = 0x01100000,
+  kNsCodeEnd = 0x011fffff,
+  kNsData = 0x21200000,
+  kNsDataEnd = 0x213fffff,
+  kGates = 0x11080000,
+  kCodeGate = 0x57000000,
+  kDataGate = 0x50084000,
+  kSecureSecret = 0x31000100,
+};
+#else
+enum {
+  kUart = 0x50200000,
+  kNsCode = 0x00200000,
+  kNsCodeEnd = 0x003fffff,
+  kNsData = 0x28200000,
+  kNsDataEnd = 0x283fffff,
+  kGates = 0x10080000,
+  kCodeGate = 0x58007000,
+  kDataGate = 0x58009000,
+  kSecureSecret = 0x38000100,
+};
+#endif
 enum {
   kStepsPerWorld = 12,
   kNonSecureIrqs = 0x0000000f,  // 0 to 3; 4 to 7 are Secure
-  kSecureSecret = 0x38000100,
 };
 
 // Entries of Secure code, by their gateways.

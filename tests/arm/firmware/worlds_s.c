@@ -4,7 +4,7 @@
 
 #include "worlds.h"
 
-enum { kUart = 0x50200000, kScbNs = 0xe002ed00, kSfsr = 0xe000ede4, kCfsr = 0xe000ed28, kHfsr = 0xe000ed2c };
+enum { kScbNs = 0xe002ed00, kSfsr = 0xe000ede4, kCfsr = 0xe000ed28, kHfsr = 0xe000ed2c };
 #ifndef SEED
 #define SEED 1
 #endif
@@ -129,12 +129,12 @@ static void mpc(u32 base, u32 half) {
 }
 
 static void set_up(void) {
-  sau(0, 0x00200000, 0x003fffff, 0);
-  sau(1, 0x28200000, 0x283fffff, 0);
-  sau(2, 0x10100000, 0x101fffff, 1);
+  sau(0, kNsCode, kNsCodeEnd, 0);
+  sau(1, kNsData, kNsDataEnd, 0);
+  sau(2, kGates, kGates + 0x1ffff, 1);
   REG(0x50080014) = 1;  // the code region may be Non-secure callable
-  mpc(0x58007000, 1);
-  mpc(0x58009000, 0);
+  mpc(kCodeGate, 1);
+  mpc(kDataGate, 0);
   REG(0xe000edd0) = 1;
   REG(0xe000ed24) = 0xf << 16;          // faults
   REG(kScbNs + 0x24) = 4 << 16;
