@@ -151,8 +151,12 @@ std::vector<DtRange> memory_ranges(const DeviceTree& tree) {
 }
 
 std::vector<NodeRange> mirrors(const DtNode& node) {
+  constexpr std::size_t kMostMirrors = 64;
   std::vector<NodeRange> ranges;
-  for (const u32 base : node.cells("hindcast,mirrors"))
+  const std::vector<u32> bases = node.cells("hindcast,mirrors");
+  if (bases.size() > kMostMirrors)
+    throw Fatal(fmt::format("device tree: hindcast,mirrors of {}: more than {}", node.path(), kMostMirrors));
+  for (const u32 base : bases)
     ranges.push_back({&node, {base, node.reg().empty() ? 0 : node.reg().front().size}});
   return ranges;
 }

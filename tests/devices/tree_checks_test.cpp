@@ -55,6 +55,9 @@ TEST_F(TreeChecks, NonsenseIsRefusedByName) {
     const char *old_text, *new_text;
     std::initializer_list<const char*> said;
   };
+  std::string too_many = "0x20000000 0x10000>; hindcast,mirrors = <";
+  for (unsigned i = 0; i < 65; ++i) too_many += std::to_string(0x21000000 + 0x10000 * i) + " ";
+  const char* const many = too_many.c_str();
   const Case cases[] = {
       {"interrupts = <2 0>",
        "interrupts = <4000000000 0>",
@@ -64,6 +67,22 @@ TEST_F(TreeChecks, NonsenseIsRefusedByName) {
       {"0x40002000 0x1000", "0x40002000 0", {"reg of /soc/serial@40002000", "0 bytes"}},
       {"0x20000000 0x10000", "0x20000000 0", {"reg of /memory@20000000", "0 bytes"}},
       {"0x8000 0x20000", "0x8000 0", {"reg of /soc/flash-controller@4001e000/flash@8000", "0 bytes"}},
+      {"0x20000000 0x10000",
+       "0x20000000 0x10000>; hindcast,mirrors = <0x20008000",
+       {"reg of /memory@20000000", "overlaps the memory /memory@20000000"}},
+      {"0x20000000 0x10000",
+       "0x20000000 0x10000>; hindcast,mirrors = <0xffff8000",
+       {"reg of /memory@20000000", "beyond"}},
+      {"0x20000000 0x10000",
+       "0x20000000 0x10000>; hindcast,mirrors = <0x20100008",
+       {"ram@20100008", "only whole pages"}},
+      {"0x20000000 0x10000",
+       "0x20000000 0x10000>; hindcast,mirrors = <0x21000000 0x21000000",
+       {"reg of /memory@20000000", "overlaps"}},
+      {"0x20000000 0x10000",
+       "0x20000000 0x10000 0x20010000 0x1000>; hindcast,mirrors = [00 01]; x = <0",
+       {"/memory@20000000", "hindcast,mirrors"}},
+      {"0x20000000 0x10000", many, {"hindcast,mirrors of /memory@20000000", "more than 64"}},
       {"0x20000000 0x10000",
        "0x20000000 0x10000 0x20008000 0x10000",
        {"reg of /memory@20000000", "overlaps the memory /memory@20000000"}},
