@@ -42,6 +42,18 @@ std::optional<Item> PacketReader::next() {
   return std::nullopt;
 }
 
+bool PacketReader::take_interrupt() {
+  for (std::size_t at = read_; at < buffer_.size(); ++at) {
+    if (buffer_[at] == kInterrupt) {
+      buffer_.erase(at, 1);
+      return true;
+    }
+    if (buffer_[at] == '$') at = buffer_.find('#', at);
+    if (at == std::string::npos) break;
+  }
+  return false;
+}
+
 std::optional<Item> PacketReader::next_packet() {
   const std::string_view rest = std::string_view(buffer_).substr(read_);
   const std::size_t end = rest.find('#', scanned_);

@@ -171,13 +171,15 @@ class Connection {
     std::string arrived;
     std::optional<std::string> reply;
     const auto end = ending_.fds();
-    watched([&] { reply = session_.handle(packet); }, [&](int done) { listen(done, end, arrived); });
+    // It may have come with the packet.
+    const bool interrupted = reader_.take_interrupt();
+    watched([&] { reply = session_.handle(packet); },
+            [&](int done) { listen(done, end, interrupted, arrived); });
     reader_.feed(arrived);
     return reply;
   }
 
-  void listen(int done, const std::array<pollfd, 2>& end, std::string& arrived) {
-    bool interrupted = false;
+  void listen(int done, const std::array<pollfd, 2>& end, bool interrupted, std::string& arrived) {
     for (;;) {
       std::array<pollfd, 4> fds{{{done, POLLIN, 0}, {fd_, POLLIN, 0}, end[0], end[1]}};
       if (!open_) {

@@ -48,6 +48,22 @@ TEST_F(ServerTest, AnInterruptIsAnsweredAtOnceWhetherTheGuestRunsOrSleeps) {
   EXPECT_NE(child.err().find("killed by the debugger"), std::string::npos) << child.err();
 }
 
+TEST_F(ServerTest, AnInterruptInOnePieceWithItsCommandIsNotLost) {
+  Child child({"run", listen(), "--wait", guest("irq-fifo")}, folder);
+  Client client(socket());
+  EXPECT_TRUE(client.ask("?").starts_with("T05"));
+  client.send("+" + frame("c") + "\x03");
+  EXPECT_TRUE(client.hear().starts_with("T02"));
+  // Not one that belongs to the command before.
+  client.send("+" + frame("?") + frame("c"));
+  EXPECT_TRUE(client.hear().starts_with("T02"));
+  std::this_thread::sleep_for(Ms(100));
+  client.send("\x03");
+  EXPECT_TRUE(client.hear().starts_with("T02"));
+  client.say("k");
+  EXPECT_EQ(child.wait(), 137) << child.err();
+}
+
 TEST_F(ServerTest, ALostConnectionLosesNothing) {
   Child child({"record", "-o", rec(), listen(), guest("irq-fifo")}, folder);
   std::string pc;
