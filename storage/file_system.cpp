@@ -45,6 +45,12 @@ class RecordingFileSystem : public rocksdb::FileSystemWrapper {
     if (status.ok() && !sync_) *file = std::make_unique<UnsyncedFile>(std::move(*file));
     return status;
   }
+  IOStatus ReopenWritableFile(const std::string& name, const FileOptions& options,
+                              std::unique_ptr<FSWritableFile>* file, IODebugContext* debug) override {
+    const IOStatus status = target_->ReopenWritableFile(name, options, file, debug);
+    if (status.ok() && !sync_) *file = std::make_unique<UnsyncedFile>(std::move(*file));
+    return status;
+  }
   IOStatus NewDirectory(const std::string& name, const IOOptions& options,
                         std::unique_ptr<FSDirectory>* directory, IODebugContext* debug) override {
     const IOStatus status = target_->NewDirectory(name, options, directory, debug);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "storage/bulk_table.h"
 #include "storage/chunk.h"
 #include "storage/database.h"
 #include "storage/event_store.h"
@@ -21,6 +22,8 @@ namespace {
 
 constexpr std::size_t kChunkBytes = 64 * 1024;
 constexpr std::size_t kPageBatchBytes = 256 * 1024;
+/// Blobs from this size on go into tables, of this size at most.
+constexpr std::size_t kBulkBytes = kBlobPiece, kTableBytes = 64 * kBlobPiece;
 /// A recording of up to this size is left in the WAL on closing: replaying it costs less than making tables.
 constexpr u64 kLeaveInWal = u64{1} << 20;
 
@@ -209,14 +212,10 @@ class StoreWriter final : public Writer {
       fail(fmt::format("internal error: blob name '{}' is malformed or used twice", key));
     }
     rocksdb::WriteBatch batch;
-    u32 piece = 0;
-    for (std::size_t at = 0; at < data.size(); at += kBlobPiece) {
-      const ByteView part = data.subspan(at, std::min(kBlobPiece, data.size() - at));
-      put_sealed(batch, Family::Blobs, blob_piece_key(key, piece++), part);
-      if (at + kBlobPiece < data.size()) {
-        write(batch, false);
-        batch.Clear();
-      }
+    if (data.size() >= kBulkBytes) {
+      for (std::size_t at = 0; at < data.size(); at += kTableBytes) put_pieces(key, data, at);
+    } else if (!data.empty()) {
+      put_sealed(batch, Family::Blobs, blob_piece_key(key, 0), data);
     }
     // The header comes last: a blob that has one is complete.
     put_sealed(batch, Family::Blobs, blob_key(key), encode(StoredBlob{data.size(), page_id(data)}));
@@ -234,7 +233,7 @@ class StoreWriter final : public Writer {
     mark_.closed = true;
     write_mark();
     // Everything is safe in the WAL by now. Should there be no room for tables, the WAL simply stays.
-    if (total_bytes_ > kLeaveInWal) database_->flush_tables();
+    if (total_bytes_ - table_bytes_ > kLeaveInWal) database_->flush_tables();
     database_.reset();
     folder_.reset();
   }
@@ -317,6 +316,22 @@ class StoreWriter final : public Writer {
     const rocksdb::Status status = database_->db().Write(options, &batch);
     if (!status.ok()) fail(status);
     total_bytes_ += batch.GetDataSize();
+  }
+  /// The pieces of a blob that begin at `at`, of one table.
+  void put_pieces(const std::string& key, ByteView data, std::size_t at) {
+    BulkTable table(*database_, path_, Family::Blobs);
+    const std::size_t end = std::min(data.size(), at + kTableBytes);
+    for (; at < end; at += kBlobPiece) {
+      const std::string name = blob_piece_key(key, static_cast<u32>(at / kBlobPiece));
+      const ByteView part = data.subspan(at, std::min(kBlobPiece, end - at));
+      const std::string value = seal(name_of(Family::Blobs), name, part);
+      const rocksdb::Status status = table.put(name, value);
+      if (!status.ok()) fail(status);
+      table_bytes_ += name.size() + value.size();
+      total_bytes_ += name.size() + value.size();
+    }
+    const rocksdb::Status status = table.add();
+    if (!status.ok()) fail(status);
   }
   void write_mark() {
     mark_.db_sequence = database_->sequence();
@@ -438,6 +453,7 @@ class StoreWriter final : public Writer {
   u64 last_icount_ = 0;
   u32 last_seq_ = 0;
   u64 event_bytes_ = 0, total_bytes_ = 0;
+  u64 table_bytes_ = 0;  // of total_bytes_, what never was in the WAL
 
   struct Identity {  // the hash is one already
     std::size_t operator()(const PageId& id) const { return id.low + id.index; }

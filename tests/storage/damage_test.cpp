@@ -15,16 +15,19 @@ struct Sample {
 };
 
 /// `bulk`: bytes of incompressible blob, to have the writer make tables.
-Sample make_sample(const std::string& name, u64 seed, unsigned steps, std::size_t bulk, bool closed) {
+/// `bulk` bytes more, in blobs of `piece` bytes: from 1 MiB on each has a table of its own.
+Sample make_sample(const std::string& name, u64 seed, unsigned steps, std::size_t bulk, bool closed,
+                   std::size_t piece = 900'000) {
   TempFolder folder;
   Sample sample;
   sample.name = name;
   {
     RandomRun run(folder / "rec", seed);
     std::mt19937_64 random(seed);
-    if (bulk != 0) {
-      run.model.blobs["bulk"] = random_bytes(random, bulk);
-      run.writer().put_blob("bulk", run.model.blobs["bulk"]);
+    for (std::size_t at = 0; at < bulk; at += piece) {
+      const std::string name = "bulk/" + std::to_string(at);
+      run.model.blobs[name] = random_bytes(random, std::min(piece, bulk - at));
+      run.writer().put_blob(name, run.model.blobs[name]);
     }
     for (unsigned i = 0; i < steps; i++) run.step();
     if (closed) run.close();
@@ -99,6 +102,7 @@ class Damage : public testing::Test {
         make_sample("small, closed, in the log", 1, 90, 0, true),
         make_sample("small, killed, in the log", 2, 90, 0, false),
         make_sample("closed, in tables", 3, 120, 1100000, true),
+        make_sample("closed, a blob in its own table", 4, 90, 1100000, true, 1100000),
     };
     return all;
   }

@@ -122,14 +122,39 @@ TEST(DiskFull, WhileClosing) {
   TempFolder folder;
   std::mt19937_64 random(1);
   auto writer = Writer::create(folder / "rec", {}, {});
-  const Bytes noise = random_bytes(random, 3 << 20);
-  writer->put_blob("noise", noise);
+  const Bytes noise = random_bytes(random, 900'000);
+  for (const char* name : {"noise/0", "noise/1", "noise/2", "noise/3"}) writer->put_blob(name, noise);
   {
     const FileSizeLimit full(3 << 20);  // the log is beyond it already
     EXPECT_THROW(writer->close({}), StoreError);
   }
   writer.reset();
-  EXPECT_EQ(Reader::open(folder / "rec")->blob("noise"), noise);
+  EXPECT_EQ(Reader::open(folder / "rec")->blob("noise/3"), noise);
+}
+
+/// Blobs of 1 MiB and more do not pass the log: their tables find no room either.
+TEST(DiskFull, WhileStoringALargeBlob) {
+  TempFolder folder;
+  std::mt19937_64 random(1);
+  const Bytes noise = random_bytes(random, 3 << 20);
+  for (const rlim_t limit : {20'000, 1 << 20, 3 << 20}) {
+    SCOPED_TRACE(limit);
+    const std::string path = folder / std::to_string(limit);
+    auto writer = Writer::create(path, {7}, {});
+    writer->append(event_at(1, 0, {1}));
+    writer->flush(1);
+    {
+      const FileSizeLimit full(limit);
+      EXPECT_THROW(writer->put_blob("noise", noise), StoreError);
+    }
+    EXPECT_FALSE(std::filesystem::exists(path + "/0.dbtmp"));
+    EXPECT_THROW(writer->flush(2), StoreError);
+    writer->close_failed();
+    const Contents found = read_all(path);
+    EXPECT_EQ(found.error, "");
+    EXPECT_EQ(found.model.events.size(), 1u);
+    EXPECT_TRUE(found.model.blobs.empty());
+  }
 }
 
 }  // namespace

@@ -49,9 +49,33 @@ TEST(KilledRecorder, DISABLED_Child) {
   pause();
 }
 
+constexpr unsigned kLargeBlobs = 12;
+
+Bytes large_blob(unsigned i) { return Bytes((1 + i % 3) << 20, static_cast<u8>(i)); }
+
+/// Likewise: stores blobs that are large enough for tables of their own. As many events as blobs are said to
+/// be there for certain.
+TEST(KilledRecorder, DISABLED_LargeBlobsChild) {
+  const char* path = std::getenv(kPathVariable);
+  ASSERT_TRUE(path != nullptr);
+  const auto tell = [](Report::Stage stage, u64 blobs) {
+    const Report report{stage, blobs, 0, 0};
+    if (write(kReportFd, &report, sizeof report) != sizeof report) _exit(3);
+  };
+  tell(Report::Starting, 0);
+  const auto writer = Writer::create(path, {5}, {});
+  for (unsigned i = 0; i < kLargeBlobs; i++) {
+    tell(Report::Running, i);
+    writer->put_blob(std::to_string(i), large_blob(i));
+  }
+  tell(Report::Closing, kLargeBlobs);
+  pause();
+}
+
 class Child {
  public:
-  Child(const std::string& path, u64 seed) {
+  Child(const std::string& path, u64 seed, const char* test = "DISABLED_Child") {
+    const std::string filter = std::string("--gtest_filter=KilledRecorder.") + test;
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
     setenv(kPathVariable, path.c_str(), 1);
@@ -61,8 +85,7 @@ class Child {
       dup2(ends[1], kReportFd);
       const int null = open("/dev/null", O_WRONLY);
       dup2(null, 1);
-      execl("/proc/self/exe", "child", "--gtest_also_run_disabled_tests",
-            "--gtest_filter=KilledRecorder.DISABLED_Child", nullptr);
+      execl("/proc/self/exe", "child", "--gtest_also_run_disabled_tests", filter.c_str(), nullptr);
       _exit(4);
     }
     close(ends[1]);
@@ -237,6 +260,37 @@ TEST(KilledRecorder, LeavesATrueBeginning) {
     check_killed(path, whole.model, child.last());
     if (HasFatalFailure() || HasNonfatalFailure()) break;
   }
+}
+
+/// Between a table's file and the database that takes it there are moments of their own.
+TEST(KilledRecorder, WithLargeBlobsLeavesThoseThatWereStored) {
+  TempFolder folder;
+  std::mt19937_64 random(3);
+  unsigned unfinished = 0, leftovers = 0;
+  for (unsigned i = 0; i < 60; i++) {
+    const std::string path = folder / std::to_string(i);
+    Child child(path, 0, "DISABLED_LargeBlobsChild");
+    child.await(Report::Running, 1 + random() % kLargeBlobs);
+    usleep(static_cast<useconds_t>(random() % 4000));
+    child.kill();
+    SCOPED_TRACE("killed with " + std::to_string(child.last().events) + " blobs");
+    const Contents found = read_all(path);
+    EXPECT_EQ(found.error, "");
+    EXPECT_TRUE(found.sound);
+    EXPECT_FALSE(found.torn);
+    EXPECT_EQ(found.model.meta, Bytes{5});
+    EXPECT_GE(found.model.blobs.size(), child.last().events);
+    EXPECT_LE(found.model.blobs.size(), child.last().events + 1);
+    for (const auto& [name, content] : found.model.blobs)
+      EXPECT_EQ(content, large_blob(static_cast<unsigned>(std::stoul(name))));
+    unfinished += child.last().stage == Report::Running;
+    const bool left = std::filesystem::exists(path + "/0.dbtmp");
+    leftovers += left;
+    if (left) Writer::create(path, {6}, {.replace = true})->close({});
+    if (HasFailure()) break;
+  }
+  EXPECT_GT(unfinished, 20u);
+  EXPECT_GT(leftovers, 0u);
 }
 
 }  // namespace

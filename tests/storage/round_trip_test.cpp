@@ -94,6 +94,8 @@ TEST(RoundTrip, LargeEventsAndBlobs) {
   writer->put_blob("noise", noise);
   writer->put_blob("dull", dull);
   writer->put_blob("empty", {});
+  const Bytes several_tables(70 << 20, 3);
+  writer->put_blob("several tables", several_tables);
   writer->close({.icount = ~u64{0} - 1});
   const auto reader = Reader::open(folder / "rec");
   const auto events = read_events(*reader);
@@ -103,6 +105,7 @@ TEST(RoundTrip, LargeEventsAndBlobs) {
   EXPECT_TRUE(same(events[2], event_at(~u64{0} - 1, ~u32{0}, dull, 255, 65535)));
   EXPECT_EQ(reader->blob("noise"), noise);
   EXPECT_EQ(reader->blob("dull"), dull);
+  EXPECT_TRUE(reader->blob("several tables") == several_tables);
   EXPECT_EQ(reader->blob("empty"), Bytes());
   EXPECT_TRUE(reader->verify([](const std::string& line) { ADD_FAILURE() << line; }));
 }

@@ -9,13 +9,15 @@
 
 namespace {
 
-std::atomic<unsigned> g_log_syncs{0};
+std::atomic<unsigned> g_log_syncs{0}, g_table_syncs{0};
 
 void note_sync(int fd) {
   char path[PATH_MAX];
   const std::string link = "/proc/self/fd/" + std::to_string(fd);
   const ssize_t size = readlink(link.c_str(), path, sizeof path);
-  if (size > 0 && std::string_view(path, static_cast<std::size_t>(size)).ends_with(".log")) g_log_syncs++;
+  const std::string_view name(path, size > 0 ? static_cast<std::size_t>(size) : 0);
+  if (name.ends_with(".log")) g_log_syncs++;
+  if (name.ends_with(".sst") || name.ends_with(".dbtmp")) g_table_syncs++;
 }
 
 }  // namespace
@@ -54,6 +56,16 @@ TEST(Sync, FlushWaitsForTheDisk) {
 TEST(Sync, AlsoWhenTheEventFilledItsChunk) {
   EXPECT_GE(syncs_of(true, 200'000), 1u);
   EXPECT_EQ(syncs_of(false, 200'000), 0u);
+}
+
+TEST(Sync, TablesOfLargeBlobs) {
+  for (const bool sync : {true, false}) {
+    TempFolder folder;
+    auto writer = Writer::create(folder / "rec", {}, {.sync = sync});
+    const unsigned before = g_table_syncs;
+    writer->put_blob("large", Bytes(3 << 20, 1));
+    EXPECT_EQ(g_table_syncs > before, sync);
+  }
 }
 
 }  // namespace
