@@ -28,7 +28,6 @@ constexpr u64 kUnpaged = u64{1} << 7;  // of a space's number
 /// Checks an access of `size` bytes that begins at `va` and whose first byte is at `pa`.
 Translation check_physical(const RiscvArch& arch, const Vcpu& vcpu, GuestAddr va, GuestAddr pa, unsigned size,
                            Access access, u64 privilege) {
-  const RiscvState& s = vcpu.state<RiscvState>();
   const u8 wanted = access == Access::Read    ? pmp::kRead
                     : access == Access::Write ? pmp::kWrite
                                               : pmp::kExecute;
@@ -42,7 +41,7 @@ Translation check_physical(const RiscvArch& arch, const Vcpu& vcpu, GuestAddr va
   }
   // Mostly one permission holds for the page.
   bool uniform = false;
-  const u8 all = pmp_permissions(arch, s, privilege, pa & ~(page - 1), page, &uniform);
+  const u8 all = pmp_permissions(arch, vcpu, privilege, pa & ~(page - 1), page, &uniform);
   if (uniform && (all & wanted) != 0 && pa % page + size <= page) {
     t.ok = true;
     t.granule = page;
@@ -50,7 +49,7 @@ Translation check_physical(const RiscvArch& arch, const Vcpu& vcpu, GuestAddr va
   }
   for (u64 done = 0; done < size;) {
     const u64 part = std::min<u64>(size - done, kPmpPart - (pa + done) % kPmpPart);
-    if ((pmp_permissions(arch, s, privilege, pa + done, part, nullptr) & wanted) == 0) {
+    if ((pmp_permissions(arch, vcpu, privilege, pa + done, part, nullptr) & wanted) == 0) {
       const GuestFault fault = arch.bus_fault(va + done, access);
       t.cause = fault.cause;
       t.value = fault.value;
@@ -62,7 +61,7 @@ Translation check_physical(const RiscvArch& arch, const Vcpu& vcpu, GuestAddr va
   // The page, if one permission holds for all of it; else the largest aligned block around the address that
   // has one.
   for (u64 block = page; block > 1; block >>= 1) {
-    const u8 allowed = pmp_permissions(arch, s, privilege, pa & ~(block - 1), block, &uniform);
+    const u8 allowed = pmp_permissions(arch, vcpu, privilege, pa & ~(block - 1), block, &uniform);
     if (!uniform || (allowed & wanted) == 0) continue;
     t.granule = block;
     break;

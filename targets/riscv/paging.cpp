@@ -76,7 +76,7 @@ Walk Walker::denied(const Stage& stage, GuestAddr address, u64 table) const {
 /// Accesses to tables are made with supervisor mode's rights.
 bool Walker::pmp_allows(GuestAddr pa, u8 wanted) const {
   if (purpose_ == WalkFor::Debugger || pmp_summary(arch_, vcpu_, kSupervisor).restricts == 0) return true;
-  return (pmp_permissions(arch_, s_, kSupervisor, pa, arch_.xlen() / 8, nullptr) & wanted) == wanted;
+  return (pmp_permissions(arch_, vcpu_, kSupervisor, pa, arch_.xlen() / 8, nullptr) & wanted) == wanted;
 }
 
 bool Walker::read_entry(GuestAddr pa, CoveredRange covered, u64& entry) const {

@@ -113,6 +113,46 @@ u8 pmp_permissions(const RiscvArch& arch, const RiscvState& s, u64 privilege, u6
 
 namespace {
 
+/// Remembers `permissions`, which the whole block has, for all addresses around it that the same entry
+/// decides and none before that one reaches.
+void remember(RiscvState& s, u64 address, u64 size, u8 permissions) {
+  const u64 last = address + (size - 1);
+  u64 first = 0, end = ~u64{0};
+  for (unsigned i = 0; i < kPmpEntries - s.pmp_unused; ++i) {
+    const Range r = range_of(s, i);
+    if (r.first >= r.end) continue;
+    if (address >= r.first && last < r.end) {
+      first = std::max(first, r.first);
+      end = std::min(end, r.end);
+      break;
+    }
+    if (r.end <= address)
+      first = std::max(first, r.end);
+    else
+      end = std::min(end, r.first);
+  }
+  s.pmp_memo = {first, end, permissions};
+}
+
+}  // namespace
+
+u8 pmp_permissions(const RiscvArch& arch, const Vcpu& vcpu, u64 privilege, u64 address, u64 size,
+                   bool* uniform) {
+  RiscvState& s = vcpu.state<RiscvState>();
+  if (privilege == kMachine) return pmp_permissions(arch, s, privilege, address, size, uniform);
+  if (address >= s.pmp_memo.first && address < s.pmp_memo.end && size <= s.pmp_memo.end - address) {
+    if (uniform != nullptr) *uniform = true;
+    return static_cast<u8>(s.pmp_memo.permissions);
+  }
+  bool all = false;
+  const u8 permissions = pmp_permissions(arch, s, privilege, address, size, &all);
+  if (all) remember(s, address, size, permissions);
+  if (uniform != nullptr) *uniform = all;
+  return permissions;
+}
+
+namespace {
+
 /// Machine mode is refused what a locked entry says, and an access of which an entry matches only a part:
 /// none is, if all borders lie where kPmpPart divides accesses anyway.
 bool restricts_machine(const RiscvState& s) {
@@ -175,6 +215,7 @@ const RiscvState::PmpSummary& pmp_summary(const RiscvArch& arch, const Vcpu& vcp
 void pmp_changed(Vcpu& vcpu) {
   RiscvState& s = vcpu.state<RiscvState>();
   s.pmp_unused = 0;
+  s.pmp_memo = {};
   for (auto& summary : s.pmp_summary) summary.known = 0;
   vcpu.protection_changed();
 }

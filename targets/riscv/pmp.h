@@ -21,6 +21,10 @@ inline constexpr u64 kPmpPart = 8;
 u8 pmp_permissions(const RiscvArch& arch, const RiscvState& s, u64 privilege, u64 address, u64 size,
                    bool* uniform);
 
+/// The same for what a hart accesses: mostly in one range of addresses, whose answer is remembered.
+u8 pmp_permissions(const RiscvArch& arch, const Vcpu& vcpu, u64 privilege, u64 address, u64 size,
+                   bool* uniform);
+
 /// Whether anything at all can be refused to `privilege` now, and the number of what it may execute.
 const RiscvState::PmpSummary& pmp_summary(const RiscvArch& arch, const Vcpu& vcpu, u64 privilege);
 /// The entries are, or may be, others than they were.

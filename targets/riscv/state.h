@@ -94,6 +94,12 @@ struct RiscvState : CpuHeader {
     u64 restricts;   // something can be refused
     u64 executable;  // number of what may be executed (Machine::context_numbers()), if `restricts`
   } pmp_summary[2];
+  // Addresses around one that was asked for, [first, end), where user mode may do the same all over, and
+  // what. Not state.
+  struct PmpMemo {
+    u64 first, end;  // equal: nothing yet, or no longer
+    u64 permissions;
+  } pmp_memo;
   u64 pmp_unused;   // how many of the last entries are known to be off. Not state
   u64 guest_space;  // number of vsatp's and hgatp's tables (Machine::context_numbers()); 0: not yet. Not
                     // state

@@ -100,6 +100,30 @@ TEST(Pmp, AgreesWithTheManualByteByByte) {
   }
 }
 
+/// What harts are told is partly remembered from accesses before.
+TEST(Pmp, RemembersOnlyWhatHoldsAllAround) {
+  TestMachine m("rv64");
+  RiscvState& s = m.state();
+  u64 seed = 4711;
+  unsigned remembered = 0;
+  for (unsigned round = 0; round < 300; ++round) {
+    randomize(s, seed);
+    riscv::pmp_changed(m.vcpu());
+    for (unsigned i = 0; i < 100; ++i) {
+      const u64 address = next_random(seed) % 300;
+      const unsigned size = 1u << next_random(seed) % 4;
+      const u64 privilege = next_random(seed) % 4 == 0 ? kMachine : kUser;
+      remembered += privilege == kUser && address >= s.pmp_memo.first && address + size <= s.pmp_memo.end;
+      bool uniform = false, expected_uniform = false;
+      const u8 got = riscv::pmp_permissions(*m.arch, m.vcpu(), privilege, address, size, &uniform);
+      ASSERT_EQ(got, expected_permissions(s, privilege, address, size)) << address << " " << size;
+      riscv::pmp_permissions(*m.arch, s, privilege, address, size, &expected_uniform);
+      ASSERT_EQ(uniform, expected_uniform) << address << " " << size;
+    }
+  }
+  EXPECT_GT(remembered, 1000u);
+}
+
 /// translate() may claim a large block only if every byte of it is as the byte asked for.
 TEST(Pmp, GranulesPromiseNoMoreThanHolds) {
   TestMachine m("rv64");
