@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +10,8 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+
+#include "engine/large_bytes.h"
 
 namespace hindcast::cli {
 namespace {
@@ -129,12 +130,7 @@ Bytes read_file(const std::string& option, const std::string& path) {
   } else if (static_cast<u64>(info.st_size) > kMaxFile) {
     problem = "larger than 4 GiB";
   } else {
-    data.reserve(static_cast<std::size_t>(info.st_size));
-    // Kernels are large: fewer and larger pages, if the host has them.
-    constexpr u64 kPage = 4096;
-    const u64 first = (reinterpret_cast<u64>(data.data()) + kPage - 1) & ~(kPage - 1);
-    const u64 end = reinterpret_cast<u64>(data.data() + data.capacity()) & ~(kPage - 1);
-    if (first < end) ::madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+    reserve_large(data, static_cast<std::size_t>(info.st_size));
     data.resize(static_cast<std::size_t>(info.st_size));
     std::size_t done = 0;
     while (done < data.size() && problem == nullptr) {

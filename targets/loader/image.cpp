@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cctype>
 #include <cstring>
+#include <utility>
+
+#include "engine/large_bytes.h"
 
 namespace hindcast::loader {
 namespace {
@@ -80,7 +83,10 @@ Format meant_format(const std::string& name) {
 
 Image parse_raw(ByteView file, GuestAddr address) {
   Image image;
-  image.segments.push_back({address, file.size(), Bytes(file.begin(), file.end())});
+  Bytes data;
+  reserve_large(data, file.size());
+  data.assign(file.begin(), file.end());
+  image.segments.push_back({address, file.size(), std::move(data)});
   return image;
 }
 
