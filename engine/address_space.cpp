@@ -260,12 +260,19 @@ void AddressSpace::note_table_write(RamBlock& block, u64 page, GuestAddr pa, std
 
 namespace {
 
-/// What is about to be written whole gets its pages at once. Linux before 5.14 gives them one by one.
-void populate(u8* at, std::size_t size) {
+/// Writes what is large to the memory's file: pages that are written whole need not be cleared first, and are
+/// mapped when the guest touches them. Returns how much was written.
+std::size_t write_storage(const RamBlock& block, u64 offset, const u8* data, std::size_t size) {
   constexpr std::size_t kWorthwhile = 64 * 1024;
-  if (size < kWorthwhile) return;
-  const u64 first = reinterpret_cast<u64>(at) & (AddressSpace::kPage - 1);
-  ::madvise(at - first, size + first, MADV_POPULATE_WRITE);
+  std::size_t done = 0;
+  if (size < kWorthwhile) return done;
+  while (done < size) {
+    const ssize_t n = ::pwrite(block.fd, data + done, size - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return done;
 }
 
 }  // namespace
@@ -275,8 +282,10 @@ bool AddressSpace::host_write(GuestAddr pa, const void* data, std::size_t size) 
   RamBlock* r = ram_at(pa);
   if (r == nullptr || size > r->size - (pa - r->base)) return false;
   note_write(*r, pa, size);
-  populate(r->host + (pa - r->base), size);
-  std::memcpy(r->host + (pa - r->base), data, size);
+  const u64 offset = pa - r->base;
+  const u8* const bytes = static_cast<const u8*>(data);
+  const std::size_t done = write_storage(*r, offset, bytes, size);
+  std::memcpy(r->host + offset + done, bytes + done, size - done);
   return true;
 }
 
