@@ -355,8 +355,12 @@ void Builder::find_overwritten_sets() {
   Flags &dead = buffers_.dead, &set_later = buffers_.set_later, &boundary_exits = buffers_.boundary_exits;
   dead.assign(unit_.insts.size(), 0);
   if (interpreting_ || keep_settings_) return;
-  const auto forget_sets = [&] { std::fill(set_later.begin(), set_later.end(), u8{0}); };
-  set_later.resize(known_.size());
+  set_later.assign(known_.size(), 0);
+  u64 set_end = 0;  // of set_later; mostly far below it, where the rows of control registers are
+  const auto forget_sets = [&] {
+    std::fill_n(set_later.begin(), set_end, u8{0});
+    set_end = 0;
+  };
   for (const u32 number : buffers_.order) {
     const PendingBlock& block = blocks_[number];
     if (!block.begun) continue;
@@ -376,7 +380,6 @@ void Builder::find_overwritten_sets() {
       boundary_exits[i] = 1;
       break;
     }
-    bool any = false;  // of set_later
     for (u32 i = block.count; i-- > 0;) {
       const Inst& inst = at(block.first + i);
       bool leaves = false;
@@ -386,7 +389,7 @@ void Builder::find_overwritten_sets() {
           if (inst.op == Op::SetReg) {
             dead[block.first + i] = set_later[inst.imm];
             set_later[inst.imm] = 1;
-            any = true;
+            set_end = std::max(set_end, inst.imm + 1);
           }
           break;
         case Effect::Memory:
@@ -395,9 +398,7 @@ void Builder::find_overwritten_sets() {
         case Effect::Mark: leaves = boundary_exits[i] != 0; break;
         default: break;
       }
-      if (!leaves || !any) continue;
-      forget_sets();
-      any = false;
+      if (leaves) forget_sets();
     }
   }
 }

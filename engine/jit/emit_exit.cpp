@@ -247,7 +247,7 @@ void Emitter::emit_call(Value v) {
   spill_temporaries();
   if (env_.instr != nullptr && !pure) pay();
   if (!pure)  // it may write any register
-    for (unsigned row = 0; row < aliases_.size(); ++row) save_aliases(row, ir::kNoValue);
+    for (unsigned row = 0; row < alias_end_; ++row) save_aliases(row, ir::kNoValue);
   spill_temporaries();
   save_for_c();
   constexpr u8 kArgs[] = {7, 6, 2, 1};  // rdi rsi rdx rcx

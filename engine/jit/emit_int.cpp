@@ -146,7 +146,7 @@ void Emitter::emit_set_reg(Value v) {
   if (!is_const(arg) && ir::bits_of(t) >= 32) {
     if (Loc& l = locs_[arg]; l.home < 0) {
       l.home = static_cast<i16>(row);
-      aliases_[row].push_back(arg);
+      add_alias(l.home, arg);
     }
   }
 }
@@ -426,7 +426,7 @@ void Emitter::emit_extend(Value v) {
       env_.homes.xmm[locs_[a].home] < 0) {
     // The low bits are where the whole is.
     locs_[v].home = locs_[a].home;
-    aliases_[static_cast<std::size_t>(locs_[v].home)].push_back(v);
+    add_alias(locs_[v].home, v);
     consume_args(i);
     return;
   }

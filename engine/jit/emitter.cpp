@@ -23,6 +23,7 @@ Emitter::Emitter(const EmitEnv& env, CodeHolder& holder, Buffers& buffers)
       hint_(buffers.hint),
       extended_by_(buffers.extended_by),
       aliases_(buffers.aliases),
+      alias_end_(buffers.alias_end),
       labels_(buffers.labels),
       cold_(buffers.cold),
       checked_(buffers.checked) {
@@ -124,7 +125,8 @@ void Emitter::begin_ir_block(u32 index) {
   after_call_ |= called_;
   // Nobody asks any more for the other values of the blocks before.
   for (Value v : crossing_) locs_[v] = {.spill = locs_[v].spill};
-  for (auto& list : aliases_) list.clear();
+  for (u32 row = 0; row < alias_end_; ++row) aliases_[row].clear();
+  alias_end_ = 0;
   std::fill(std::begin(gpr_owner_), std::end(gpr_owner_), ir::kNoValue);
   std::fill(std::begin(xmm_owner_), std::end(xmm_owner_), ir::kNoValue);
   checked_.clear();
@@ -148,7 +150,7 @@ bool Emitter::emit_inst(Value v) {
     case Op::GetReg: {
       const unsigned row = static_cast<unsigned>(i.imm);
       locs_[v].home = static_cast<i16>(row);
-      aliases_[row].push_back(v);
+      add_alias(locs_[v].home, v);
       if (crosses_[v]) {
         if (ir::is_float(i.type)) {
           u8 x = use_f(v);
@@ -407,6 +409,11 @@ void Emitter::consume_args(const ir::Inst& i) {
   for (Value arg : i.args) consume(arg);
 }
 
+void Emitter::add_alias(i16 row, Value v) {
+  aliases_[static_cast<std::size_t>(row)].push_back(v);
+  alias_end_ = std::max(alias_end_, static_cast<u32>(row) + 1);
+}
+
 void Emitter::save_aliases(unsigned row, Value except) {
   auto& list = aliases_[row];
   const i8 g = env_.homes.gpr[row], x = env_.homes.xmm[row];
@@ -455,7 +462,7 @@ void Emitter::define(Value v, u8 r) {
   if (is_pinned(r)) {
     // The home already holds it; the SetReg that follows finds nothing left to do.
     l.home = hint_[v];
-    aliases_[static_cast<std::size_t>(l.home)].push_back(v);
+    add_alias(l.home, v);
     return;
   }
   if (uses_[v] == 0) return;
@@ -471,7 +478,7 @@ void Emitter::define_f(Value v, u8 x) {
   Loc& l = locs_[v];
   if (is_pinned_f(x)) {
     l.home = hint_[v];
-    aliases_[static_cast<std::size_t>(l.home)].push_back(v);
+    add_alias(l.home, v);
     return;
   }
   if (uses_[v] == 0) return;

@@ -102,6 +102,7 @@ class Emitter {
     std::vector<i16> hint;
     std::vector<Value> extended_by;
     std::vector<std::vector<Value>> aliases;
+    u32 alias_end = 0;
     std::vector<asmjit::Label> labels;
     std::vector<std::pair<Value, i32>> checked;
     ColdParts cold;
@@ -155,6 +156,7 @@ class Emitter {
   void define(Value v, u8 gpr);
   void define_f(Value v, u8 xmm);
   /// Live values that are only in register `row`'s home move elsewhere: the home is about to change.
+  void add_alias(i16 row, Value v);
   void save_aliases(unsigned row, Value except);
   bool is_pinned(u8 gpr) const { return (pinned_mask_ >> gpr & 1) != 0; }
   bool is_pinned_f(u8 xmm) const { return (pinned_xmm_mask_ >> xmm & 1) != 0; }
@@ -301,7 +303,8 @@ class Emitter {
   std::vector<i16>& hint_;           // register row that the value is set to at once, or -1
   std::vector<Value>& extended_by_;  // load -> the extension that is folded into it
   std::vector<std::vector<Value>>& aliases_;  // register row -> values whose loc.home it is
-  std::vector<asmjit::Label>& labels_;        // of IR blocks
+  u32& alias_end_;                      // rows from here on have none: mostly those of control registers
+  std::vector<asmjit::Label>& labels_;  // of IR blocks
   ColdParts& cold_;
   std::vector<std::pair<Value, i32>>& checked_;  // bases known to be below the window limit
   Value gpr_owner_[16] = {}, xmm_owner_[16] = {};
