@@ -26,12 +26,9 @@ Emitter::Emitter(const EmitEnv& env, CodeHolder& holder, Buffers& buffers)
       alias_end_(buffers.alias_end),
       labels_(buffers.labels),
       cold_(buffers.cold),
-      checked_(buffers.checked) {
-  for (i8 r : env_.homes.gpr)
-    if (r >= 0) pinned_mask_ |= 1u << r;
-  for (i8 r : env_.homes.xmm)
-    if (r >= 0) pinned_xmm_mask_ |= 1u << r;
-}
+      checked_(buffers.checked),
+      pinned_mask_(env_.homes.gpr_mask),
+      pinned_xmm_mask_(env_.homes.xmm_mask) {}
 
 bool Emitter::emit(const ir::Unit& unit, Emitted& out) {
   unit_ = &unit;

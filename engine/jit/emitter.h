@@ -308,7 +308,7 @@ class Emitter {
   ColdParts& cold_;
   std::vector<std::pair<Value, i32>>& checked_;  // bases known to be below the window limit
   Value gpr_owner_[16] = {}, xmm_owner_[16] = {};
-  u32 pinned_mask_ = 0, pinned_xmm_mask_ = 0;
+  const u32 pinned_mask_, pinned_xmm_mask_;
   u32 locked_ = 0, locked_xmm_ = 0;
   int spills_ = 0;
   Value at_ = 0;             // what is emitted

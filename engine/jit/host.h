@@ -30,7 +30,8 @@ inline constexpr bool is_caller_saved(u8 gpr) { return gpr <= 2 || (gpr >= 6 && 
 /// Where each guest register lives in a piece of translated code: a host register, or its slot in the CPU
 /// state (-1).
 struct HomeMap {
-  std::vector<i8> gpr, xmm;  // by register row
+  std::vector<i8> gpr, xmm;        // by register row
+  u32 gpr_mask = 0, xmm_mask = 0;  // the host registers among them
 };
 
 }  // namespace hindcast::jit

@@ -111,21 +111,23 @@ HomeMap Jit::standard_homes() const {
   HomeMap map;
   map.gpr.assign(rows.size(), -1);
   map.xmm.assign(rows.size(), -1);
-  auto assign = [&](bool floats, std::span<const u8> pins, std::vector<i8>& out) {
+  auto assign = [&](bool floats, std::span<const u8> pins, std::vector<i8>& out, u32& mask) {
     std::vector<std::size_t> order;
     for (std::size_t row = 0; row < rows.size(); ++row)
       if (rows[row].pin_order != 0 && ir::is_float(rows[row].type) == floats) order.push_back(row);
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return rows[a].pin_order < rows[b].pin_order; });
-    for (std::size_t k = 0; k < order.size() && k < pins.size(); ++k)
+    for (std::size_t k = 0; k < order.size() && k < pins.size(); ++k) {
       out[order[k]] = static_cast<i8>(pins[k]);
+      mask |= 1u << pins[k];
+    }
   };
   std::vector<u8> gprs(std::begin(kPinnedGprs), std::end(kPinnedGprs));
   if (variant_ == Variant::Calling) std::erase_if(gprs, is_caller_saved);
-  assign(false, gprs, map.gpr);
+  assign(false, gprs, map.gpr, map.gpr_mask);
   std::vector<u8> xmms(std::begin(kPinnedXmms), std::end(kPinnedXmms));
   if (lanes_) std::erase(xmms, Lanes::kXmm);
-  if (host_.avx && variant_ != Variant::Calling) assign(true, xmms, map.xmm);
+  if (host_.avx && variant_ != Variant::Calling) assign(true, xmms, map.xmm, map.xmm_mask);
   return map;
 }
 
