@@ -19,7 +19,7 @@ struct RegisterRow {
   const char* name;         // architectural ("x10")
   const char* abi_name;     // as people say it ("a0"); may equal name
   ir::Type type;            // I8..I64, F64
-  u16 offset;               // bytes from the start of the state block
+  u16 offset;               // bytes from the start of the state block; beyond its end: computed, no state
   const char* group;        // "general", "float", "control", "vector"
   const char* gdb_feature;  // "org.gnu.gdb.riscv.cpu"; null: not shown to gdb
   i32 gdb_number;           // -1: gdb assigns

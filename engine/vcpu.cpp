@@ -83,7 +83,7 @@ void Vcpu::save_or_load(Archive& ar) {
   ar.section("vcpu" + std::to_string(index_));
   u8* base = reinterpret_cast<u8*>(header_);
   for (const RegisterRow& row : arch_.registers()) {
-    if (row.zero) continue;
+    if (row.zero || row.offset >= arch_.state_bytes()) continue;
     ar.raw(row.name, base + row.offset, std::max(1u, ir::bits_of(row.type) / 8));
   }
   ar.field("fp_flags", header_->fp_flags);

@@ -30,8 +30,10 @@ storage::CheckpointBlock block_of(const RamBlock& ram) {
 Json vcpu_json(Vcpu& vcpu) {
   const Architecture& arch = vcpu.arch();
   Json registers = Json::object();
-  for (unsigned row = 0; row < arch.registers().size(); ++row)
+  for (unsigned row = 0; row < arch.registers().size(); ++row) {
+    if (arch.registers()[row].offset >= arch.state_bytes()) continue;  // follows from the others
     registers[arch.registers()[row].name] = fmt::format("{:#x}", arch.read_register(vcpu, row));
+  }
   Bytes code;
   for (unsigned i = 0; i < arch.max_insn_bytes(); ++i) {
     u8 byte = 0;

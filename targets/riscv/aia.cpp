@@ -41,6 +41,9 @@ constexpr std::array<u8, 64> make_order() {
 }
 constexpr std::array<u8, 64> kPlace = make_order();
 
+/// Elsewhere there is nothing, whoever looks: what an instruction may not do a debugger may.
+bool in_file(u64 select) { return select >= Imsic::kFirstRegister && select <= Imsic::kLastRegister; }
+
 bool is_machine(unsigned number) { return (number >> 8 & 3) == kMachine; }
 
 const Imsic* imsic_of(const Vcpu& vcpu, bool machine) {
@@ -171,7 +174,7 @@ bool aia_permits(const RiscvArch& arch, const Vcpu& vcpu, const CsrAccess& acces
         ((select >= kFirstPriority && select <= kLastPriority) || (select >= 0x80 && select <= 0xff)))
       return false;
     if (select >= kFirstPriority && select <= kLastPriority) return !refused(stateen::kAia);
-    if (select < Imsic::kFirstRegister || select > Imsic::kLastRegister) return false;
+    if (!in_file(select)) return false;
   }
   // Machine mode has taken supervisor mode's external interrupts over (5.2.2).
   const bool taken = !machine && s.privilege == kSupervisor && (s.mvien & kSei) != 0;
@@ -258,7 +261,7 @@ u64 indirect_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number) {
     return value;
   }
   const Imsic* imsic = imsic_of(vcpu, machine);
-  return imsic == nullptr ? 0 : imsic->read(vcpu.index(), select, arch.xlen());
+  return imsic == nullptr || !in_file(select) ? 0 : imsic->read(vcpu.index(), select, arch.xlen());
 }
 
 void indirect_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value) {
@@ -272,7 +275,7 @@ void indirect_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 valu
       const unsigned interrupt = (select - kFirstPriority) * 4 + i;
       if ((there >> interrupt & 1) != 0) priorities[interrupt] = static_cast<u8>(value >> (8 * i));
     }
-  } else if (Imsic* imsic = imsic_of(vcpu, machine)) {
+  } else if (Imsic* imsic = imsic_of(vcpu, machine); imsic != nullptr && in_file(select)) {
     imsic->write(vcpu.index(), select, arch.xlen(), value);
   }
 }

@@ -14,11 +14,6 @@ constexpr u32 kAllBits = ((1u << kHpmCounters) - 1) << kFirst;
 constexpr u64 kFar = kNever / 2;         // what is further away is out of sight
 constexpr unsigned kHighEvents = 0x700;  // mhpmevent#h
 
-bool is_counter(const RiscvArch& arch, unsigned number) {
-  const unsigned n = number & 31;
-  return arch.features().has(ext::Sscofpmf) && n >= kFirst && n < kFirst + kHpmCounters;
-}
-
 u64 base_of(const Vcpu& vcpu, u64 event) {
   if ((event & hpm::kEventMask) == hpm::kCycles) return vcpu.icount();
   return vcpu.executed() - vcpu.state<RiscvState>().not_retired;
@@ -69,6 +64,11 @@ u64 value_of(const Vcpu& vcpu, unsigned n) {
 }
 
 }  // namespace
+
+bool hpm_is_counter(const RiscvArch& arch, unsigned number) {
+  const unsigned n = number & 31;
+  return arch.features().has(ext::Sscofpmf) && n >= kFirst && n < kFirst + kHpmCounters;
+}
 
 u32 hpm_counting(const RiscvArch& arch, const RiscvState& s) {
   u32 set = 0;
@@ -142,13 +142,13 @@ void hpm_state(const RiscvArch& arch, RiscvState& s, Archive& ar) {
 // ---- CSRs
 
 u64 hpm_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number) {
-  if (!is_counter(arch, number)) return 0;
+  if (!hpm_is_counter(arch, number)) return 0;
   const u64 value = value_of(vcpu, (number & 31) - kFirst);
   return (number & 0x80) != 0 ? value >> 32 : arch.truncate(value);
 }
 
 void hpm_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value) {
-  if (!is_counter(arch, number)) return;
+  if (!hpm_is_counter(arch, number)) return;
   const unsigned n = (number & 31) - kFirst;
   RiscvState& s = vcpu.state<RiscvState>();
   value = low_or_high(arch, value_of(vcpu, n), value, (number & 0x80) != 0);
@@ -157,13 +157,13 @@ void hpm_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value) {
 }
 
 u64 hpm_event_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number) {
-  if (!is_counter(arch, number)) return 0;
+  if (!hpm_is_counter(arch, number)) return 0;
   const u64 event = vcpu.state<RiscvState>().hpm[(number & 31) - kFirst].event;
   return number >= kHighEvents ? event >> 32 : arch.truncate(event);
 }
 
 void hpm_event_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value) {
-  if (!is_counter(arch, number)) return;
+  if (!hpm_is_counter(arch, number)) return;
   const unsigned n = (number & 31) - kFirst;
   RiscvState& s = vcpu.state<RiscvState>();
   HpmCounter& counter = s.hpm[n];

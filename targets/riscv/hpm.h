@@ -37,6 +37,8 @@ u64 hpm_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
 void hpm_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
 u64 hpm_event_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
 void hpm_event_write(const RiscvArch& arch, Vcpu& vcpu, unsigned number, u64 value);
+/// Whether the CPU has the counter of one of their numbers.
+bool hpm_is_counter(const RiscvArch& arch, unsigned number);
 u64 scountovf_read(const RiscvArch& arch, const Vcpu& vcpu, unsigned number);
 
 }  // namespace hindcast::riscv

@@ -1,9 +1,11 @@
 // One row per register. Integer, floating-point and internal registers are generated here; control registers
-// that have storage come from the rows of csrs.inc.
+// come from the rows of csrs.inc: first those that have storage, and, last of all, those whose value is made
+// of other state, for debuggers.
 #include <cstddef>
 #include <cstring>
 
 #include "targets/riscv/csr.h"
+#include "targets/riscv/hpm.h"
 #include "targets/riscv/riscv.h"
 
 namespace hindcast::riscv {
@@ -15,6 +17,7 @@ constexpr const char* kCsrFeature = "org.gnu.gdb.riscv.csr";
 constexpr const char* kVirtualFeature = "org.gnu.gdb.riscv.virtual";
 constexpr i32 kGdbPc = 32, kGdbFirstF = 33, kGdbFirstCsr = 65, kGdbPrivilege = 65 + 4096;
 constexpr u16 kNoCsr = 0xffff;
+constexpr u16 kComputed = 0xffff;  // no place in the state block
 
 struct Name {
   const char* name;
@@ -53,6 +56,19 @@ constexpr u16 kOffsetReservationValid = offsetof(RiscvState, reservation_valid);
 constexpr u16 kOffsetPrivilege = offsetof(RiscvState, privilege), kOffsetFrm = offsetof(RiscvState, frm);
 constexpr u16 kOffsetVirt = offsetof(RiscvState, virt);
 #pragma GCC diagnostic pop
+
+/// A counter that instructions move: mcycle, cycle, their neighbours and halves.
+bool is_counter(unsigned number) { return (number & 0xf60) == 0xb00 || (number & 0xf60) == 0xc00; }
+
+/// Whether a CSR without storage of its own is there to be looked at. Not `seed`: reading it uses it up, and
+/// nothing can be known of it before. Nor counters that always read as zero.
+bool is_computed(const RiscvArch& arch, unsigned number) {
+  constexpr unsigned kFcsr = 3;  // and the two parts of it have rows of their own
+  if (number <= kFcsr || number == kSeed) return false;
+  const CsrRow* row = find_csr(arch, number);
+  if (row == nullptr || row->offset != 0) return false;
+  return (row->read != hpm_read && row->read != hpm_event_read) || hpm_is_counter(arch, number);
+}
 
 }  // namespace
 
@@ -103,6 +119,12 @@ void RiscvArch::build_registers() {
   add({"priv", "priv", ir::Type::I8, kOffsetPrivilege, "control", kVirtualFeature, kGdbPrivilege, 0, false});
   if (cpu_.has(ext::H))
     add({"virt", "virt", ir::Type::I8, kOffsetVirt, "control", kVirtualFeature, kGdbPrivilege + 1, 0, false});
+  // At the end: recordings have a debugger's writes by the number of the row.
+  for (u16 number = 0; number < 4096; ++number) {
+    if (!is_computed(*this, number)) continue;
+    const char* name = csr_name(number);
+    add({name, name, xt, kComputed, "control", kCsrFeature, kGdbFirstCsr + number, 0, false}, number);
+  }
 }
 
 u64 RiscvArch::read_register(const Vcpu& vcpu, unsigned row) const {
@@ -119,7 +141,8 @@ bool RiscvArch::write_register(Vcpu& vcpu, unsigned row, u64 value) const {
   RiscvState& s = vcpu.state<RiscvState>();
   if (const u16 csr = csr_of_row_[row]; csr != kNoCsr) {
     const CsrRow* csr_row = find_csr(csr);
-    if (csr_row->write == nullptr) return false;
+    // A counter's write is defined within an instruction, which counts too.
+    if (csr_row->write == nullptr || is_counter(csr)) return false;
     csr_row->write(*this, vcpu, csr, value);
     return true;
   }

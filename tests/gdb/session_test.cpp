@@ -39,6 +39,8 @@ TEST_F(SessionTest, DescribesItsRegisters) {
       contains(document, "name=\"fa0\" bitsize=\"64\" type=\"ieee_double\" regnum=\"43\" group=\"float\""));
   EXPECT_TRUE(
       contains(document, "name=\"mstatus\" bitsize=\"64\" type=\"int\" regnum=\"833\" group=\"csr\""));
+  EXPECT_TRUE(contains(document, "name=\"sstatus\" bitsize=\"64\" type=\"int\" regnum=\"321\""));
+  EXPECT_FALSE(contains(document, "name=\"seed\""));
   EXPECT_EQ(ask("qXfer:features:read:other.xml:0,100"), "E00");
   EXPECT_EQ(ask("qXfer:features:read:target.xml:100000,100"), "l");
   EXPECT_EQ(ask("qXfer:features:write:target.xml:0,100"), "");

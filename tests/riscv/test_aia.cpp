@@ -62,6 +62,23 @@ class AiaTest : public ::testing::TestWithParam<bool> {
 INSTANTIATE_TEST_SUITE_P(Engines, AiaTest, ::testing::Bool(),
                          [](const auto& info) { return info.param ? "jit" : "interp"; });
 
+/// `mireg` and `sireg` have rows for debuggers, which look where `select` refuses instructions.
+TEST_P(AiaTest, ADebuggerFindsNothingWhereNoRegisterIs) {
+  TestMachine m(kCpu, jit_, 1, add_files);
+  const auto rows = m.arch->registers();
+  for (unsigned i = 0; i < rows.size(); ++i) {
+    const std::string_view name = rows[i].name;
+    if (name != "mireg" && name != "sireg") continue;
+    u64& select = name == "mireg" ? m.state().miselect : m.state().siselect;
+    for (select = 0xc0; select < 0x200; select += 2) {
+      EXPECT_TRUE(m.arch->write_register(m.vcpu(), i, ~u64{0}));
+      EXPECT_EQ(m.arch->read_register(m.vcpu(), i) != 0, select < 0xc4) << name << " " << select;
+    }
+    select = 0xc0;
+    EXPECT_EQ(m.arch->read_register(m.vcpu(), i), ~u64{1}) << name;
+  }
+}
+
 TEST_P(AiaTest, ThereOnlyWithTheExtensions) {
   TestMachine without("rv64,pmp=off", jit_), machine_only("rv64,pmp=off,smaia=on", jit_);
   for (const u32 csr : {mtopi, mvien, miselect}) {

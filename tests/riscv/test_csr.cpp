@@ -1,6 +1,9 @@
 // CSRs: what exists, who may touch it, what sticks, and counters exact to the instruction. Each in both
 // executors.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <map>
 
 #include "targets/riscv/csr.h"
 #include "tests/riscv/encode.h"
@@ -233,6 +236,74 @@ TEST(CsrTable, DebuggersSeeAndSetWhatHasStorage) {
   }
   EXPECT_EQ(checked, 4u);
   EXPECT_EQ(m.state().pmpaddr[3], 0x1234u);
+}
+
+class CsrRows : public ::testing::TestWithParam<const char*> {};
+
+/// What csrr gives machine mode, a debugger has under the CSR's name, and the other way round; but not what
+/// reading would use up.
+TEST_P(CsrRows, DebuggersSeeEveryCsrThatCanBeRead) {
+  TestMachine m(GetParam());
+  riscv::RiscvState& s = m.state();
+  s.mstatus |= riscv::mstatus::kSum | riscv::mstatus::kFs;
+  s.mideleg |= 0x2222;
+  s.mie = s.mip = 0xaaaa;
+  s.supervisor_lines = s.hvip = s.hideleg = 0;
+  if (m.arch->features().has(riscv::ext::H)) s.hvip = s.hideleg = riscv::irq::kGuestAll;
+  if (m.arch->features().has(riscv::ext::Smaia)) s.mvien = s.mvip = s.virtual_enabled = 3ull << 40;
+  std::map<unsigned, unsigned> row_of;
+  const auto rows = m.arch->registers();
+  for (unsigned i = 0; i < rows.size(); ++i) {
+    if (std::string_view(rows[i].group) != "control" || rows[i].gdb_number >= 65 + 4096) continue;
+    EXPECT_TRUE(row_of.emplace(rows[i].gdb_number - 65, i).second) << rows[i].name;
+  }
+  unsigned different = 0;
+  for (u32 number = 0; number < 4096; ++number) {
+    const riscv::CsrRow* csr = riscv::find_csr(*m.arch, number);
+    const bool nothing_there = std::string_view(csr == nullptr ? "" : csr->name).find("hpm") < 8 &&
+                               ((number & 31) > 10 || !m.arch->features().has(riscv::ext::Sscofpmf));
+    const bool shown = csr != nullptr && number != riscv::kSeed && !nothing_there;
+    ASSERT_EQ(row_of.count(number), shown ? 1u : 0u) << std::hex << number;
+    if (!shown) continue;
+    EXPECT_STREQ(rows[row_of[number]].name, riscv::csr_name(number));
+    const u64 seen = m.arch->read_register(m.vcpu(), row_of[number]);
+    // Counters go on with the instruction that reads them.
+    if ((number & 0xf60) == 0xb00 || (number & 0xf60) == 0xc00) continue;
+    const riscv::RiscvState before = s;
+    s.pc = kCode;
+    m.put(kCode, {csrr(a0, number)});
+    m.run(1);
+    if (s.mcause == before.mcause) {  // else no instruction can read it as things are
+      EXPECT_EQ(fmt::format("{:#x}", s.x[a0]), fmt::format("{:#x}", seen)) << rows[row_of[number]].name;
+      different += seen != 0;
+    }
+    s = before;
+  }
+  EXPECT_GT(different, 3u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpus, CsrRows,
+                         ::testing::Values("max,h=on", "max", "rv32,h=on,sstc=on,smstateen=on",
+                                           "rv32,smaia=on,ssaia=on,sscofpmf=on", "rv64,s=off,u=off",
+                                           "rv64,zkr=on"));
+
+TEST(CsrTable, DebuggersSetWhatIsAViewButNoCounter) {
+  TestMachine m("max,h=on");
+  const auto rows = m.arch->registers();
+  const auto set = [&](std::string_view name, u64 value) {
+    for (unsigned i = 0; i < rows.size(); ++i)
+      if (rows[i].name == name) return m.arch->write_register(m.vcpu(), i, value);
+    ADD_FAILURE() << name;
+    return false;
+  };
+  EXPECT_TRUE(set("sstatus", riscv::mstatus::kSum));
+  EXPECT_EQ(m.state().mstatus & riscv::mstatus::kSum, riscv::mstatus::kSum);
+  EXPECT_TRUE(set("mvien", u64{1} << 40));
+  EXPECT_EQ(m.state().mvien, u64{1} << 40);
+  EXPECT_TRUE(set("hie", 0x44));
+  EXPECT_EQ(m.state().mie, 0x44u);
+  for (const char* name : {"mcycle", "minstret", "time", "mhartid", "misa"})
+    EXPECT_FALSE(set(name, 1)) << name;
 }
 
 TEST(CsrTable, FlagBitsTranslateBothWays) {

@@ -190,7 +190,8 @@ TEST(Registers, RowsAreWhatGdbExpects) {
     std::vector<bool> pins(64, false);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const RegisterRow& row = rows[i];
-      EXPECT_LE(row.offset + ir::bits_of(row.type) / 8, sizeof(RiscvState)) << row.name;
+      EXPECT_TRUE(row.offset + ir::bits_of(row.type) / 8 <= sizeof(RiscvState) || row.offset == 0xffff)
+          << row.name;
       if (std::string_view(row.group) == "general" && row.pin_order != 0) {
         EXPECT_FALSE(pins[row.pin_order]) << row.name;
         pins[row.pin_order] = true;
