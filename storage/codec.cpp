@@ -1,7 +1,10 @@
 #include "storage/codec.h"
 
 #include <lz4.h>
+#include <nmmintrin.h>
 #include <xxhash.h>
+
+#include <cstring>
 
 namespace hindcast::storage {
 namespace {
@@ -57,6 +60,20 @@ std::optional<u64> get_leb(ByteView bytes, std::size_t& at) {
     }
   }
   return std::nullopt;
+}
+
+__attribute__((target("sse4.2"))) u32 masked_crc32c(std::string_view bytes) {
+  u64 crc = 0xffffffff;
+  std::size_t at = 0;
+  for (; at + 8 <= bytes.size(); at += 8) {
+    u64 word;
+    std::memcpy(&word, bytes.data() + at, 8);
+    crc = _mm_crc32_u64(crc, word);
+  }
+  auto low = static_cast<u32>(crc);
+  for (; at < bytes.size(); at++) low = _mm_crc32_u8(low, static_cast<u8>(bytes[at]));
+  low = ~low;
+  return ((low >> 15) | (low << 17)) + 0xa282ead8u;
 }
 
 u64 hash64(std::string_view bytes, u64 seed) {

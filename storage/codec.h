@@ -29,6 +29,8 @@ void put_leb(Bytes& out, u64 value);
 /// Reads one number and advances `at`; nothing if it is cut off, too long or not in its shortest form.
 std::optional<u64> get_leb(ByteView bytes, std::size_t& at);
 
+/// CRC-32C in the form that the database's files have it.
+u32 masked_crc32c(std::string_view bytes);
 u64 hash64(std::string_view bytes, u64 seed);
 /// Appends the LZ4 form of `raw` to `out`, or `raw` itself where that is not smaller: a stored size equal to
 /// the raw size means "not compressed". `raw` may be at most kMaxValue bytes.

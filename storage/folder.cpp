@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kMarkerName[] = "RECORDING";
+constexpr char kMarkerName[] = "RECORDING", kIdentityName[] = "IDENTITY";
 constexpr std::string_view kTitle = "hindcast recording, schema ";
 constexpr std::size_t kSlotSize = 64;  // the title has the first slot, two marks take turns in the others
 constexpr std::size_t kMarkerSize = 3 * kSlotSize;
@@ -40,7 +40,7 @@ std::string title_slot(u32 schema) {
 std::string encode_mark(const Mark& mark) {
   std::string slot;
   for (const u64 field : {mark.generation, mark.covered_icount, mark.chunks, mark.chain, mark.db_sequence,
-                          (mark.created ? kCreated : 0) | (mark.closed ? kClosed : 0), u64{0}}) {
+                          (mark.created ? kCreated : 0) | (mark.closed ? kClosed : 0), mark.identity}) {
     put_le64(slot, field);
   }
   put_le64(slot, hash64(slot, 0));
@@ -58,6 +58,7 @@ std::optional<Mark> decode_mark(std::string_view slot) {
   const u64 flags = get_le64(slot, 40);
   mark.created = (flags & kCreated) != 0;
   mark.closed = (flags & kClosed) != 0;
+  mark.identity = get_le64(slot, 48);
   return mark;
 }
 
@@ -87,7 +88,7 @@ bool all_digits(std::string_view text) {
 
 /// Names that the writer and its database give to files. Nothing else is ever deleted.
 bool is_ours(std::string_view name) {
-  if (name == kMarkerName || name == "CURRENT" || name == "LOCK" || name == "LOG" || name == "IDENTITY")
+  if (name == kMarkerName || name == "CURRENT" || name == "LOCK" || name == "LOG" || name == kIdentityName)
     return true;
   for (const std::string_view prefix : {"MANIFEST-", "OPTIONS-"}) {
     if (name.starts_with(prefix)) {
@@ -273,9 +274,22 @@ std::optional<Mark> Folder::read_mark(bool* sound) const {
     good++;
     if (!best || mark->generation > best->generation) best = mark;
   }
+  struct stat about;
+  const bool whole =
+      fstat(fd_, &about) == 0 && about.st_size == kMarkerSize && text.starts_with(title_slot(schema_));
   // The second place is empty until the second mark.
-  if (sound != nullptr) *sound = best && (good == 2 || best->generation == 1);
+  if (sound != nullptr) *sound = whole && best && (good == 2 || best->generation == 1);
   return best;
+}
+
+u64 Folder::identity() const {
+  std::string text(64, '\0');
+  const int fd =
+      ::open((path_ + "/" + kIdentityName).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  const ssize_t size = fd < 0 ? 0 : pread(fd, text.data(), text.size(), 0);
+  if (fd >= 0) ::close(fd);
+  text.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
+  return std::max<u64>(hash64(text, 0), 1);
 }
 
 void Folder::discard() noexcept {

@@ -17,6 +17,7 @@ struct Mark {
   u64 chunks = 0;          // handed over so far
   u64 chain = 0;           // checksum of the last of them
   u64 db_sequence = 0;     // the database's own count of everything written
+  u64 identity = 0;        // Folder::identity(); 0: not said, by an older writer
   bool created = false;    // meta is stored: no longer "being created"
   bool closed = false;     // the end record is stored
 };
@@ -46,8 +47,11 @@ class Folder {
   void discard() noexcept;
   /// Sees to it that the folder itself and the marker are on the disk.
   bool sync() const;
-  /// The last good mark; nothing if none is. `sound`: whether every mark that should be good is.
+  /// The last good mark; nothing if none is. `sound`: whether every mark that should be good is, and all that
+  /// stands before them.
   std::optional<Mark> read_mark(bool* sound = nullptr) const;
+  /// Checksum of the database's file IDENTITY, on which nothing else depends. Never 0.
+  u64 identity() const;
   /// Another process holds the folder for writing.
   bool growing() const { return growing_; }
   /// Version of the layout in it.

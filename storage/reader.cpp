@@ -15,6 +15,7 @@
 #include "storage/folder.h"
 #include "storage/merkle.h"
 #include "storage/records.h"
+#include "storage/tables.h"
 #include "storage/write_ahead_log.h"
 
 namespace hindcast::storage {
@@ -158,13 +159,18 @@ class StoreReader final : public Reader {
         report(error.what());
       }
     };
-    if (!marks_sound_) report(fmt::format("recording {}: its marks are damaged", path_));
+    if (!marks_sound_) report(fmt::format("recording {}: its marker is damaged", path_));
+    if (mark_ && mark_->identity != 0 && mark_->identity != folder_->identity())
+      report(fmt::format("recording {} is damaged: IDENTITY is changed", path_));
     if (torn_)
       report(fmt::format("recording {}: something is missing after instruction {}", path_, covered_));
     if (!end_problem_.empty()) report(end_problem_);
     check([&] {  // the files first, independently of what we look up in them
       // They are opened again for that, and a flight recorder may have removed them.
       if (growing() && schema() >= kSegmentedSchema) return;
+      std::string problem = table_problem(path_, true);
+      if (problem.empty() && !growing() && end_) problem = manifest_problem(path_);
+      if (!problem.empty()) fail(fmt::format("is damaged: {}", problem));
       const rocksdb::Status status = database_->db().VerifyChecksum();
       if (!status.ok()) fail(fmt::format("is damaged: {}", describe(status)));
     });
@@ -241,10 +247,9 @@ class StoreReader final : public Reader {
   /// False if nothing can be read at all, with the reason in damage_.
   bool try_open() {
     damage_.clear();
-    if (const std::string problem = log_problem(path_); !problem.empty()) {
-      damage_ = problem;
-      return false;
-    }
+    damage_ = log_problem(path_);
+    if (damage_.empty()) damage_ = table_problem(path_, false);
+    if (!damage_.empty()) return false;
     rocksdb::Status status;
     const bool segmented = folder_->schema() >= kSegmentedSchema;
     const auto care = folder_->growing() ? Database::Care::Growing : Database::Care::Strict;

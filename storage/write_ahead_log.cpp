@@ -2,13 +2,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <nmmintrin.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -24,21 +23,6 @@ constexpr std::size_t kRecyclableHeader = 11;  // and the u32 number of the log
 constexpr u8 kFull = 1, kFirst = 2, kMiddle = 3, kLast = 4, kRecyclable = 4;  // recyclable types: 5 to 8
 constexpr std::size_t kBatchHeader = 12;  // u64 sequence number, u32 count of writes
 
-/// CRC-32C of `bytes` in the form that the log stores.
-__attribute__((target("sse4.2"))) u32 masked_checksum(std::string_view bytes) {
-  u64 crc = 0xffffffff;
-  std::size_t at = 0;
-  for (; at + 8 <= bytes.size(); at += 8) {
-    u64 word;
-    std::memcpy(&word, bytes.data() + at, 8);
-    crc = _mm_crc32_u64(crc, word);
-  }
-  auto low = static_cast<u32>(crc);
-  for (; at < bytes.size(); at++) low = _mm_crc32_u8(low, static_cast<u8>(bytes[at]));
-  low = ~low;
-  return ((low >> 15) | (low << 17)) + 0xa282ead8u;
-}
-
 /// Follows the sequence numbers of the records, log after log.
 class Sequences {
  public:
@@ -51,7 +35,7 @@ class Sequences {
       const bool recyclable = type > kRecyclable && type <= 2 * kRecyclable;
       const std::size_t header = recyclable ? kRecyclableHeader : kHeader;
       const bool whole = type >= kFull && type <= 2 * kRecyclable && at + header + length <= block.size();
-      if (!whole || get_le32(block, at) != masked_checksum(block.substr(at + 6, header - 6 + length))) {
+      if (!whole || get_le32(block, at) != masked_crc32c(block.substr(at + 6, header - 6 + length))) {
         started_ = false;  // the database drops the rest of the block, too
         return true;
       }
@@ -99,7 +83,37 @@ std::vector<std::pair<u64, std::string>> logs_of(const std::string& folder) {
   return logs;
 }
 
+/// Whether a log's block consists of whole records, with nothing behind the last one.
+bool is_whole(std::string_view block) {
+  std::size_t at = 0;
+  while (at + kHeader <= block.size()) {
+    const std::size_t length =
+        static_cast<u8>(block[at + 4]) | static_cast<std::size_t>(static_cast<u8>(block[at + 5])) << 8;
+    if (length > block.size() - at - kHeader) return false;
+    if (get_le32(block, at) != masked_crc32c(block.substr(at + 6, 1 + length))) return false;
+    at += kHeader + length;
+  }
+  // What is too short for a record at the end of a block is filled with zeros.
+  return at == block.size() ||
+         (block.size() == kBlock && block.find_first_not_of('\0', at) == std::string_view::npos);
+}
+
 }  // namespace
+
+std::string manifest_problem(const std::string& folder) {
+  std::ifstream current(folder + "/CURRENT");
+  std::string name;
+  std::getline(current, name);
+  if (!name.starts_with("MANIFEST-") || name.find('/') != std::string::npos) return "CURRENT is changed";
+  std::ifstream manifest(folder + "/" + name, std::ios::binary);
+  std::string block(kBlock, '\0');
+  while (manifest) {
+    manifest.read(block.data(), kBlock);
+    if (!is_whole(std::string_view(block).substr(0, static_cast<std::size_t>(manifest.gcount()))))
+      return fmt::format("{} has a broken record", name);
+  }
+  return {};
+}
 
 std::string log_problem(const std::string& folder) {
   Sequences sequences;

@@ -10,4 +10,9 @@ namespace hindcast::storage {
 /// over: the database notices them itself. Format: RocksDB's "Write Ahead Log File Format", blocks of 32 KiB.
 std::string log_problem(const std::string& folder);
 
+/// What is wrong with the list of files that counts (CURRENT says which), a log too; empty if nothing is. The
+/// database forgives a last record that is broken, as if its writer had been killed. A recording that was
+/// closed has none.
+std::string manifest_problem(const std::string& folder);
+
 }  // namespace hindcast::storage

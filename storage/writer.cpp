@@ -267,6 +267,7 @@ class StoreWriter final : public Writer {
     put_sealed(batch, Family::Meta, std::string(kMetaKey), meta);
     write(batch, sync_);
     mark_.created = true;
+    mark_.identity = folder_->identity();
     write_mark();
     if (sync_ && !folder_->sync()) fail(fmt::format("cannot bring it to the disk: {}", std::strerror(errno)));
   }

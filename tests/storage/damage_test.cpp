@@ -146,6 +146,49 @@ TEST_F(Damage, FlippedBytes) {
   EXPECT_GT(outcomes["whole"], 20u);
 }
 
+/// What verify() says of a changed copy: nothing if it finds nothing.
+std::string findings(const std::string& path) {
+  std::string text;
+  try {
+    Reader::open(path)->verify([&](const std::string& line) { text += line + "\n"; });
+  } catch (const StoreError& error) {
+    text = error.what();
+  }
+  return text;
+}
+
+/// Offsets of a file: its ends, on which everything else hangs, and a spread of the rest.
+std::vector<std::size_t> places(std::size_t size) {
+  std::vector<std::size_t> all;
+  for (std::size_t at = 0; at < size;
+       at += at < 64 || size - at < 64 ? 1 : 1 + std::min(size / 90, size - at - 64))
+    all.push_back(at);
+  return all;
+}
+
+TEST_F(Damage, NoChangedByteIsMissed) {
+  TempFolder folder;
+  for (const bool tables : {false, true}) {
+    const Sample sample = make_sample("", 21, 12, tables ? 1'100'000 : 0, true);
+    write_folder(folder / "rec", sample.files);
+    ASSERT_EQ(findings(folder / "rec"), "");
+    for (const auto& [name, content] : sample.files) {
+      std::vector<std::size_t> missed;
+      for (const std::size_t at : places(content.size())) {
+        const int flip = at % 3 == 0 ? 0x20 : at % 3 == 1 ? 0xff : 1;
+        const auto put = [&](int value) {
+          std::fstream file(folder / "rec" + "/" + name, std::ios::in | std::ios::out | std::ios::binary);
+          file.seekp(static_cast<std::streamoff>(at)).put(static_cast<char>(value));
+        };
+        put(content[at] ^ flip);
+        if (findings(folder / "rec").empty()) missed.push_back(at);
+        put(content[at]);
+      }
+      EXPECT_EQ(missed, std::vector<std::size_t>()) << name << " of " << content.size() << " bytes";
+    }
+  }
+}
+
 TEST_F(Damage, FilesCutOff) {
   TempFolder folder;
   std::mt19937_64 random(12);
