@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "engine/register_names.h"
+#include "engine/soft_tlb.h"
 #include "plugins/api.h"
 #include "plugins/include/hindcast-plugin.h"
 
@@ -13,15 +14,20 @@ namespace {
 
 constexpr std::size_t kLargestRead = std::size_t{1} << 30;
 
+void describe_block(const RamBlock& block, GuestAddr physical, qemu_plugin_hwaddr& out) {
+  out.physical = physical;
+  out.io = !block.direct;
+  out.base = block.base;
+  out.name = out.io ? host_of("an address").intern(block.name) : "RAM";
+}
+
 /// What is at a physical address; false: nothing.
 bool describe(GuestAddr physical, qemu_plugin_hwaddr& out) {
   PluginHost& host = host_of("an address");
   const AddressSpace& memory = host.machine().memory();
   out.physical = physical;
   if (const RamBlock* block = memory.find_ram(physical)) {
-    out.io = !block->direct;
-    out.base = block->base;
-    out.name = out.io ? host.intern(block->name) : "RAM";
+    describe_block(*block, physical, out);
     return true;
   }
   for (const AddressSpace::DeviceRange& device : memory.devices()) {
@@ -29,6 +35,25 @@ bool describe(GuestAddr physical, qemu_plugin_hwaddr& out) {
     out.io = true;
     out.base = device.base;
     out.name = host.intern(device.name);
+    return true;
+  }
+  return false;
+}
+
+/// The same for the place of the access at hand, if the soft TLB by which it was made knows that place still:
+/// most accesses are to memory, and walking the page tables for each takes several times as long as running
+/// the guest.
+bool describe_known(Vcpu& vcpu, GuestAddr address, qemu_plugin_hwaddr& out) {
+  const SoftTlb* tlb = vcpu.header().tlb;
+  if (tlb == nullptr || tlb->generation != vcpu.protection_generation()) return false;
+  const unsigned page_bits = vcpu.arch().page_bits();
+  const u8* host = tlb->find(address, 1, page_bits, false);
+  if (host == nullptr) host = tlb->find(address, 1, page_bits, true);
+  if (host == nullptr) return false;
+  for (const auto& block : vcpu.machine().memory().ram_blocks()) {
+    const auto offset = static_cast<u64>(host - block->host);
+    if (offset >= block->size) continue;
+    describe_block(*block, block->base + offset, out);
     return true;
   }
   return false;
@@ -147,6 +172,7 @@ qemu_plugin_mem_value qemu_plugin_mem_get_value(qemu_plugin_meminfo_t info) {
 struct qemu_plugin_hwaddr* qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t, uint64_t vaddr) {
   static thread_local qemu_plugin_hwaddr result;
   PluginHost& host = host_of(__func__);
+  if (describe_known(host.vcpu(), vaddr, result)) return &result;
   hindcast::GuestAddr physical = 0;
   if (!host.machine().arch().debug_translate(host.vcpu(), vaddr, &physical)) return nullptr;
   return describe(physical, result) ? &result : nullptr;

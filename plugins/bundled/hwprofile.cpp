@@ -60,12 +60,16 @@ void accessed(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void*
   const qemu_plugin_hwaddr* where = qemu_plugin_get_hwaddr(info, address);
   if (where == nullptr || !qemu_plugin_hwaddr_is_io(where)) return;
   const bool store = qemu_plugin_mem_is_store(info);
-  uint64_t offset = 0;
-  if (hindcast_hwaddr_offset != nullptr) offset = hindcast_hwaddr_offset(where);
-  Device& device = devices[address - offset];
+  // Kernels map a device where they like, and firmware uses it without page tables: it is one device.
+  uint64_t offset = 0, base = address;
+  if (hindcast_hwaddr_offset != nullptr) {
+    offset = hindcast_hwaddr_offset(where);
+    base = qemu_plugin_hwaddr_phys_addr(where) - offset;
+  }
+  Device& device = devices[base];
   if (device.name.empty()) {
     device.name = qemu_plugin_hwaddr_device_name(where);
-    device.base = address - offset;
+    device.base = base;
   }
   if (matches.count(offset) != 0) {
     plugin::print(plugin::format("hwprofile: match @ offset%" PRIx64 ", previous hits\n", offset) +
