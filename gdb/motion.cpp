@@ -24,6 +24,14 @@ bool overlaps(const AddressSpace::WatchHit& hit, GuestAddr base, u64 size) {
   return hit.address - base < size || base - hit.address < hit.size;
 }
 
+/// Whether the page tables let the instruction at the vCPU's pc be fetched. If not, what happens there is a
+/// fault, and gdb could not go on from a stop: it wants to read the instruction.
+bool can_fetch(Vcpu& vcpu) {
+  const Architecture& arch = vcpu.arch();
+  return !arch.fetch_mapped(arch.context(vcpu)) ||
+         arch.probe(vcpu, vcpu.pc(), arch.insn_alignment(), Access::Execute).ok;
+}
+
 /// What agent expressions see of the guest.
 class VcpuWorld final : public AgentWorld {
  public:
@@ -200,6 +208,7 @@ bool Motion::counts(Machine& machine, const replay::NavStop& stop) const {
   if (stop.kind == replay::NavStop::Kind::Watchpoint) return !stop.watch || touched(stop) != nullptr;
   if (stop.kind != replay::NavStop::Kind::Breakpoint) return true;
   Vcpu& vcpu = machine.vcpu(stop.vcpu);
+  if (!can_fetch(vcpu)) return false;
   bool found = false;
   for (const Point& point : points_) {
     if (is_watch(point.kind) || point.address != vcpu.pc()) continue;

@@ -34,13 +34,16 @@ TEST_F(Linux, GdbOnARecordedBoot) {
                                "monitor seek 60%\nmaintenance flush register-cache\ninfo threads\n"
                                "watch *(unsigned long*)&jiffies\nreverse-continue\ninfo symbol $pc\ndelete\n"
                                "eval \"monitor page %#lx\", &jiffies\n"
-                               // The first instruction of /init, which is not there until it has faulted.
+                               // The first instruction of /init, which is not there until it has faulted:
+                               // there gdb could not go on.
                                "monitor seek begin\nmaintenance flush register-cache\n"
                                "hbreak start_thread\ncontinue\nset $entry = $a1\ndelete\n"
-                               "hbreak *$entry\ncontinue\ndelete\nmonitor seek +1\n"
-                               "maintenance flush register-cache\nhbreak *$entry\ncontinue\n"
+                               "hbreak *$entry\ncontinue\nx/i $pc\n"
                                "printf \"user %d at entry %d\\n\", $priv, $pc == $entry\n"
-                               "eval \"monitor page %#lx\", $pc\n");
+                               "eval \"monitor page %#lx\", $pc\n"
+                               "stepi\nreverse-stepi\nprintf \"back %d\\n\", $pc == $entry\n"
+                               // Nothing before it counts: not the attempt that faulted either.
+                               "reverse-continue\nmonitor when\nprintf \"status %d\\n\", $sstatus != 0\n");
   const auto expect = [&](const char* pattern) {
     EXPECT_TRUE(std::regex_search(said, std::regex(pattern))) << pattern << "\n" << said;
   };
@@ -52,6 +55,21 @@ TEST_F(Linux, GdbOnARecordedBoot) {
   expect("is at 0x8[0-9a-f]{7} in physical memory: ram");
   expect("user 0 at entry 1");
   expect("r-x user accessed");
+  expect("back 1\n[^]*No more reverse-execution history[^]*icount 0 of");
+  expect("status 1");
+}
+
+/// A device is one, wherever firmware and kernel have it in their addresses.
+TEST_F(Linux, HwprofileNamesTheBoardsDevices) {
+  const Outcome recorded = Process(record(rec(), 1, "initrd-off.cpio")).finish(kLong);
+  ASSERT_EQ(recorded.status, 0) << recorded.describe();
+  const Outcome profile = Process({"analyze", rec(), "-p", "hwprofile"}).finish(kLong);
+  for (const char* line : {"uart0, 0x10000000, 1, ", "plic0, 0xc000000, 1, ", "rtc0, 0x101000, 1, "}) {
+    const std::size_t at = profile.err.find(line);
+    EXPECT_NE(at, std::string::npos) << line << profile.err;
+    EXPECT_EQ(profile.err.find(line, at + 1), std::string::npos) << line << profile.err;
+  }
+  EXPECT_EQ(profile.err.find("0xff"), std::string::npos) << profile.err;
 }
 
 }  // namespace
