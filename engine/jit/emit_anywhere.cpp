@@ -44,10 +44,18 @@ bool Emitter::is_first_access() const {
   return true;
 }
 
+/// Whether the access is looked at before it is made though the context is flat. The load of an atomic
+/// operation is if somebody observes: it leaves where the store would, since after the load's callback that
+/// is too late.
+bool Emitter::looks_first(const ir::Inst& i) const {
+  return env_.context.anywhere.contains(pc_) ||
+         (env_.instr != nullptr && i.op == Op::Load && ir::MemAttr::unpack(i.imm).store_intent);
+}
+
 /// What Jit::make_access() is told of the access that is emitted.
 AccessWord Emitter::describe_access(const ir::Inst& i, unsigned width, bool in_ram) {
   const bool store = i.op == Op::Store;
-  const bool checked = env_.context.anywhere.contains(pc_);
+  const bool checked = looks_first(i);
   // The next boundary looks whether somebody wants the run loop.
   if (checked) after_call_ = called_ = true;
   return {.site = add_site(pc_, insn_ - 1, {.insn = insn_ - 1, .begun = true}),

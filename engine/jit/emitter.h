@@ -196,6 +196,7 @@ class Emitter {
   // emit_anywhere.cpp
   bool may_access_from(Value at, unsigned depth) const;
   bool is_first_access() const;
+  bool looks_first(const ir::Inst& i) const;
   AccessWord describe_access(const ir::Inst& i, unsigned width, bool in_ram);
   void make_at(const asmjit::Label& miss, const ir::Inst& i, const AccessWord& word, u8 at, u8 page);
   Mem translated_address(const ir::Inst& i, u8 r, unsigned width);

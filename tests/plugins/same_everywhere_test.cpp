@@ -68,6 +68,29 @@ TEST_F(Counting, InstructionsAreThoseOfTheClock) {
   EXPECT_EQ(number_behind(lines[4], ", insns: "), icount);
 }
 
+/// Atomic operations on a page of code, where the store leaves translated code: the load before it is told of
+/// once all the same.
+TEST_F(Counting, AtomicOperationsOnCodeLoadOnce) {
+  constexpr int kTimes = 50;
+  cli_test::Assembler a;
+  a.li(a.t0, kTimes);
+  const unsigned loop = a.here();
+  a.word(0x2f | 2 << 12 | a.t1 << 7 |
+         8 << 15);  // amoadd.w t1, zero, (x8): adds nothing to the first instruction
+  a.addi(a.t0, a.t0, -1);
+  a.bne(a.t0, a.zero, loop);
+  a.exit(a.zero);
+  const std::string image = program("image", a.elf());
+  const auto accesses = [&](const char* engine, const char* track) {
+    return number_behind(
+        log_of({"run", "--engine", engine, "-p", std::string("mem,callback=on,track=") + track, image}, 0),
+        "callback mem accesses: ");
+  };
+  for (const char* track : {"r", "w", "rw"})
+    EXPECT_EQ(accesses("jit", track), accesses("interp", track)) << track;
+  EXPECT_GE(accesses("interp", "r"), kTimes);
+}
+
 TEST_F(Counting, AccessesAreThoseOfTheProgram) {
   // 7 loads of a byte and 5 stores of 8 bytes, before what ends the run stores two words and the host reads
   // them.
