@@ -221,11 +221,16 @@ bool AddressSpace::write(GuestAddr pa, unsigned size, u64 value) {
   return access_device(pa, size, &value, true);
 }
 
+bool AddressSpace::accepts_stores(GuestAddr pa) const {
+  const RamBlock* ram = ram_at(pa);
+  return ram != nullptr ? !ram->rom || ram->device != nullptr : !name_at(pa).empty();
+}
+
 bool AddressSpace::split(GuestAddr pa, unsigned size, u64* value, bool write_access) {
   // A misaligned access that is not all in one RAM block goes byte by byte, as hardware without a wider path
   // would. Nothing may happen at all if one byte has no home.
   for (unsigned i = 0; i < size; ++i)
-    if (name_at(pa + i).empty()) return false;
+    if (write_access ? !accepts_stores(pa + i) : name_at(pa + i).empty()) return false;
   u64 result = 0;
   for (unsigned i = 0; i < size; ++i) {
     u64 byte = *value >> (8 * i) & 0xff;
@@ -262,7 +267,7 @@ namespace {
 
 /// Writes what is large to the memory's file: pages that are written whole need not be cleared first, and are
 /// mapped when the guest touches them. Returns how much was written.
-std::size_t write_storage(const RamBlock& block, u64 offset, const u8* data, std::size_t size) {
+std::size_t write_file(const RamBlock& block, u64 offset, const u8* data, std::size_t size) {
   constexpr std::size_t kWorthwhile = 64 * 1024;
   std::size_t done = 0;
   if (size < kWorthwhile) return done;
@@ -284,7 +289,7 @@ bool AddressSpace::host_write(GuestAddr pa, const void* data, std::size_t size) 
   note_write(*r, pa, size);
   const u64 offset = pa - r->base;
   const u8* const bytes = static_cast<const u8*>(data);
-  const std::size_t done = write_storage(*r, offset, bytes, size);
+  const std::size_t done = write_file(*r, offset, bytes, size);
   std::memcpy(r->host + offset + done, bytes + done, size - done);
   return true;
 }

@@ -80,6 +80,8 @@ class AddressSpace {
   // there.
   bool read(GuestAddr pa, unsigned size, u64* value);
   bool write(GuestAddr pa, unsigned size, u64 value);
+  /// Whether there is something at `pa` that a store reaches.
+  bool accepts_stores(GuestAddr pa) const;
 
   /// Writes from the host's side (loader, DMA, debugger, semihosting): into RAM and ROM, never to a device.
   /// Drops translations made from the bytes. False: not all of it is RAM or ROM (nothing was written).

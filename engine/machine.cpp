@@ -125,6 +125,7 @@ StopReason Machine::run(Icount limit, bool stop_here) {
       vcpu.executed_base_ += 1;
       clock_.set_icount(clock_.icount() + 1);
       if (observed != nullptr) observed->discontinuity(vcpu, Discontinuity::Interrupt, from);
+      if (memory_.watch_hit()) return StopReason::Watchpoint;
       continue;
     }
     boundary_begun_ = true;
@@ -233,7 +234,9 @@ void Machine::note_host_call(Vcpu& vcpu, GuestAddr next_pc) {
 }
 
 void Machine::flush_translations() {
-  if (executor_) executor_->request_flush();
+  if (!executor_) return;
+  executor_->request_flush();
+  current().request_exit();
 }
 
 void Machine::state(Archive& ar) {

@@ -167,8 +167,8 @@ class Machine {
 
   /// The vCPU that is running, or would run next.
   Vcpu& current() { return *vcpus_[current_]; }
-  /// Translations depend on something that changed and that is not in their context: drop them. Invisible to
-  /// the guest.
+  /// Translations, or what the soft TLBs know, depend on something that changed and that is not in their
+  /// context: nothing of them is used from the next instruction on.
   void flush_translations();
   /// For Architecture::context().
   ContextNumbers& context_numbers() { return context_numbers_; }

@@ -5,15 +5,6 @@
 
 namespace hindcast::ir {
 
-namespace {
-
-bool accepts_stores(const AddressSpace& memory, GuestAddr pa) {
-  const RamBlock* ram = memory.find_ram(pa);
-  return ram != nullptr ? !ram->rom || ram->device != nullptr : !memory.name_at(pa).empty();
-}
-
-}  // namespace
-
 u64 address_mask(const Architecture& arch) {
   return arch.address_bits() >= 64 ? ~u64{0} : (u64{1} << arch.address_bits()) - 1;
 }
@@ -138,7 +129,7 @@ bool DataAccess::try_store(u64 address, unsigned size, MemAttr attr, u64 value, 
   if (at.first_size == size) {
     done = memory.write(at.physical[0], size, value);
   } else {
-    done = accepts_stores(memory, at.physical[0]) && accepts_stores(memory, at.physical[1]);
+    done = memory.accepts_stores(at.physical[0]) && memory.accepts_stores(at.physical[1]);
     for (unsigned i = 0; i < size && done; ++i) {
       const bool first = i < at.first_size;
       done = memory.write(first ? at.physical[0] + i : at.physical[1] + (i - at.first_size), 1,

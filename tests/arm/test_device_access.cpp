@@ -2,6 +2,8 @@
 // bring about holds from the next instruction on.
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "targets/arm/flags.h"
 #include "tests/arm/test_machine.h"
 
@@ -11,6 +13,7 @@ namespace {
 using namespace arm;
 
 constexpr u32 kCounterAt = 0x40000000, kCounterBytes = 0x1000;
+constexpr u32 kBesideRom = 0x40003000;  // the same device; behind it is ROM
 constexpr u32 kIser = 0xe000e100, kIspr = 0xe000e200, kCcr = 0xe000ed14, kShcsr = 0xe000ed24;
 constexpr u32 kDiv0Trap = 1 << 4;
 constexpr u16 kSpin = 0xe7fe;
@@ -23,7 +26,11 @@ class Counter final : public MmioHandler {
     if (++reads == interrupts_at) irq.set(true);
     return reads;
   }
-  void mmio_write(u64, unsigned, u64) override { ++writes; }
+  void mmio_write(u64, unsigned, u64 value) override {
+    ++writes;
+    if (on_write) on_write(value);
+  }
+  std::function<void(u64)> on_write;
   u64 reads = 0, writes = 0, interrupts_at = 0;
   IrqLine irq;
 };
@@ -52,6 +59,8 @@ class DeviceAccess : public ::testing::TestWithParam<bool> {
   Counter counter;
   TestMachine m{"cortex-m3", GetParam(), [this](Machine& machine) {
                   machine.memory().add_device("counter", kCounterAt, kCounterBytes, &counter);
+                  machine.memory().add_device("again", kBesideRom, kCounterBytes, &counter);
+                  machine.memory().add_rom("rom", kBesideRom + kCounterBytes, kCounterBytes);
                 }};
 };
 
@@ -133,6 +142,41 @@ TEST_P(DeviceAccess, ChangesTheContextOfTheNextInstruction) {
   });
   EXPECT_EQ(m.state().ipsr, 6u);  // UsageFault
   EXPECT_EQ(m.word(m.r(13) + 24), kCode + 2);
+}
+
+/// A board's protection is no register of the CPU's: it says that what was known is so no longer.
+TEST_P(DeviceAccess, ChangesWhatTheNextInstructionMayReach) {
+  constexpr u32 kMpuCtrl = 0xe000ed94, kMpuRnr = 0xe000ed98, kMpuRbar = 0xe000ed9c, kMpuRasr = 0xe000eda0;
+  m.system(kMpuRnr, 0);
+  m.system(kMpuRbar, kData);
+  m.system(kMpuRasr, 1 << 28 | 3 << 24 | 15 << 1 | 1);
+  m.system(kMpuRnr, 1);
+  m.system(kMpuRbar, 0);
+  m.system(kMpuRasr, 3 << 24 | 15 << 1 | 1);
+  m.system(kMpuRnr, 2);
+  m.system(kMpuRbar, kCounterAt);
+  m.system(kMpuRasr, 1 << 28 | 3 << 24 | 15 << 1 | 1);
+  m.system(kMpuRnr, 3);
+  m.system(kMpuRbar, kData + 0x4000);
+  m.system(kMpuCtrl, 1);
+  counter.on_write = [&](u64 rights) {
+    m.state().banks[0].mpu_rasr[3] = rights == 0 ? 0 : 1 << 28 | 9 << 1 | 1;  // 1 KiB, nobody's
+    m.machine.flush_translations();
+  };
+  m.put(kCode, {0x6001, 0x6813, kSpin});  // str r1, [r0]; ldr r3, [r2]
+  run(0, [&](bool last) {
+    m.r(0) = kCounterAt;
+    m.r(1) = last ? 1 : 0;
+    m.r(2) = kData + 0x4000;
+  });
+  EXPECT_EQ(m.state().ipsr, 4u);  // MemManage
+}
+
+TEST_P(DeviceAccess, ThatCannotBeMadeWholeIsNotMade) {
+  m.put(kCode, {0x6001, kSpin});  // str r1, [r0]
+  run(0, [&](bool last) { m.r(0) = last ? kBesideRom + kCounterBytes - 2 : kBesideRom; });
+  EXPECT_EQ(m.state().ipsr, 5u);
+  EXPECT_EQ(counter.writes, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, DeviceAccess, ::testing::Bool(),
