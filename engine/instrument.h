@@ -137,10 +137,12 @@ struct InstrCursor {
   u32 next = 0;          // the instruction executed next
   bool begun = false;    // its operations of `exec` have been done
   bool changed = false;  // those of them that may change the guest have
+  u32 told = 0;          // of its accesses, those whose operations have been done
   void leave() {
     block.reset();
     next = 0;
     begun = changed = false;
+    told = 0;
   }
 };
 

@@ -94,13 +94,20 @@ struct InstrRun {
       cursor.changed = true;
       if (exit_request != 0) return false;
     }
-    if (!cursor.begun) exec_ops(false);
+    if (!cursor.begun) {
+      cursor.told = 0;
+      exec_ops(false);
+    }
     cursor.begun = cursor.changed = false;
     ++cursor.next;
     return true;
   }
   /// An access of the instruction before the cursor is complete.
   void accessed(u32 word, u64 address, u64 value) const {
+    if (cursor.told != 0) {  // by translated code, which left before a later one
+      --cursor.told;
+      return;
+    }
     const bool store = InstrAccess::unpack(word).store;
     for (const InstrOp& op : cursor.block->insns[cursor.next - 1].access) {
       if (!(store ? op.on_store : op.on_load) || do_counter(op, vcpu)) continue;

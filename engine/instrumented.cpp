@@ -444,6 +444,7 @@ bool Instrumented::leave_jit(Vcpu& vcpu, Context& context, jit::Exit exit) {
   cursor.block = std::const_pointer_cast<InstrBlock>(jit_->instr_block(site.block));
   cursor.next = instr.insn;
   cursor.begun = instr.begun;
+  cursor.told = instr.told;
   if (exit.kind == ExitKind::Boundary) return false;
   if (jit_->last_exit_was_access()) {
     // Next time this access is prepared for what it met.

@@ -63,6 +63,7 @@ struct InstrSite {
   u32 insn = 0;         // of the block
   bool begun = false;   // the operations before it have been done
   bool access = false;  // the place of an access's callback
+  u32 told = 0;         // accesses of the instruction whose operations have been done
   u32 owed = kNone;     // effects that have been put off here, by index
 };
 

@@ -44,18 +44,10 @@ bool Emitter::is_first_access() const {
   return true;
 }
 
-/// Whether the access is looked at before it is made though the context is flat. The load of an atomic
-/// operation is if somebody observes: it leaves where the store would, since after the load's callback that
-/// is too late.
-bool Emitter::looks_first(const ir::Inst& i) const {
-  return env_.context.anywhere.contains(pc_) ||
-         (env_.instr != nullptr && i.op == Op::Load && ir::MemAttr::unpack(i.imm).store_intent);
-}
-
 /// What Jit::make_access() is told of the access that is emitted.
 AccessWord Emitter::describe_access(const ir::Inst& i, unsigned width, bool in_ram) {
   const bool store = i.op == Op::Store;
-  const bool checked = looks_first(i);
+  const bool checked = env_.context.anywhere.contains(pc_);
   // The next boundary looks whether somebody wants the run loop.
   if (checked) after_call_ = called_ = true;
   return {.site = add_site(pc_, insn_ - 1, {.insn = insn_ - 1, .begun = true}),
@@ -156,8 +148,8 @@ x86::Mem Emitter::checked_address(const ir::Inst& i, u8 r, unsigned width) {
 }
 
 /// The flags of the page that holds `offset`, by way of `r` and `f`. An access that crosses into the next
-/// page leaves: the alias knows nothing of that page's flags.
-x86::Mem Emitter::page_flags(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const Label& leave) {
+/// page misses: the alias knows nothing of that page's flags.
+x86::Mem Emitter::page_flags(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const Label& miss) {
   const auto to_page = [&] {
     if (ram.lead() != 0)
       a_.lea(x86::gpq(r), x86::ptr(x86::gpq(offset), static_cast<i32>(ram.lead())));
@@ -168,7 +160,7 @@ x86::Mem Emitter::page_flags(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigne
   if (width > 1) {
     a_.and_(x86::gpd(r), AddressSpace::kPage - 1);
     a_.cmp(x86::gpd(r), AddressSpace::kPage - width);
-    a_.ja(leave);
+    a_.ja(miss);
     to_page();
   }
   a_.shr(x86::gpq(r), 12);
@@ -178,26 +170,26 @@ x86::Mem Emitter::page_flags(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigne
 
 /// A load from RAM whose page may be watched. `offset`: register with the place in the block; `r` and `f` are
 /// free.
-void Emitter::check_load(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const Label& leave) {
-  a_.test(page_flags(ram, r, f, offset, width, leave), RamBlock::kWatchLoads);
-  a_.jnz(leave);
+void Emitter::check_load(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const Label& miss) {
+  a_.test(page_flags(ram, r, f, offset, width, miss), RamBlock::kWatchLoads);
+  a_.jnz(miss);
 }
 
 /// A store into RAM, or a load that one follows, likewise. Where only other bytes of the page are watched, it
 /// is made.
-void Emitter::check_store(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const Label& leave) {
+void Emitter::check_store(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const Label& miss) {
   const Label store = a_.newLabel();
-  const x86::Mem flags = page_flags(ram, r, f, offset, width, leave);
+  const x86::Mem flags = page_flags(ram, r, f, offset, width, miss);
   a_.test(flags, RamBlock::kCode | RamBlock::kWatchStores | RamBlock::kWatchLoads);
   a_.jz(store);
   a_.test(flags, RamBlock::kCode);
-  a_.jnz(leave);
+  a_.jnz(miss);
   mov_imm(f, reinterpret_cast<u64>(&ram.watched_stores));
   a_.cmp(x86::gpq(offset), x86::ptr(x86::gpq(f), offsetof(decltype(ram.watched_stores), end), 8));
   a_.jae(store);
   a_.lea(x86::gpq(r), x86::ptr(x86::gpq(offset), static_cast<i32>(width)));
   a_.cmp(x86::gpq(r), x86::ptr(x86::gpq(f), offsetof(decltype(ram.watched_stores), begin), 8));
-  a_.ja(leave);
+  a_.ja(miss);
   a_.bind(store);
 }
 

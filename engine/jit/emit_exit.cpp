@@ -86,6 +86,7 @@ u32 Emitter::add_site(GuestAddr pc, u32 done, InstrSite instr) {
     owed_noted_ = true;
     instr.owed = env_.instr->first_owed + static_cast<u32>(out_->owed.size()) - 1;
   }
+  if (instr.begun) instr.told = told_;
   out_->instr_sites.push_back(instr);
   return index;
 }

@@ -26,7 +26,7 @@ x86::Mem Emitter::address(const ir::Inst& i, unsigned width) {
   const ir::MemAttr attr = ir::MemAttr::unpack(i.imm);
   const Value base = i.args[0];
   const bool narrow = env_.arch.address_bits() <= 32;
-  const bool anywhere = looks_first(i);
+  const bool anywhere = env_.context.anywhere.contains(pc_);
   const bool computed = !env_.context.flat || anywhere || (attr.must_align && width > 1) || is_const(base) ||
                         (!narrow && (attr.offset >= kUncheckedOffset || attr.offset < -kUncheckedOffset));
   may_fault_ = true;

@@ -141,6 +141,7 @@ bool Emitter::emit_inst(Value v) {
         a_.jnz(site_exit(ExitKind::Boundary, i.imm, insn_));
       }
       ++insn_;
+      told_ = 0;
       pc_ = i.imm;
       if (env_.instr != nullptr) emit_begin_ops();
       return !failed_;
@@ -165,8 +166,11 @@ bool Emitter::emit_inst(Value v) {
       emit_set_reg(v);
       if (calling()) write_home(static_cast<unsigned>(i.imm));
       return true;
-    case Op::Load: emit_load(v); return !failed_;
-    case Op::Store: emit_store(v); return !failed_;
+    case Op::Load:
+    case Op::Store:
+      i.op == Op::Load ? emit_load(v) : emit_store(v);
+      ++told_;
+      return !failed_;
     default: break;
   }
   if (calling() &&

@@ -155,8 +155,8 @@ class Emitter {
   u8 dest_f(Value v);
   void define(Value v, u8 gpr);
   void define_f(Value v, u8 xmm);
-  /// Live values that are only in register `row`'s home move elsewhere: the home is about to change.
   void add_alias(i16 row, Value v);
+  /// Live values that are only in register `row`'s home move elsewhere: the home is about to change.
   void save_aliases(unsigned row, Value except);
   bool is_pinned(u8 gpr) const { return (pinned_mask_ >> gpr & 1) != 0; }
   bool is_pinned_f(u8 xmm) const { return (pinned_xmm_mask_ >> xmm & 1) != 0; }
@@ -196,14 +196,13 @@ class Emitter {
   // emit_anywhere.cpp
   bool may_access_from(Value at, unsigned depth) const;
   bool is_first_access() const;
-  bool looks_first(const ir::Inst& i) const;
   AccessWord describe_access(const ir::Inst& i, unsigned width, bool in_ram);
   void make_at(const asmjit::Label& miss, const ir::Inst& i, const AccessWord& word, u8 at, u8 page);
   Mem translated_address(const ir::Inst& i, u8 r, unsigned width);
   Mem checked_address(const ir::Inst& i, u8 r, unsigned width);
-  Mem page_flags(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const asmjit::Label& leave);
-  void check_load(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const asmjit::Label& leave);
-  void check_store(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const asmjit::Label& leave);
+  Mem page_flags(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const asmjit::Label& miss);
+  void check_load(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const asmjit::Label& miss);
+  void check_store(const RamBlock& ram, u8 r, u8 f, u8 offset, unsigned width, const asmjit::Label& miss);
 
   // emit_float.cpp
   bool emit_float(Value v);
@@ -314,6 +313,7 @@ class Emitter {
   int spills_ = 0;
   Value at_ = 0;             // what is emitted
   u32 insn_ = 0;             // instructions begun
+  u32 told_ = 0;             // accesses of the current one that are complete
   GuestAddr pc_ = 0;         // of the current one
   bool after_call_ = false;  // an exit request must be looked at before the next instruction
   bool called_ = false;      // likewise at the first one of each IR block that is still to come

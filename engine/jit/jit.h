@@ -80,7 +80,8 @@ class Jit {
   }
   /// The block is dead: nothing enters it any more. A caller that is inside it leaves before long.
   void kill(u32 block);
-  /// Whether the last Site exit came from a memory access that faulted on the host, and if so where.
+  /// Whether the last Site exit came from an access that met something else than plain memory and has not
+  /// been prepared for it: its next translation is to be.
   bool last_exit_was_access() const { return access_fault_; }
   /// Drops everything. `contexts` to be cleared are the caller's.
   void clear();
@@ -117,8 +118,9 @@ class Jit {
   const u8* enter_stub_ = nullptr;
   const u8* exit_common_ = nullptr;
   const u8* access_ = nullptr;
+  // Calling: likewise, but MXCSR holds nothing of the guest's.
+  const u8* exit_quick_ = nullptr;
   const u8* access_quick_ = nullptr;
-  const u8* exit_quick_ = nullptr;  // Calling: likewise, but MXCSR holds nothing of the guest's
   // Used again by each compile().
   Emitter::Buffers buffers_;
   Emitted emitted_;
