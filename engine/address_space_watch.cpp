@@ -10,8 +10,11 @@ std::vector<AddressSpace::Watch> AddressSpace::watches_of(const RamBlock& block)
   std::vector<Watch> all = watches_;
   for (const RamBlock* other : block.others)
     for (const Watch& w : watches_)
-      if (w.base < other->base + other->size && other->base < w.base + w.size)
-        all.push_back({w.base - other->base + block.base, w.size, w.loads, w.stores});
+      if (w.base < other->base + other->size && other->base < w.base + w.size) {
+        const GuestAddr first = std::max(w.base, other->base);
+        const GuestAddr end = std::min(w.base + w.size, other->base + other->size);
+        all.push_back({first - other->base + block.base, end - first, w.loads, w.stores});
+      }
   return all;
 }
 

@@ -53,6 +53,7 @@ bool describe_known(Vcpu& vcpu, GuestAddr address, qemu_plugin_hwaddr& out) {
   for (const auto& block : vcpu.machine().memory().ram_blocks()) {
     const auto offset = static_cast<u64>(host - block->host);
     if (offset >= block->size) continue;
+    if (!block->others.empty()) return false;  // which of its addresses it was is not known here
     describe_block(*block, block->base + offset, out);
     return true;
   }

@@ -160,6 +160,18 @@ TEST(Mirrors, AWatchSeesAccessesAtEveryAddress) {
   }
 }
 
+/// What is watched may begin before one of the addresses of its bytes.
+TEST(Mirrors, AWatchAcrossTheBeginningOfOne) {
+  AddressSpace memory(32);
+  RamBlock& block = memory.add_ram("ram", 0, 0x2000);
+  memory.add_ram("before", 0xf000, 0x1000);
+  memory.add_mirror("mirror", 0x10000, block);
+  memory.set_watches({{0xfffc, 8, false, true}});
+  EXPECT_NE(block.page_flags[0] & RamBlock::kWatchStores, 0);
+  ASSERT_TRUE(memory.write(0, 4, 1));
+  EXPECT_TRUE(memory.watch_hit());
+}
+
 TEST(Mirrors, OnlyWholePagesOfMemory) {
   AddressSpace memory(32);
   RamBlock& odd = memory.add_ram("odd", 0x1000, 0x1800);
