@@ -51,6 +51,12 @@ class RecordingFileSystem : public rocksdb::FileSystemWrapper {
     if (status.ok() && !sync_) *file = std::make_unique<UnsyncedFile>(std::move(*file));
     return status;
   }
+  /// Not all file systems have links, and they say so in several ways. What cannot be linked is copied.
+  IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions& options,
+                    IODebugContext* debug) override {
+    const IOStatus status = target_->LinkFile(from, to, options, debug);
+    return status.ok() || status.IsNoSpace() ? status : IOStatus::NotSupported("no link");
+  }
   IOStatus NewDirectory(const std::string& name, const IOOptions& options,
                         std::unique_ptr<FSDirectory>* directory, IODebugContext* debug) override {
     const IOStatus status = target_->NewDirectory(name, options, directory, debug);
