@@ -43,13 +43,10 @@ std::optional<Item> PacketReader::next() {
 }
 
 bool PacketReader::take_interrupt() {
-  for (std::size_t at = read_; at < buffer_.size(); ++at) {
-    if (buffer_[at] == kInterrupt) {
-      buffer_.erase(at, 1);
-      return true;
-    }
-    if (buffer_[at] == '$') at = buffer_.find('#', at);
-    if (at == std::string::npos) break;
+  for (std::size_t at = read_; at < buffer_.size() && buffer_[at] != '$'; ++at) {
+    if (buffer_[at] != kInterrupt) continue;
+    buffer_.erase(at, 1);
+    return true;
   }
   return false;
 }

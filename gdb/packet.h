@@ -32,7 +32,7 @@ class PacketReader {
   void feed(std::string_view bytes);
   /// Nullopt: more bytes are needed.
   std::optional<Item> next();
-  /// Whether an interrupt has come behind what next() has given; it is taken.
+  /// Whether an interrupt has come behind the packet that next() has given, before another; it is taken.
   bool take_interrupt();
   /// Both sides have agreed not to acknowledge: checksums are not looked at any more.
   void trust(bool trusted) { trusted_ = trusted; }
