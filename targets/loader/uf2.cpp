@@ -40,6 +40,12 @@ Image parse_uf2(const std::string& name, ByteView file) {
     segment.memory_size = segment.data.size();
   }
   if (image.segments.empty()) fail(0, "the file loads nothing");
+  const std::size_t last = file.size() / kBlock - 1;
+  const u32 number = word(file.subspan(last * kBlock, kBlock), 20),
+            count = word(file.subspan(last * kBlock, kBlock), 24);
+  if (number + u64{1} < count)
+    fail(last,
+         fmt::format("the file ends with it, but of its {} blocks it is only number {}", count, number));
   return image;
 }
 

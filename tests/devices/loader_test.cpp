@@ -226,6 +226,9 @@ TEST(Uf2, BlocksJoinAndOthersAreSkipped) {
   file.push_back(0);
   EXPECT_NE(error_of(file).find("damaged"), std::string::npos);
   EXPECT_NE(error_of(uf2_block(0, 477, 0, 0)).find("477"), std::string::npos);
+  Bytes first_of_three = uf2_block(0x2000, 256, 0, 1);
+  first_of_three[24] = 3;
+  EXPECT_NE(error_of(first_of_three).find("of its 3 blocks"), std::string::npos);
   EXPECT_NE(error_of(uf2_block(0xffffffff, 2, 0, 0)).find("4 GiB"), std::string::npos);
 }
 
