@@ -86,6 +86,7 @@ void take_pending(Vcpu& vcpu, u32 value, bool chained, bool quiet) {
   const ArmArch& arch = arch_of(vcpu);
   ArmState& s = vcpu.state<ArmState>();
   u32 vector = 0;
+  bool locked = false;
   for (;;) {
     const unsigned slot = s.pending_exception;
     const bool stored = !arch.has(ext::V8) || prepare_v8(vcpu, security_of(s, slot), &value, chained, quiet);
@@ -97,7 +98,9 @@ void take_pending(Vcpu& vcpu, u32 value, bool chained, bool quiet) {
     s.hfsr |= hfsr::kVectTbl;
     const unsigned hard =
         slot_of(s, exc::kHardFault, (s.aircr & aircr::kBfhfnmins) != 0 ? security_of(s, slot) : u32{kSecure});
-    if (exception_priority(s, slot) <= exception_priority(s, hard)) return lock_up(vcpu);
+    // It is taken all the same: no other one that cannot be is tried for ever.
+    locked = exception_priority(s, slot) <= exception_priority(s, hard);
+    if (locked) break;
     if (!arch.has(ext::V8)) s.pending.set(slot, false);
     s.pending.set(hard, true);
     update_exceptions(s);
@@ -121,6 +124,7 @@ void take_pending(Vcpu& vcpu, u32 value, bool chained, bool quiet) {
   s.active.set(slot, true);
   s.pending.set(slot, false);
   update_exceptions(s);
+  if (locked) lock_up(vcpu);
 }
 
 /// Entry of what is pending, with stacking. A fault in it may be more urgent.

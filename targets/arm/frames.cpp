@@ -89,15 +89,22 @@ GuestFault write_stack(Vcpu& vcpu, const View& view, u32 at, const u32* words, u
   const GuestFault fault = for_each_piece(vcpu, view, at, count, Access::Write, why, writable);
   if (fault.cause != 0) return fault;
   return for_each_piece(vcpu, view, at, count, Access::Write, why, [&](GuestAddr pa, unsigned i, unsigned n) {
-    return memory.host_write(pa, words + i, 4 * n);
+    if (!memory.watching()) return memory.host_write(pa, words + i, 4 * n);
+    bool done = true;
+    for (unsigned k = 0; k < n; ++k) done = memory.write(pa + 4 * k, 4, words[i + k]) && done;
+    return done;
   });
 }
 
 GuestFault read_stack(Vcpu& vcpu, const View& view, u32 at, u32* words, unsigned count) {
-  return for_each_piece(vcpu, view, at, count, Access::Read, Stacking::Pop,
-                        [&](GuestAddr pa, unsigned i, unsigned n) {
-                          return vcpu.machine().memory().host_read(pa, words + i, 4 * n);
-                        });
+  AddressSpace& memory = vcpu.machine().memory();
+  const auto read = [&](GuestAddr pa, unsigned i, unsigned n) {
+    if (!memory.host_read(pa, words + i, 4 * n)) return false;
+    u64 word = 0;  // who watches hears of them one by one
+    for (unsigned k = 0; k < n && memory.watching(); ++k) memory.read(pa + 4 * k, 4, &word);
+    return true;
+  };
+  return for_each_piece(vcpu, view, at, count, Access::Read, Stacking::Pop, read);
 }
 
 bool push_frame(Vcpu& vcpu, u32 return_address) {

@@ -27,6 +27,7 @@ Permission lookup_v7(const Bank& bank, u32 address, bool privileged, MpuAnswer& 
   for (unsigned n = 0; n < kMostRegions; ++n) {
     const Region r = region(bank, n);
     if (!r.enabled()) continue;
+    // Like undivided(), but pieces of a region may differ: they are subregions that may be off.
     const u64 end = r.base + (u64{1} << r.bits);
     while (answer.granule > r.piece()) {
       const u64 block = address & ~(answer.granule - 1);
