@@ -129,6 +129,21 @@ void Motion::prepare() {
   set_points();
 }
 
+namespace {
+
+/// Where the bytes at a virtual address are, as the running vCPU sees it, or else another: one that is in its
+/// firmware does not know the kernel's addresses.
+bool find_bytes(Machine& machine, GuestAddr address, GuestAddr* physical) {
+  const unsigned n = machine.vcpu_count(), first = machine.current().index();
+  for (unsigned k = 0; k < n; ++k)
+    if (machine.arch().debug_translate(machine.vcpu((first + k) % n), address, physical) &&
+        !machine.memory().name_at(*physical).empty())
+      return true;
+  return false;
+}
+
+}  // namespace
+
 void Motion::set_points() {
   if (!changed_) return;
   changed_ = false;
@@ -140,7 +155,7 @@ void Motion::set_points() {
     GuestAddr physical = 0;
     if (!is_watch(point.kind)) {
       pcs.insert(point.address);
-    } else if (machine.arch().debug_translate(machine.current(), point.address, &physical)) {
+    } else if (find_bytes(machine, point.address, &physical)) {
       watches.push_back(
           {physical, point.size, point.kind != PointKind::Write, point.kind != PointKind::Read});
       watched_.push_back({&point, physical});
