@@ -8,9 +8,17 @@ namespace {
 constexpr GuestAddr kArea = kRam + 0x4000 - 0x100;  // stores run over the end of a page
 constexpr unsigned kSpan = 0x200, kRounds = 3000;
 
-/// Stores of every width all over the area, and loads.
-Bytes stores_everywhere() {
+/// Stores of every width all over the area, and loads. `behind_pmp`: each access goes through the soft TLB.
+Bytes stores_everywhere(bool behind_pmp) {
+  constexpr u8 kLockedWord = 0x90;  // pmpcfg: locked, 4 bytes, no rights
   Assembler a;
+  if (behind_pmp) {
+    a.la(t0, kRam + 0x8000);
+    a.srli(t0, t0, 2);
+    a.csrw(csr::pmpaddr0, t0);
+    a.addi(t0, zero, kLockedWord);
+    a.csrw(csr::pmpcfg0, t0);
+  }
   a.li(s0, kRounds);
   a.la(s1, kArea);
   a.li(t1, 0);
@@ -47,8 +55,8 @@ Hits hits_of(Guest& guest, const std::vector<AddressSpace::Watch>& watches, Icou
   return hits;
 }
 
-void expect_same_hits(const std::vector<AddressSpace::Watch>& watches) {
-  const Board board{.image = stores_everywhere()};
+void expect_same_hits(const std::vector<AddressSpace::Watch>& watches, bool behind_pmp) {
+  const Board board{.image = stores_everywhere(behind_pmp)};
   constexpr Icount kLimit = 12 * kRounds;
   Guest want(board, interpreter());
   const Hits expected = hits_of(want, watches, kLimit);
@@ -61,18 +69,23 @@ void expect_same_hits(const std::vector<AddressSpace::Watch>& watches) {
   }
 }
 
-TEST(Watch, OneByteAmongMany) { expect_same_hits({{kArea + 100, 1, false, true}}); }
-TEST(Watch, AWordAtAPagesEnd) { expect_same_hits({{kArea + 0xfc, 4, false, true}}); }
-TEST(Watch, AcrossTwoPages) { expect_same_hits({{kArea + 0xfe, 6, false, true}}); }
-TEST(Watch, SeveralPlaces) {
+class Watch : public ::testing::TestWithParam<bool> {};
+
+TEST_P(Watch, OneByteAmongMany) { expect_same_hits({{kArea + 100, 1, false, true}}, GetParam()); }
+TEST_P(Watch, AWordAtAPagesEnd) { expect_same_hits({{kArea + 0xfc, 4, false, true}}, GetParam()); }
+TEST_P(Watch, AcrossTwoPages) { expect_same_hits({{kArea + 0xfe, 6, false, true}}, GetParam()); }
+TEST_P(Watch, SeveralPlaces) {
   expect_same_hits(
-      {{kArea + 20, 2, false, true}, {kArea + 300, 8, false, true}, {kArea + 40, 1, true, false}});
+      {{kArea + 20, 2, false, true}, {kArea + 300, 8, false, true}, {kArea + 40, 1, true, false}},
+      GetParam());
 }
-TEST(Watch, LoadsAndStores) { expect_same_hits({{kArea + 64, 4, true, true}}); }
+TEST_P(Watch, LoadsAndStores) { expect_same_hits({{kArea + 64, 4, true, true}}, GetParam()); }
+INSTANTIATE_TEST_SUITE_P(Contexts, Watch, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "BehindProtection" : "Flat"; });
 
 /// Far from everything, in the same page: nothing stops, nothing changes.
-TEST(Watch, NobodyComesNear) {
-  const Board board{.image = stores_everywhere()};
+TEST(Watches, NobodyComesNear) {
+  const Board board{.image = stores_everywhere(false)};
   Guest plain(board, jit()), watched(board, jit());
   plain.run_to(20'000);
   EXPECT_TRUE(hits_of(watched, {{kRam + 0x3000, 8, false, true}}, 20'000).empty());
