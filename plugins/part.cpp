@@ -1,3 +1,6 @@
+// The process that runs parts of an analysis, one after the other (serve_parts). The text of its plugins
+// waits until all text before it has been written (PartText); what it says of its parts goes to the process
+// that put it to work (Messages), whose side is in part_process.cpp and jobs.cpp.
 #include "plugins/part.h"
 
 #include <fmt/format.h>
